@@ -1,0 +1,44 @@
+/* The C ABI of Nepenthe's CPU library.
+ *
+ * The caller (Java) has validated every size, pointer, alias and option: no function here fails for a reason
+ * that is the caller's, and none keeps a pointer after it returns. Floats are IEEE binary32, sizes and
+ * indices 64-bit, matrices row-major, activations channels last. `threads` bounds the OpenMP team; no result
+ * depends on it. A test parses this file and compares every prototype with its Java binding, so keep one
+ * prototype a statement.
+ */
+#ifndef NEPENTHE_H
+#define NEPENTHE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- the library itself ----------------------------------------------------------------------------------
+ */
+
+/* The SHA-256 of this header as the library was built with it: writes at most `capacity` bytes of hexadecimal
+ * text to `text`, no terminator, and returns the full length. */
+int64_t nep_header_hash(uint8_t* text, int64_t capacity);
+
+/* What was chosen and why: one "key=value" line each for isa, isa.supported, isa.cap, compiler, onednn,
+ * threads. Same buffer convention as nep_header_hash. */
+int64_t nep_describe(uint8_t* text, int64_t capacity);
+
+/* ---- dampen ----------------------------------------------------------------------------------------------
+ */
+
+/* Selective synaptic dampening, in place: where forget[j] > alpha * reference[j] (strict),
+ * weights[j] *= min(lambda * reference[j] / forget[j], upper). A non-finite importance selects nothing and is
+ * counted. counts[0] selected, counts[1] set to zero, counts[2] non-finite importances;
+ * magnitudes[0] sum of |w| before, [1] after, [2] sum of the factors of the selected weights, [3] largest
+ * |change|. */
+void nep_dampen(float* weights, const float* forget, const float* reference, int64_t n, float alpha,
+                float lambda, float upper, uint64_t* counts, double* magnitudes, int32_t threads);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,26 @@
+// The list of kernels. Adding one: a line here, its prototype in nepenthe.h, its source in kernels/.
+// NEP_KERNELS(X) calls X(return type, name, (parameters), (arguments)) for each; library.cpp makes the
+// dispatch table and the exported functions from it, and each level's namespace declares its implementation.
+#pragma once
+
+#include <cstdint>
+
+#define NEP_KERNELS(X)                                                                                  \
+  X(void, dampen,                                                                                       \
+    (float* weights, const float* forget, const float* reference, int64_t n, float alpha, float lambda, \
+     float upper, uint64_t* counts, double* magnitudes, int32_t threads),                               \
+    (weights, forget, reference, n, alpha, lambda, upper, counts, magnitudes, threads))
+
+#define NEP_DECLARE(type, name, parameters, arguments) type name parameters;
+#define NEP_DECLARE_LEVEL(level) \
+  namespace nep_##level {        \
+    NEP_KERNELS(NEP_DECLARE)     \
+  }
+
+#if defined(__x86_64__)
+NEP_DECLARE_LEVEL(v2)
+NEP_DECLARE_LEVEL(v3)
+NEP_DECLARE_LEVEL(v4)
+#else
+NEP_DECLARE_LEVEL(generic)
+#endif

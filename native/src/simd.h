@@ -1,0 +1,83 @@
+// The vector type of the level being compiled, and the few operations that the compiler's extensions lack.
+// Everything is in an unnamed namespace, so that no level shares code with another.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define NEP_CONCATENATE(a, b) a##b
+#define NEP_NAMESPACE_OF(level) NEP_CONCATENATE(nep_, level)
+#define NEP_NAMESPACE NEP_NAMESPACE_OF(NEP_LEVEL)
+
+#if defined(NEP_LEVEL_v4)
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512VL__)
+#error "level v4 compiled without AVX-512"
+#endif
+#define NEP_WIDTH 16
+#elif defined(NEP_LEVEL_v3)
+#if !defined(__AVX2__) || !defined(__FMA__) || defined(__AVX512F__)
+#error "level v3 compiled with the wrong instruction set"
+#endif
+#define NEP_WIDTH 8
+#elif defined(NEP_LEVEL_v2)
+#if !defined(__SSE4_2__) || defined(__AVX__)
+#error "level v2 compiled with the wrong instruction set"
+#endif
+#define NEP_WIDTH 4
+#else
+#define NEP_WIDTH 4
+#endif
+
+namespace NEP_NAMESPACE {
+namespace {
+
+constexpr int64_t WIDTH = NEP_WIDTH;
+
+typedef float vfloat __attribute__((vector_size(NEP_WIDTH * 4)));
+typedef int32_t vint __attribute__((vector_size(NEP_WIDTH * 4)));
+// The same vector without the alignment promise, for loads and stores at any float.
+typedef float vfloat_at __attribute__((vector_size(NEP_WIDTH * 4), aligned(4), may_alias));
+
+inline __attribute__((always_inline)) vfloat load(const float* p) {
+  return *reinterpret_cast<const vfloat_at*>(p);
+}
+inline __attribute__((always_inline)) void store(float* p, vfloat v) { *reinterpret_cast<vfloat_at*>(p) = v; }
+inline __attribute__((always_inline)) vfloat splat(float x) { return x - vfloat{}; }
+
+// a*b + c in one rounding where the level has it, in two otherwise: for matrix-like kernels only.
+inline __attribute__((always_inline)) vfloat multiply_add(vfloat a, vfloat b, vfloat c) {
+#if defined(NEP_LEVEL_v4)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(NEP_LEVEL_v3)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// The lanes whose sign bit is set (comparison results), lane 0 in bit 0.
+inline __attribute__((always_inline)) uint32_t lanes(vint mask) {
+#if defined(NEP_LEVEL_v4)
+  return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask));
+#elif defined(NEP_LEVEL_v3)
+  return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask)));
+#elif defined(NEP_LEVEL_v2)
+  return static_cast<uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(mask)));
+#else
+  uint32_t bits = 0;
+  for (int lane = 0; lane < NEP_WIDTH; lane++) bits |= (mask[lane] < 0 ? 1u : 0u) << lane;
+  return bits;
+#endif
+}
+
+inline __attribute__((always_inline)) vfloat absolute(vfloat v) {
+  return reinterpret_cast<vfloat>(reinterpret_cast<vint>(v) & 0x7fffffff);
+}
+
+}  // namespace
+}  // namespace NEP_NAMESPACE
