@@ -1,0 +1,36 @@
+package io.nepenthe.kernel;
+
+import io.nepenthe.tensor.Tensor;
+import io.nepenthe.tensor.Workspace;
+
+/** The processor: hand-written SIMD kernels and oneDNN, on an OpenMP team. */
+final class CpuBackend implements Backend {
+  private final int threads;
+  private final Workspace workspace = new Workspace();
+
+  CpuBackend(int threads) {
+    NativeLibrary.require();
+    this.threads = threads;
+  }
+
+  @Override
+  public Device device() {
+    return new Device.Cpu(threads);
+  }
+
+  @Override
+  public String describe() {
+    return NativeLibrary.require().describe();
+  }
+
+  @Override
+  public Dampen.Result dampen(
+      Tensor weights, Tensor forget, Tensor reference, Dampen.Options options) {
+    return Dampen.cpu(weights, forget, reference, options, workspace, threads);
+  }
+
+  @Override
+  public void close() {
+    workspace.close();
+  }
+}

@@ -1,0 +1,174 @@
+package io.nepenthe.kernel;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Properties;
+
+/**
+ * The library that the jar carries, and the files of oneDNN that it needs: extracted once to a
+ * private folder named by their hashes, each hash-checked and moved into place, so that a killed
+ * start leaves no half file.
+ */
+final class PackagedLibrary {
+  private static final String LIBRARY = "libnepenthe.so";
+  private static final List<String> FILES = List.of("libgomp.so.1", "libdnnl.so.3", LIBRARY);
+
+  private final String platform;
+  private final Properties manifest;
+
+  private PackagedLibrary(String platform, Properties manifest) {
+    this.platform = platform;
+    this.manifest = manifest;
+  }
+
+  /**
+   * The library for the running system.
+   *
+   * @throws NativeException if the jar holds none
+   */
+  static PackagedLibrary ofThisPlatform() {
+    String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+    String processor = System.getProperty("os.arch");
+    return of(system + "-" + (processor.equals("amd64") ? "x86_64" : processor));
+  }
+
+  static PackagedLibrary of(String platform) {
+    String resource = "/io/nepenthe/native/" + platform + "/native.properties";
+    Properties manifest = new Properties();
+    try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        throw LoadFailure.message(
+            Path.of(resource),
+            "jar",
+            "no such entry",
+            "the jar was built without a native library for " + platform,
+            "build Nepenthe on this system: mvn verify; supported are Linux on x86-64 and aarch64");
+      }
+      manifest.load(in);
+    } catch (IOException e) {
+      throw new NativeException("cannot read " + resource + " from the jar: " + e.getMessage());
+    }
+    return new PackagedLibrary(platform, manifest);
+  }
+
+  /** The SHA-256 of the nepenthe.h that the library was built from. */
+  String headerHash() {
+    return manifest.getProperty("header.sha256");
+  }
+
+  /** {@code $XDG_CACHE_HOME/nepenthe}, or {@code ~/.cache/nepenthe}. */
+  static Path cacheDirectory() {
+    String xdg = System.getenv("XDG_CACHE_HOME");
+    Path base =
+        xdg != null && Path.of(xdg).isAbsolute()
+            ? Path.of(xdg)
+            : Path.of(System.getProperty("user.home"), ".cache");
+    return base.resolve("nepenthe");
+  }
+
+  /** Puts the files under {@code cache} if they are not there, and returns the library's path. */
+  Path extract(Path cache) {
+    Path directory = cache.resolve(key());
+    try {
+      createPrivate(directory);
+      for (String file : FILES) {
+        Path target = directory.resolve(file);
+        // oneDNN's 90 MB are hashed when they are written; the library itself at every start.
+        boolean intact =
+            Files.exists(target) && (!file.equals(LIBRARY) || hash(target).equals(expected(file)));
+        if (!intact) {
+          extract(file, target);
+        }
+      }
+    } catch (IOException e) {
+      throw LoadFailure.message(
+          directory,
+          "jar",
+          e.toString(),
+          "the cache folder cannot be written, or the disk is full",
+          "make it writable, free some space, or set XDG_CACHE_HOME to another folder");
+    }
+    return directory.resolve(LIBRARY);
+  }
+
+  private void extract(String file, Path target) throws IOException {
+    String resource =
+        file.equals(LIBRARY)
+            ? "/io/nepenthe/native/" + platform + "/" + file
+            : "/org/bytedeco/dnnl/" + platform + "/" + file;
+    Path part = Files.createTempFile(target.getParent(), file, ".part");
+    try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        throw new IOException(
+            resource + " is not on the class path (dependency org.bytedeco:dnnl)");
+      }
+      try (OutputStream out = Files.newOutputStream(part)) {
+        in.transferTo(out);
+      }
+      try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
+        channel.force(true);
+      }
+      String found = hash(part);
+      if (!found.equals(expected(file))) {
+        throw new IOException(
+            resource + " has SHA-256 " + found + ", the build recorded " + expected(file));
+      }
+      Files.move(part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } finally {
+      Files.deleteIfExists(part);
+    }
+  }
+
+  private String expected(String file) {
+    return manifest.getProperty(file, "nothing");
+  }
+
+  private String key() {
+    MessageDigest digest = sha256();
+    FILES.forEach(
+        file -> digest.update(expected(file).getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static void createPrivate(Path directory) throws IOException {
+    if (FileSystems.getDefault().supportedFileAttributeViews().contains("posix")) {
+      Files.createDirectories(
+          directory,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    } else {
+      Files.createDirectories(directory);
+    }
+  }
+
+  private static String hash(Path file) throws IOException {
+    MessageDigest digest = sha256();
+    byte[] buffer = new byte[1 << 16];
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int read; (read = in.read(buffer)) >= 0; ) {
+        digest.update(buffer, 0, read);
+      }
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
+  }
+}
