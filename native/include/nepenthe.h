@@ -37,6 +37,16 @@ int64_t nep_describe(uint8_t* text, int64_t capacity);
 void nep_dampen(float* weights, const float* forget, const float* reference, int64_t n, float alpha,
                 float lambda, float upper, uint64_t* counts, double* magnitudes, int32_t threads);
 
+/* ---- accumulate ------------------------------------------------------------------------------------------
+ */
+
+/* Drift-free accumulation: for each of `terms` rows of n values, in order, rest[j] += f(values[t * n + j])
+ * with f by `kind`: 0 the value, 1 its absolute value, 2 its square; whenever phase + t + 1 is a multiple of
+ * 64, rest is folded into sum by TwoSum and keeps the rounding error. phase, in 0...63, is the number of rows
+ * added before this call modulo 64. */
+void nep_accumulate(float* sum, float* rest, const float* values, int64_t terms, int64_t n, int32_t kind,
+                    int32_t phase, int32_t threads);
+
 #ifdef __cplusplus
 }
 #endif

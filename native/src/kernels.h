@@ -5,11 +5,15 @@
 
 #include <cstdint>
 
-#define NEP_KERNELS(X)                                                                                  \
-  X(void, dampen,                                                                                       \
-    (float* weights, const float* forget, const float* reference, int64_t n, float alpha, float lambda, \
-     float upper, uint64_t* counts, double* magnitudes, int32_t threads),                               \
-    (weights, forget, reference, n, alpha, lambda, upper, counts, magnitudes, threads))
+#define NEP_KERNELS(X)                                                                                    \
+  X(void, dampen,                                                                                         \
+    (float* weights, const float* forget, const float* reference, int64_t n, float alpha, float lambda,   \
+     float upper, uint64_t* counts, double* magnitudes, int32_t threads),                                 \
+    (weights, forget, reference, n, alpha, lambda, upper, counts, magnitudes, threads))                   \
+  X(void, accumulate,                                                                                     \
+    (float* sum, float* rest, const float* values, int64_t terms, int64_t n, int32_t kind, int32_t phase, \
+     int32_t threads),                                                                                    \
+    (sum, rest, values, terms, n, kind, phase, threads))
 
 #define NEP_DECLARE(type, name, parameters, arguments) type name parameters;
 #define NEP_DECLARE_LEVEL(level) \

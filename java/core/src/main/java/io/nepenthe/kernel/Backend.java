@@ -28,6 +28,21 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
    */
   Dampen.Result dampen(Tensor weights, Tensor forget, Tensor reference, Dampen.Options options);
 
+  /**
+   * Adds {@code terms} to {@code state} without drift.
+   *
+   * @param terms one term of the state's shape, or N of them with a leading dimension N, added in
+   *     order; one call with N terms and any split of it into several leave the same bits
+   * @see Accumulate
+   */
+  void accumulate(DriftFreeSum state, Tensor terms);
+
+  /** Adds the absolute values of {@code terms}, otherwise as {@link #accumulate}. */
+  void accumulateAbs(DriftFreeSum state, Tensor terms);
+
+  /** Adds the squares of {@code terms}, otherwise as {@link #accumulate}. */
+  void accumulateSquare(DriftFreeSum state, Tensor terms);
+
   /** Releases the backend's scratch memory; closing again does nothing. */
   @Override
   void close();

@@ -30,6 +30,21 @@ final class CpuBackend implements Backend {
   }
 
   @Override
+  public void accumulate(DriftFreeSum state, Tensor terms) {
+    Accumulate.cpu(state, terms, Accumulate.Kind.VALUE, threads);
+  }
+
+  @Override
+  public void accumulateAbs(DriftFreeSum state, Tensor terms) {
+    Accumulate.cpu(state, terms, Accumulate.Kind.ABSOLUTE, threads);
+  }
+
+  @Override
+  public void accumulateSquare(DriftFreeSum state, Tensor terms) {
+    Accumulate.cpu(state, terms, Accumulate.Kind.SQUARE, threads);
+  }
+
+  @Override
   public void close() {
     workspace.close();
   }

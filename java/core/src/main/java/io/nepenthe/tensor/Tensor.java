@@ -147,14 +147,26 @@ public final class Tensor {
     return segment.toArray(FLOAT);
   }
 
-  /** Whether the two share any byte; empty tensors share nothing. */
+  /**
+   * Whether the two share any byte; empty tensors share nothing.
+   *
+   * @throws IllegalStateException if the memory of one was closed: its address may be another's now
+   */
   public boolean overlaps(Tensor other) {
+    requireAlive();
+    other.requireAlive();
     long start = segment.address();
     long otherStart = other.segment.address();
     return start < otherStart + other.segment.byteSize()
         && otherStart < start + segment.byteSize()
         && elements() > 0
         && other.elements() > 0;
+  }
+
+  private void requireAlive() {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException("the memory of " + this + " was closed");
+    }
   }
 
   /** The shape, and whether the memory is still alive. */
