@@ -26,6 +26,21 @@ int64_t nep_header_hash(uint8_t* text, int64_t capacity);
  * threads. Same buffer convention as nep_header_hash. */
 int64_t nep_describe(uint8_t* text, int64_t capacity);
 
+/* ---- roof ------------------------------------------------------------------------------------------------
+ */
+
+/* Twelve independent chains of `steps` vector multiply-adds in the registers of each thread, at the chosen
+ * level. Returns the operations done by all threads, a multiply-add counting two. */
+int64_t nep_roof_multiply_add(int64_t steps, int32_t threads);
+
+/* target[i] = source[i]: 2 * 4 bytes an element. The target is 64-byte aligned; its stores bypass the cache
+ * (x86-64), so that no line of it is read first. */
+void nep_roof_copy(float* target, const float* source, int64_t n, int32_t threads);
+
+/* target[i] = a[i] + scale * b[i]: 3 * 4 bytes an element, two reads and a write that bypasses the cache as
+ * in nep_roof_copy. */
+void nep_roof_triad(float* target, const float* a, const float* b, float scale, int64_t n, int32_t threads);
+
 /* ---- dampen ----------------------------------------------------------------------------------------------
  */
 

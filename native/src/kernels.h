@@ -6,6 +6,12 @@
 #include <cstdint>
 
 #define NEP_KERNELS(X)                                                                                    \
+  X(int64_t, roof_multiply_add, (int64_t steps, int32_t threads), (steps, threads))                       \
+  X(void, roof_copy, (float* target, const float* source, int64_t n, int32_t threads),                    \
+    (target, source, n, threads))                                                                         \
+  X(void, roof_triad,                                                                                     \
+    (float* target, const float* a, const float* b, float scale, int64_t n, int32_t threads),             \
+    (target, a, b, scale, n, threads))                                                                    \
   X(void, dampen,                                                                                         \
     (float* weights, const float* forget, const float* reference, int64_t n, float alpha, float lambda,   \
      float upper, uint64_t* counts, double* magnitudes, int32_t threads),                                 \

@@ -96,6 +96,15 @@ public final class Dampen {
     return 4 * Float.BYTES * n;
   }
 
+  /**
+   * The bytes moved for n weights, expected when each is selected independently with probability
+   * {@code selected}: three reads, and a write of every cache line in which something was selected.
+   */
+  public static long bytes(long n, double selected) {
+    double untouched = Math.pow(1 - selected, (double) Tensor.ALIGNMENT / Float.BYTES);
+    return Math.round(bytes(n) - untouched * Float.BYTES * n);
+  }
+
   /** The operations for n weights: comparison product, factor, clamp, scale. */
   public static long flops(long n) {
     return 5 * n;

@@ -1,0 +1,34 @@
+package io.nepenthe.benchmarks;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.SplittableRandom;
+
+/** Seeded inputs. */
+final class Values {
+  /** The weights of a ResNet-18 with ten classes on 32×32 images. */
+  static final String RESNET_18 = "11173962";
+
+  private Values() {}
+
+  /** Uniform in [2^-16, 1), so that no quotient of two overflows or becomes subnormal. */
+  static Tensor uniform(Arena arena, Shape shape, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    Tensor tensor = Tensor.zeros(arena, shape);
+    for (long i = 0; i < tensor.elements(); i++) {
+      tensor.set(i, (float) random.nextDouble(0x1p-16, 1));
+    }
+    return tensor;
+  }
+
+  /** Standard normal. */
+  static Tensor normal(Arena arena, Shape shape, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    Tensor tensor = Tensor.zeros(arena, shape);
+    for (long i = 0; i < tensor.elements(); i++) {
+      tensor.set(i, (float) random.nextGaussian());
+    }
+    return tensor;
+  }
+}
