@@ -1,0 +1,80 @@
+package io.nepenthe.data;
+
+import java.io.BufferedOutputStream;
+import java.io.FilterOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+
+/**
+ * Files that are there whole or not at all: written beside their place under another name, flushed
+ * to the disk, then moved over what was there.
+ */
+final class AtomicFile {
+  /** What writes the contents. */
+  interface Writer {
+    void write(OutputStream out) throws IOException;
+  }
+
+  private AtomicFile() {}
+
+  static void write(Path file, Writer writer) {
+    Path target = file.toAbsolutePath();
+    Path folder = target.getParent();
+    if (folder == null || Files.isDirectory(target)) {
+      throw new DataException(file.toString(), "the name of a file to write", "a folder");
+    }
+    try {
+      Files.createDirectories(folder);
+      // Not Files.createTempFile: its files can be read by their owner alone, and stay so when
+      // moved.
+      Path temporary =
+          folder.resolve(
+              "."
+                  + target.getFileName()
+                  + "."
+                  + ProcessHandle.current().pid()
+                  + "-"
+                  + Long.toHexString(System.nanoTime())
+                  + ".tmp");
+      try {
+        try (FileChannel channel =
+            FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+          OutputStream buffered =
+              new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
+          writer.write(new Unclosed(buffered));
+          buffered.flush();
+          channel.force(true);
+        }
+        Files.move(
+            temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      } finally {
+        Files.deleteIfExists(temporary);
+      }
+    } catch (IOException e) {
+      throw DataException.io(file.toString(), "a file that can be written", e);
+    }
+  }
+
+  /** Lets a compressing stream be closed, which ends its format, and keeps the file open. */
+  private static final class Unclosed extends FilterOutputStream {
+    Unclosed(OutputStream out) {
+      super(out);
+    }
+
+    @Override
+    public void write(byte[] bytes, int offset, int length) throws IOException {
+      out.write(bytes, offset, length);
+    }
+
+    @Override
+    public void close() throws IOException {
+      flush();
+    }
+  }
+}

@@ -1,0 +1,148 @@
+package io.nepenthe.data;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Objects;
+
+/**
+ * A data set cut into batches. The order is the data set's own or a shuffle fixed by (seed, epoch);
+ * any batch can be filled at any time, by any thread, with the same result. Filling allocates
+ * nothing.
+ */
+public final class Batches {
+  private final Dataset dataset;
+  private final int batchSize;
+  private final boolean shuffle;
+  private final long seed;
+  private final MemorySegment order;
+
+  private Batches(Dataset dataset, int batchSize, boolean shuffle, long seed, long epoch) {
+    if (batchSize < 1) {
+      throw new IllegalArgumentException("batch size must be positive: " + batchSize);
+    }
+    this.dataset = dataset;
+    this.batchSize = batchSize;
+    this.shuffle = shuffle;
+    this.seed = seed;
+    this.order =
+        shuffle
+            ? Memory.permutation(dataset.name(), dataset.size(), new Random64(seed, epoch))
+            : MemorySegment.NULL;
+  }
+
+  /**
+   * Batches in the order of the data set.
+   *
+   * @param dataset what to cut
+   * @param batchSize images a batch; the last one may be smaller
+   * @return the batches
+   */
+  public static Batches inOrder(Dataset dataset, int batchSize) {
+    return new Batches(dataset, batchSize, false, 0, 0);
+  }
+
+  /**
+   * Batches in an order drawn uniformly from all orders by (seed, epoch). It takes 8 bytes an
+   * image.
+   *
+   * @param dataset what to cut
+   * @param batchSize images a batch; the last one may be smaller
+   * @param seed any number
+   * @param epoch any number
+   * @return the batches
+   */
+  public static Batches shuffled(Dataset dataset, int batchSize, long seed, long epoch) {
+    return new Batches(dataset, batchSize, true, seed, epoch);
+  }
+
+  /**
+   * The same data set, size and seed in another epoch.
+   *
+   * @param epoch any number
+   * @return its batches; these ones where they are not shuffled
+   */
+  public Batches withEpoch(long epoch) {
+    return shuffle ? new Batches(dataset, batchSize, true, seed, epoch) : this;
+  }
+
+  /** What is cut. */
+  public Dataset dataset() {
+    return dataset;
+  }
+
+  /** Images in every batch but perhaps the last. */
+  public int batchSize() {
+    return batchSize;
+  }
+
+  /** The number of batches. */
+  public long count() {
+    return Math.ceilDiv(dataset.size(), batchSize);
+  }
+
+  /**
+   * Fills one batch: {@code n} images as N·H·W·C, their labels and their ids.
+   *
+   * @param batch which, from 0 to {@link #count()} − 1
+   * @param pixels room for {@code n · image().floats()} floats, from its start
+   * @param labels room for {@code n}
+   * @param ids room for {@code n}
+   * @param normalisation applied to the pixels
+   * @return {@code n}: the batch size, less in the last batch; nothing beyond it is touched
+   * @throws IndexOutOfBoundsException if there is no such batch
+   * @throws IllegalArgumentException if there is too little room, or the normalisation is for
+   *     another number of channels
+   */
+  public int fill(
+      long batch, MemorySegment pixels, int[] labels, long[] ids, Normalisation normalisation) {
+    if (normalisation.channels() != dataset.image().channels()) {
+      throw new IllegalArgumentException(
+          "a normalisation of "
+              + normalisation.channels()
+              + " channels for images of "
+              + dataset.image());
+    }
+    int n = fill(batch, pixels, labels, ids);
+    normalisation.apply(pixels, 0, n * dataset.image().floats());
+    return n;
+  }
+
+  /**
+   * Fills one batch with the pixels as they are, in [0, 1].
+   *
+   * @param batch which, from 0 to {@link #count()} − 1
+   * @param pixels room for {@code n · image().floats()} floats, from its start
+   * @param labels room for {@code n}
+   * @param ids room for {@code n}
+   * @return {@code n}: the batch size, less in the last batch; nothing beyond it is touched
+   * @throws IndexOutOfBoundsException if there is no such batch
+   * @throws IllegalArgumentException if there is too little room
+   */
+  public int fill(long batch, MemorySegment pixels, int[] labels, long[] ids) {
+    long first = Objects.checkIndex(batch, count()) * batchSize;
+    int n = (int) Math.min(batchSize, dataset.size() - first);
+    long each = dataset.image().floats();
+    if (pixels.byteSize() / 4 / each < n || labels.length < n || ids.length < n) {
+      throw new IllegalArgumentException(
+          "a batch of "
+              + n
+              + " needs "
+              + n * each
+              + " floats, "
+              + n
+              + " labels and ids; there is room for "
+              + pixels.byteSize() / 4
+              + ", "
+              + labels.length
+              + " and "
+              + ids.length);
+    }
+    for (int i = 0; i < n; i++) {
+      long index = shuffle ? order.getAtIndex(ValueLayout.JAVA_LONG, first + i) : first + i;
+      dataset.pixels(index, pixels, i * each);
+      labels[i] = dataset.label(index);
+      ids[i] = dataset.id(index);
+    }
+    return n;
+  }
+}
