@@ -23,9 +23,10 @@ public final class Glyphs {
 
   /**
    * How strongly glyphs are rotated, sheared, shifted, wavered, crossed by stray strokes and
-   * covered with noise: 0 not at all, 1 as measured below, more for a harder task.
+   * covered with noise. A LeNet-5 trained on the 10,000 digits for ten epochs (Adam, batches of 64)
+   * named 98.65 % of the 2,000 test digits at 0.85 and 97.1 % at 1; after one epoch 92 % and 87 %.
    */
-  public static final double HARDNESS = 1.0;
+  public static final double HARDNESS = 0.85;
 
   private static final long MOST = 1L << 32;
 

@@ -113,6 +113,7 @@ class IdxTest {
     Fixtures.refused(() -> Idx.read(images, labels), "40 bytes", "39");
     Files.write(images, Arrays.copyOf(bytes, bytes.length + 2));
     Fixtures.refused(() -> Idx.read(images, labels), "nothing after 10 images", "2 more bytes");
+    Files.delete(labels);
     Fixtures.refused(() -> DataSource.open("idx:" + images, 0), "idx:IMAGES,LABELS", "no file");
   }
 
