@@ -61,6 +61,42 @@ void nep_dampen(float* weights, const float* forget, const float* reference, int
  * added before this call modulo 64. */
 void nep_accumulate(float* sum, float* rest, const float* values, int64_t terms, int64_t n, int32_t kind,
                     int32_t phase, int32_t threads);
+/* ---- squareGradients --------------------------------------------------------------------------------------
+ */
+
+/* The accumulators of these functions are drift-free sums: `sum` + `rest`, both of the parameter's shape;
+ * `phase` is the number of samples already in `rest` (below 64); rest is folded into sum after every 64th.
+ * The bits depend neither on `threads` nor on how a batch is split. */
+
+/* The bytes of workspace that nep_square_gradients needs; independent of the number of samples. */
+int64_t nep_square_gradients_workspace(const int64_t* sizes, int32_t threads);
+
+/* sum + rest += sum over samples of the squared per-sample weight gradients of a convolution (or linear
+ * layer). sizes: samples, height, width, channels, outHeight, outWidth, outChannels, kernelHeight,
+ * kernelWidth, strideHeight, strideWidth, padTop, padLeft, dilationHeight, dilationWidth, groups. input
+ * [samples, height, width, channels]; gradient [samples, outHeight, outWidth, outChannels]; sum, rest
+ * [outChannels, kernelHeight, kernelWidth, channels / groups]. pairs: 0 squares each sample's product over
+ * positions, 1 sums the products of pairs of positions (at most 8). */
+void nep_square_gradients(const float* input, const float* gradient, const int64_t* sizes, int32_t phase,
+                          int32_t pairs, float* sum, float* rest, float* workspace, int32_t threads);
+
+/* The same for a bias: gradient [n, t, outputs], sum and rest [outputs]. */
+void nep_square_gradients_bias(const float* gradient, int64_t n, int64_t t, int64_t outputs, int32_t phase,
+                               float* sum, float* rest, int32_t threads);
+
+/* The same for a normalisation's scale: normalised input and gradient [n, t, channels], sum and rest
+ * [channels]. Its shift is a bias. */
+void nep_square_gradients_scale(const float* normalised, const float* gradient, int64_t n, int64_t t,
+                                int64_t channels, int32_t phase, float* sum, float* rest, int32_t threads);
+
+/* The bytes of workspace that nep_square_gradients_embedding needs. */
+int64_t nep_square_gradients_embedding_workspace(int64_t t, int32_t threads);
+
+/* The same for an embedding: tokens [n, t] in -1 (padding) .. rows - 1, gradient [n, t, columns],
+ * sum and rest [rows, columns]. */
+void nep_square_gradients_embedding(const int32_t* tokens, const float* gradient, int64_t n, int64_t t,
+                                    int64_t rows, int64_t columns, int32_t phase, float* sum, float* rest,
+                                    float* workspace, int32_t threads);
 
 #ifdef __cplusplus
 }

@@ -14,27 +14,49 @@
 
 namespace {
 
-#define NEP_FIELD(type, name, parameters, arguments) type(*name) parameters;
+// One function pointer a kernel.
 struct Level {
   const char* name;
   bool supported;
-  NEP_KERNELS(NEP_FIELD)
+#define KERNEL(type, name, parameters, arguments) type(*name) parameters;
+#include "kernels.def"
+#undef KERNEL
 };
 
-#define NEP_TAKE_v2(type, name, parameters, arguments) nep_v2::name,
-#define NEP_TAKE_v3(type, name, parameters, arguments) nep_v3::name,
-#define NEP_TAKE_v4(type, name, parameters, arguments) nep_v4::name,
-#define NEP_TAKE_generic(type, name, parameters, arguments) nep_generic::name,
 // Lowest first. __builtin_cpu_supports also asks the operating system whether it saves the registers.
 const Level* levels(size_t* count) {
 #if defined(__x86_64__)
   static const Level all[] = {
-      {"x86-64-v2", true, NEP_KERNELS(NEP_TAKE_v2)},
-      {"x86-64-v3", static_cast<bool>(__builtin_cpu_supports("x86-64-v3")), NEP_KERNELS(NEP_TAKE_v3)},
-      {"x86-64-v4", static_cast<bool>(__builtin_cpu_supports("x86-64-v4")), NEP_KERNELS(NEP_TAKE_v4)},
+      {
+          "x86-64-v2",
+          true,
+#define KERNEL(type, name, parameters, arguments) nep_v2::name,
+#include "kernels.def"
+#undef KERNEL
+      },
+      {
+          "x86-64-v3",
+          static_cast<bool>(__builtin_cpu_supports("x86-64-v3")),
+#define KERNEL(type, name, parameters, arguments) nep_v3::name,
+#include "kernels.def"
+#undef KERNEL
+      },
+      {
+          "x86-64-v4",
+          static_cast<bool>(__builtin_cpu_supports("x86-64-v4")),
+#define KERNEL(type, name, parameters, arguments) nep_v4::name,
+#include "kernels.def"
+#undef KERNEL
+      },
   };
 #else
-  static const Level all[] = {{"generic", true, NEP_KERNELS(NEP_TAKE_generic)}};
+  static const Level all[] = {{
+      "generic",
+      true,
+#define KERNEL(type, name, parameters, arguments) nep_generic::name,
+#include "kernels.def"
+#undef KERNEL
+  }};
 #endif
   *count = sizeof all / sizeof *all;
   return all;
@@ -88,6 +110,6 @@ NEP_EXPORT int64_t nep_describe(uint8_t* text, int64_t capacity) {
   return give(out, text, capacity);
 }
 
-#define NEP_FORWARD(type, name, parameters, arguments) \
+#define KERNEL(type, name, parameters, arguments) \
   NEP_EXPORT type nep_##name parameters { return level().name arguments; }
-NEP_KERNELS(NEP_FORWARD)
+#include "kernels.def"
