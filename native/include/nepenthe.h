@@ -81,22 +81,23 @@ void nep_square_gradients(const float* input, const float* gradient, const int64
                           int32_t pairs, float* sum, float* rest, float* workspace, int32_t threads);
 
 /* The same for a bias: gradient [n, t, outputs], sum and rest [outputs]. */
-void nep_square_gradients_bias(const float* gradient, int64_t n, int64_t t, int64_t outputs, int32_t phase,
-                               float* sum, float* rest, int32_t threads);
+void nep_square_vector_gradients_bias(const float* gradient, int64_t n, int64_t t, int64_t outputs,
+                                      int32_t phase, float* sum, float* rest, int32_t threads);
 
 /* The same for a normalisation's scale: normalised input and gradient [n, t, channels], sum and rest
  * [channels]. Its shift is a bias. */
-void nep_square_gradients_scale(const float* normalised, const float* gradient, int64_t n, int64_t t,
-                                int64_t channels, int32_t phase, float* sum, float* rest, int32_t threads);
+void nep_square_vector_gradients_scale(const float* normalised, const float* gradient, int64_t n, int64_t t,
+                                       int64_t channels, int32_t phase, float* sum, float* rest,
+                                       int32_t threads);
 
-/* The bytes of workspace that nep_square_gradients_embedding needs. */
-int64_t nep_square_gradients_embedding_workspace(int64_t t, int32_t threads);
+/* The bytes of workspace that nep_square_vector_gradients_embedding needs. */
+int64_t nep_square_vector_gradients_embedding_workspace(int64_t t, int32_t threads);
 
 /* The same for an embedding: tokens [n, t] in -1 (padding) .. rows - 1, gradient [n, t, columns],
  * sum and rest [rows, columns]. */
-void nep_square_gradients_embedding(const int32_t* tokens, const float* gradient, int64_t n, int64_t t,
-                                    int64_t rows, int64_t columns, int32_t phase, float* sum, float* rest,
-                                    float* workspace, int32_t threads);
+void nep_square_vector_gradients_embedding(const int32_t* tokens, const float* gradient, int64_t n, int64_t t,
+                                           int64_t rows, int64_t columns, int32_t phase, float* sum,
+                                           float* rest, float* workspace, int32_t threads);
 
 #ifdef __cplusplus
 }

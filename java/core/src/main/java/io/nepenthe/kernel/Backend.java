@@ -1,6 +1,8 @@
 package io.nepenthe.kernel;
 
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 
 /**
  * The operations of one device. Every output is the caller's; arguments are checked before anything
@@ -42,6 +44,86 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
 
   /** Adds the squares of {@code terms}, otherwise as {@link #accumulate}. */
   void accumulateSquare(DriftFreeSum state, Tensor terms);
+
+  /**
+   * Adds every sample's squared weight gradient of a linear layer.
+   *
+   * @param input [samples, inputs] or [samples, positions, inputs]
+   * @param outputGradient per-sample ∂loss/∂output, [samples, outputs] or [samples, positions,
+   *     outputs]
+   * @param weights [outputs, inputs]; its count grows by the samples
+   * @see SquareGradients
+   */
+  default void squareGradients(Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+    Shape shape = input.shape();
+    squareGradients(
+        input,
+        outputGradient,
+        weights,
+        SquareGradients.strategyFor(shape.rank() == 3 ? shape.size(1) : 1));
+  }
+
+  /** The same by a chosen strategy, for measurements. */
+  void squareGradients(
+      Tensor input, Tensor outputGradient, DriftFreeSum weights, SquareGradients.Strategy strategy);
+
+  /**
+   * Adds every sample's squared weight gradient of a convolution.
+   *
+   * @param input [samples, height, width, channels]
+   * @param outputGradient per-sample ∂loss/∂output, [samples, outHeight, outWidth, outputs]
+   * @param weights [outputs, kernelHeight, kernelWidth, channels / groups]; its count grows by the
+   *     samples
+   * @see SquareGradients
+   */
+  default void squareGradients(
+      Convolution window, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+    Shape out = outputGradient.shape();
+    squareGradients(
+        window,
+        input,
+        outputGradient,
+        weights,
+        SquareGradients.strategyFor(out.rank() == 4 ? out.size(1) * out.size(2) : 1));
+  }
+
+  /** The same by a chosen strategy, for measurements. */
+  void squareGradients(
+      Convolution window,
+      Tensor input,
+      Tensor outputGradient,
+      DriftFreeSum weights,
+      SquareGradients.Strategy strategy);
+
+  /**
+   * Adds every sample's squared gradient of a bias or of a normalisation's shift.
+   *
+   * @param outputGradient [samples, …, channels], summed over all dimensions between
+   * @param bias [channels]; its count grows by the samples
+   * @see SquareVectorGradients
+   */
+  void squareBiasGradients(Tensor outputGradient, DriftFreeSum bias);
+
+  /**
+   * Adds every sample's squared gradient of a normalisation's scale.
+   *
+   * @param normalised the input after normalisation, before scale and shift: [samples, …, channels]
+   * @param outputGradient of the same shape
+   * @param scale [channels]; its count grows by the samples
+   * @see SquareVectorGradients
+   */
+  void squareScaleGradients(Tensor normalised, Tensor outputGradient, DriftFreeSum scale);
+
+  /**
+   * Adds every sample's squared gradient of an embedding table.
+   *
+   * @param tokens native int32 values [samples, positions], rows of the table or {@link
+   *     SquareVectorGradients#PADDING}
+   * @param outputGradient [samples, positions, columns]
+   * @param rows [rows, columns]; its count grows by the samples
+   * @see SquareVectorGradients
+   */
+  void squareEmbeddingGradients(MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows);
 
   /** Releases the backend's scratch memory; closing again does nothing. */
   @Override

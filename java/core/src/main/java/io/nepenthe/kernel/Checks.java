@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 
 /** What every operation checks before it runs, so that no native call can fail or stray. */
 final class Checks {
@@ -31,5 +32,22 @@ final class Checks {
     if (value < 1) {
       throw new IllegalArgumentException(name + " must be positive, found " + value);
     }
+  }
+
+  /** The state that an operation adds to may share no byte with an argument that it reads. */
+  static void untouched(DriftFreeSum state, String name, Tensor read) {
+    disjoint("the sum", state.sum(), name, read);
+    disjoint("the rest", state.rest(), name, read);
+  }
+
+  /** The same for memory that is no tensor. */
+  static void untouched(DriftFreeSum state, String name, MemorySegment read) {
+    if (overlap(state.sum().segment(), read) || overlap(state.rest().segment(), read)) {
+      throw new IllegalArgumentException("the sum overlaps " + name);
+    }
+  }
+
+  private static boolean overlap(MemorySegment a, MemorySegment b) {
+    return a.address() < b.address() + b.byteSize() && b.address() < a.address() + a.byteSize();
   }
 }

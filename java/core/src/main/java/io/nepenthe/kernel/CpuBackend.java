@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
 
 /** The processor: hand-written SIMD kernels and oneDNN, on an OpenMP team. */
 final class CpuBackend implements Backend {
@@ -42,6 +43,41 @@ final class CpuBackend implements Backend {
   @Override
   public void accumulateSquare(DriftFreeSum state, Tensor terms) {
     Accumulate.cpu(state, terms, Accumulate.Kind.SQUARE, threads);
+  }
+
+  @Override
+  public void squareGradients(
+      Tensor input,
+      Tensor outputGradient,
+      DriftFreeSum weights,
+      SquareGradients.Strategy strategy) {
+    SquareGradients.cpu(input, outputGradient, weights, strategy, workspace, threads);
+  }
+
+  @Override
+  public void squareGradients(
+      Convolution window,
+      Tensor input,
+      Tensor outputGradient,
+      DriftFreeSum weights,
+      SquareGradients.Strategy strategy) {
+    SquareGradients.cpu(window, input, outputGradient, weights, strategy, workspace, threads);
+  }
+
+  @Override
+  public void squareBiasGradients(Tensor outputGradient, DriftFreeSum bias) {
+    SquareVectorGradients.bias(outputGradient, bias, threads);
+  }
+
+  @Override
+  public void squareScaleGradients(Tensor normalised, Tensor outputGradient, DriftFreeSum scale) {
+    SquareVectorGradients.scale(normalised, outputGradient, scale, threads);
+  }
+
+  @Override
+  public void squareEmbeddingGradients(
+      MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows) {
+    SquareVectorGradients.embedding(tokens, outputGradient, rows, workspace, threads);
   }
 
   @Override

@@ -42,6 +42,18 @@ public final class DriftFreeSum {
     return new DriftFreeSum(Tensor.zeros(arena, shape), Tensor.zeros(arena, shape));
   }
 
+  /**
+   * An empty sum over planes that the caller owns, for instance slices of one flat buffer; both
+   * must hold zeros.
+   *
+   * @throws IllegalArgumentException if the shapes differ or the planes overlap
+   */
+  public static DriftFreeSum of(Tensor sum, Tensor rest) {
+    Checks.shape("rest", rest, sum.shape());
+    Checks.disjoint("sum", sum, "rest", rest);
+    return new DriftFreeSum(sum, rest);
+  }
+
   /** The sizes of each term. */
   public Shape shape() {
     return sum.shape();

@@ -106,7 +106,8 @@ final class KernelTest {
     if (reference.length > 0) {
       int at = reference.length / 2;
       float kept = actual.get(at);
-      actual.set(at, (float) (reference[at] + 4 * (bound(magnitude[at], steps) + Float.MIN_VALUE)));
+      double outside = reference[at] + 4 * bound(magnitude[at], steps);
+      actual.set(at, Math.max((float) outside, Math.nextUp((float) reference[at])));
       boolean caught = !firstExcess(reference, magnitude, steps, actual).isEmpty();
       actual.set(at, kept);
       assertTrue(caught, "the comparator let a wrong element at " + at + " pass");

@@ -114,23 +114,24 @@ void embed(const int32_t* token, const float* g, const int32_t* order, int64_t t
 
 }  // namespace
 
-void square_gradients_bias(const float* gradient, int64_t n, int64_t t, int64_t outputs, int32_t phase,
-                           float* sum, float* rest, int32_t threads) {
+void square_vector_gradients_bias(const float* gradient, int64_t n, int64_t t, int64_t outputs, int32_t phase,
+                                  float* sum, float* rest, int32_t threads) {
   sums<false>(gradient, gradient, n, t, outputs, phase, sum, rest, threads);
 }
 
-void square_gradients_scale(const float* normalised, const float* gradient, int64_t n, int64_t t,
-                            int64_t channels, int32_t phase, float* sum, float* rest, int32_t threads) {
+void square_vector_gradients_scale(const float* normalised, const float* gradient, int64_t n, int64_t t,
+                                   int64_t channels, int32_t phase, float* sum, float* rest,
+                                   int32_t threads) {
   sums<true>(gradient, normalised, n, t, channels, phase, sum, rest, threads);
 }
 
-int64_t square_gradients_embedding_workspace(int64_t t, int32_t threads) {
+int64_t square_vector_gradients_embedding_workspace(int64_t t, int32_t threads) {
   return 2 * t * threads * static_cast<int64_t>(sizeof(int32_t));
 }
 
-void square_gradients_embedding(const int32_t* tokens, const float* gradient, int64_t n, int64_t t,
-                                int64_t rows, int64_t columns, int32_t phase, float* sum, float* rest,
-                                float* workspace, int32_t threads) {
+void square_vector_gradients_embedding(const int32_t* tokens, const float* gradient, int64_t n, int64_t t,
+                                       int64_t rows, int64_t columns, int32_t phase, float* sum, float* rest,
+                                       float* workspace, int32_t threads) {
   const int64_t lines = (columns + LINE - 1) / LINE;
 #pragma omp parallel num_threads(threads)
   {
