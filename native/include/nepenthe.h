@@ -99,6 +99,42 @@ void nep_square_vector_gradients_embedding(const int32_t* tokens, const float* g
                                            int64_t rows, int64_t columns, int32_t phase, float* sum,
                                            float* rest, float* workspace, int32_t threads);
 
+/* ---- select_top ------------------------------------------------------------------------------------------
+ */
+
+/* The exact top of |x| over several tensors, for up to 64 counts in one run: high for each tensor, cut, low
+ * for each tensor, cut, write for each tensor, and trim where a cut splits ties. The key of x is its bits
+ * without the sign, 31 of them. cuts holds four words a cut: how many values are wanted (set by the caller;
+ * then how many of those in the cut's bin, or equal to its key), the bin (the key's upper 16 bits) and then
+ * the key of the last value taken, the number of its histogram among the low ones, and how many values are in
+ * the bin or equal to the key. */
+
+/* Counts the upper 16 key bits into histograms, zeroed by the caller before the first tensor: 2 * threads of
+ * 65,536 words; adds the number of NaNs to *invalid. */
+void nep_select_top_high(const float* values, int64_t n, uint64_t* histograms, uint64_t* invalid,
+                         int32_t threads);
+
+/* Counts the lower 15 key bits of the values in the cuts' bins into histograms, zeroed by the caller before
+ * the first tensor: threads * slots of 32,768 words, slots being the number of distinct bins of the cuts. */
+void nep_select_top_low(const float* values, int64_t n, const uint64_t* cuts, int32_t count_of_cuts,
+                        uint64_t* histograms, int32_t threads);
+
+/* Finds each cut's bin (low 0) or key (low 1) from the histograms, which it overwrites; `threads` as it was
+ * for high or low. */
+void nep_select_top_cut(uint64_t* histograms, uint64_t* cuts, int32_t count_of_cuts, int32_t low,
+                        int32_t threads);
+
+/* Sets bit j of bits + r * stride (words) for every value whose key is at least that of cut r, and clears the
+ * others up to the end of the last word. Where the cut splits ties, ties[b * count_of_cuts + r] becomes the
+ * number of values of block b (65,536 values) equal to its key, otherwise 0. */
+void nep_select_top_write(const float* values, int64_t n, const uint64_t* cuts, int32_t count_of_cuts,
+                          uint64_t* bits, int64_t stride, uint64_t* ties, int32_t threads);
+
+/* In each block b where keep[b * count_of_cuts + r] is not 2^64-1, clears the bits of the values equal to the
+ * key of cut r, except for the first `keep` of them. */
+void nep_select_top_trim(const float* values, int64_t n, const uint64_t* cuts, int32_t count_of_cuts,
+                         uint64_t* bits, int64_t stride, const uint64_t* keep, int32_t threads);
+
 #ifdef __cplusplus
 }
 #endif

@@ -75,6 +75,22 @@ inline __attribute__((always_inline)) uint32_t lanes(vint mask) {
 #endif
 }
 
+// The lanes where a > b, as signed integers, and those where a == b.
+inline __attribute__((always_inline)) uint32_t lanes_above(vint a, vint b) {
+#if defined(NEP_LEVEL_v4)
+  return _mm512_cmpgt_epi32_mask(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b));
+#else
+  return lanes(a > b);
+#endif
+}
+inline __attribute__((always_inline)) uint32_t lanes_equal(vint a, vint b) {
+#if defined(NEP_LEVEL_v4)
+  return _mm512_cmpeq_epi32_mask(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b));
+#else
+  return lanes(a == b);
+#endif
+}
+
 inline __attribute__((always_inline)) vfloat absolute(vfloat v) {
   return reinterpret_cast<vfloat>(reinterpret_cast<vint>(v) & 0x7fffffff);
 }

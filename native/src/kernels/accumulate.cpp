@@ -1,23 +1,11 @@
 // Drift-free accumulation, chunk by chunk: a chunk of rest and sum stays in the first-level cache while all
 // terms of the call pass over it. The loops are elementwise, so the compiler's vectors give the scalar's
 // bits.
+#include "drift_free.h"
 #include "reduce.h"
 
 namespace NEP_NAMESPACE {
 namespace {
-
-constexpr int64_t PERIOD = 64;
-
-// Knuth's branch-free TwoSum: sum becomes fl(sum + rest), rest the exact rounding error.
-void fold_in(float* __restrict sum, float* __restrict rest, int64_t n) {
-  for (int64_t j = 0; j < n; j++) {
-    const float a = sum[j], b = rest[j];
-    const float s = a + b;
-    const float shown = s - a;
-    rest[j] = (a - (s - shown)) + (b - shown);
-    sum[j] = s;
-  }
-}
 
 void add(float* __restrict rest, const float* __restrict values, int64_t n, int32_t kind) {
   switch (kind) {
@@ -42,7 +30,7 @@ void accumulate(float* sum, float* rest, const float* values, int64_t terms, int
     const int64_t at = c * CHUNK, size = n - at < CHUNK ? n - at : CHUNK;
     for (int64_t t = 0; t < terms; t++) {
       add(rest + at, values + t * n + at, size, kind);
-      if ((phase + t + 1) % PERIOD == 0) fold_in(sum + at, rest + at, size);
+      if ((phase + t + 1) % PERIOD == 0) fold_rest(sum + at, rest + at, size);
     }
   }
 }

@@ -3,6 +3,7 @@ package io.nepenthe.kernel;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * The operations of one device. Every output is the caller's; arguments are checked before anything
@@ -124,6 +125,20 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
    * @see SquareVectorGradients
    */
   void squareEmbeddingGradients(MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows);
+
+  /**
+   * Selects, for each ratio ρ, the ⌊ρP⌋ values of largest magnitude among all P values of the
+   * tensors together, all ratios in one run.
+   *
+   * @param values tensors of any shapes, for instance one per parameter
+   * @param out as many masks as ratios, over tensors of these sizes; overwritten
+   * @param ratios 1 to {@value SelectTop#MAX_RATIOS} of them, each in [0, 1]
+   * @return for each ratio, how many were selected and down to which magnitude
+   * @throws IllegalArgumentException also if a value is NaN, saying how many are; the masks are
+   *     untouched then
+   * @see SelectTop
+   */
+  List<SelectTop.Cut> selectTop(List<Tensor> values, MaskStack out, double... ratios);
 
   /** Releases the backend's scratch memory; closing again does nothing. */
   @Override

@@ -22,6 +22,23 @@ final class Checks {
     }
   }
 
+  /** The mask's bits may share no byte with the tensor. */
+  static void disjoint(String name, MemorySegment bits, String otherName, Tensor other) {
+    alive(name, bits);
+    alive(otherName, other.segment());
+    if (bits.byteSize() > 0
+        && other.elements() > 0
+        && bits.asOverlappingSlice(other.segment()).isPresent()) {
+      throw new IllegalArgumentException(name + " overlaps " + otherName);
+    }
+  }
+
+  private static void alive(String name, MemorySegment segment) {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException("the memory of " + name + " was closed");
+    }
+  }
+
   static void finiteNotNegative(String name, float value) {
     if (!(value >= 0 && value < Float.POSITIVE_INFINITY)) {
       throw new IllegalArgumentException(name + " must be finite and not negative, found " + value);

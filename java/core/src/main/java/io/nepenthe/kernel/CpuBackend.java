@@ -3,6 +3,7 @@ package io.nepenthe.kernel;
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /** The processor: hand-written SIMD kernels and oneDNN, on an OpenMP team. */
 final class CpuBackend implements Backend {
@@ -78,6 +79,11 @@ final class CpuBackend implements Backend {
   public void squareEmbeddingGradients(
       MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows) {
     SquareVectorGradients.embedding(tokens, outputGradient, rows, workspace, threads);
+  }
+
+  @Override
+  public List<SelectTop.Cut> selectTop(List<Tensor> values, MaskStack out, double... ratios) {
+    return SelectTop.cpu(values, out, ratios, workspace, threads);
   }
 
   @Override

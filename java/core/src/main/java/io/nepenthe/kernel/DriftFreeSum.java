@@ -17,10 +17,10 @@ import java.lang.foreign.Arena;
  * </pre>
  *
  * <p>So what is lost are the at most 64 roundings within a period, each relative to that period's
- * partial sum: |value − Σ| ≤ 65 · 2⁻²⁴ · Σ|terms| ≈ 4·10⁻⁶ · Σ|terms| for any number of terms up to
- * 2³⁰, an order less in practice. The bits depend on the terms and their order only, not on how
- * they were grouped into calls. An element that met a NaN, an infinity or an overflow has a value
- * that is not finite, for good.
+ * partial sum: |value − Σ| ≤ 66 · 2⁻²⁴ · Σ|terms| ≈ 4·10⁻⁶ · Σ|terms| for up to 2²⁴ terms, an order
+ * less in practice. The bits depend on the terms and their order only, not on how they were grouped
+ * into calls. An element that met a NaN, an infinity or an overflow has a value that is not finite,
+ * for good.
  *
  * <p>The state lives as long as the arena it came from, and is used by one thread at a time.
  */
