@@ -61,6 +61,7 @@ public final class DataException extends RuntimeException {
   }
 
   private static String message(String where, String expected, String found) {
-    return where + ": expected " + expected + ", found " + found;
+    // Names in archives and words in files may hold anything; a message is one line.
+    return (where + ": expected " + expected + ", found " + found).replaceAll("\\p{Cntrl}", "?");
   }
 }

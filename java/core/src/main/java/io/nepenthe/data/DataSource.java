@@ -1,6 +1,9 @@
 package io.nepenthe.data;
 
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -13,6 +16,14 @@ import java.util.Locale;
  *     another alphabet</td></tr>
  * <tr><td>{@code idx:IMAGES[,LABELS]}</td><td>{@link Idx}; labels are found by name if not
  *     given</td></tr>
+ * <tr><td>{@code cifar10:DIR}</td><td>{@link Cifar10}'s training images; {@code cifar10:DIR/test}
+ *     its test images; DIR may be the archive as downloaded</td></tr>
+ * <tr><td>{@code images:DIR-or-ARCHIVE[!/SUBDIR]}</td><td>{@link ImageFolder}: a folder, zip, tar or
+ *     tar.gz of JPEG or PNG files, one folder a class, below SUBDIR if given</td></tr>
+ * <tr><td>{@code npz:FILE}, {@code npz:FILE!/test}</td><td>{@link Npz}: images and labels</td></tr>
+ * <tr><td>{@code npy:IMAGES,LABELS}</td><td>two NPY files, as {@link Npz} takes their
+ *     arrays</td></tr>
+ * <tr><td>{@code csv:FILE}</td><td>{@link Csv}: a label and pixels a line</td></tr>
  * </table>
  *
  * <p>Each may end in {@code #FIRST-LAST}, the positions from FIRST to LAST, both included, counted
@@ -59,10 +70,15 @@ public final class DataSource {
     return switch (kind) {
       case "glyphs" -> glyphs(spec, rest, seed);
       case "idx" -> idx(rest, limits);
+      case "cifar10" -> cifar10(rest, limits);
+      case "images" -> images(rest, limits);
+      case "npz" -> npz(rest, limits);
+      case "npy" -> npy(spec, rest, limits);
+      case "csv" -> Csv.read(path(rest), limits);
       default ->
           throw new DataException(
               spec,
-              "glyphs: or idx:",
+              "glyphs:, idx:, cifar10:, images:, npz:, npy: or csv:",
               kind.isEmpty() ? "no kind" : DataException.quote(kind + ":"));
     };
   }
@@ -107,11 +123,49 @@ public final class DataSource {
     return Idx.read(images, labels, limits);
   }
 
-  private static Path path(String text) {
-    if (text.isEmpty() || text.indexOf('\0') >= 0) {
-      throw new DataException(DataException.quote(text), "the name of a file", "none");
+  private static Dataset cifar10(String rest, Limits limits) {
+    Path place = path(rest);
+    String last = place.getFileName() == null ? "" : place.getFileName().toString();
+    boolean part = (last.equals("train") || last.equals("test")) && !Files.exists(place);
+    return Cifar10.read(
+        part ? place.toAbsolutePath().getParent() : place,
+        part && last.equals("test") ? Cifar10.Part.TEST : Cifar10.Part.TRAIN,
+        limits);
+  }
+
+  private static Dataset images(String rest, Limits limits) {
+    int inside = rest.lastIndexOf("!/");
+    return inside < 0
+        ? ImageFolder.read(path(rest), "", limits)
+        : ImageFolder.read(path(rest.substring(0, inside)), rest.substring(inside + 2), limits);
+  }
+
+  private static Dataset npz(String rest, Limits limits) {
+    for (String part : List.of("train", "test")) {
+      if (rest.endsWith("!/" + part)) {
+        return Npz.read(path(rest.substring(0, rest.length() - part.length() - 2)), part, limits);
+      }
     }
-    return Path.of(text);
+    return Npz.read(path(rest), "train", limits);
+  }
+
+  private static Dataset npy(String spec, String rest, Limits limits) {
+    int comma = rest.indexOf(',');
+    if (comma < 0) {
+      throw new DataException(spec, "npy:IMAGES,LABELS", "no comma");
+    }
+    return Npz.read(path(rest.substring(0, comma)), path(rest.substring(comma + 1)), limits);
+  }
+
+  private static Path path(String text) {
+    try {
+      if (!text.isEmpty()) {
+        return Path.of(text);
+      }
+    } catch (InvalidPathException e) {
+      throw new DataException(DataException.quote(text), "the name of a file", e.getReason(), e);
+    }
+    throw new DataException("the data argument", "the name of a file", "none");
   }
 
   private static Dataset subset(String spec, Dataset whole, String wanted) {

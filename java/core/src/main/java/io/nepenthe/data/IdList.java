@@ -17,7 +17,7 @@ public final class IdList {
    */
   public static long[] read(Path file) {
     byte[] text;
-    try (Input in = Input.open(file)) {
+    try (Input in = Input.open(file, Limits.DEFAULT)) {
       text = in.rest(1 << 30, "a list of ids");
     }
     long[] ids = new long[16];

@@ -41,7 +41,7 @@ public final class Idx {
     ImageShape shape;
     MemorySegment pixels;
     long count;
-    try (Input in = Input.open(images)) {
+    try (Input in = Input.open(images, limits)) {
       int dimensions = header(in, 3, 4);
       count = in.unsignedInt("the number of images");
       long height = in.unsignedInt("the image height");
@@ -52,7 +52,7 @@ public final class Idx {
       pixels = in.segment(bytes, count + " images of " + shape);
       in.end(count + " images of " + shape);
     }
-    MemorySegment classes = labels(labels, images, count);
+    MemorySegment classes = labels(labels, images, count, limits);
     int most = -1;
     for (long i = 0; i < count; i++) {
       most = Math.max(most, classes.getAtIndex(ValueLayout.JAVA_INT, i));
@@ -143,8 +143,8 @@ public final class Idx {
         });
   }
 
-  private static MemorySegment labels(Path labels, Path images, long count) {
-    try (Input in = Input.open(labels)) {
+  private static MemorySegment labels(Path labels, Path images, long count, Limits limits) {
+    try (Input in = Input.open(labels, limits)) {
       header(in, 1, 1);
       long found = in.unsignedInt("the number of labels");
       if (found != count) {

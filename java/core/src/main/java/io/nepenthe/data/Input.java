@@ -4,7 +4,6 @@ import java.io.BufferedInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
@@ -21,9 +20,6 @@ import java.util.zip.GZIPInputStream;
  * that claims more.
  */
 final class Input implements AutoCloseable {
-  /** Deflate cannot do better: one bit for a copy of 258 bytes. */
-  static final long MOST_INFLATED = 1032;
-
   private static final int CHUNK = 1 << 20;
 
   private final String where;
@@ -45,7 +41,7 @@ final class Input implements AutoCloseable {
   }
 
   /** A file, inflated if its first bytes say that it is compressed by gzip. */
-  static Input open(Path file) {
+  static Input open(Path file, Limits limits) {
     String where = file.toString();
     try {
       long length = length(file);
@@ -55,7 +51,7 @@ final class Input implements AutoCloseable {
         boolean gzip = raw.read() == 0x1f && raw.read() == 0x8b;
         raw.reset();
         return gzip
-            ? new Input(where, new GZIPInputStream(raw, 1 << 16), false, length * MOST_INFLATED)
+            ? new Input(where, new GZIPInputStream(raw, 1 << 16), false, limits.inflated(length))
             : new Input(where, raw, true, length);
       } catch (IOException e) {
         raw.close();
@@ -108,6 +104,9 @@ final class Input implements AutoCloseable {
       throw DataException.io(where, what, e);
     }
     position += got;
+    if (position > most) {
+      throw new DataException(where, "at most " + most + " bytes when inflated", "more");
+    }
     if (got < length) {
       throw ended(what, "the end after " + position + " bytes", null);
     }
@@ -130,29 +129,13 @@ final class Input implements AutoCloseable {
       fill(out, 0, length, chunk, what);
       return out;
     }
-    Arena arena = Arena.ofConfined();
-    try {
-      MemorySegment out = arena.allocate(Math.min(length, CHUNK), 64);
-      long filled = 0;
-      while (true) {
-        fill(out, filled, out.byteSize() - filled, chunk, what);
-        filled = out.byteSize();
-        if (filled == length) {
-          MemorySegment kept = Memory.allocate(where, length);
-          MemorySegment.copy(out, 0, kept, 0, length);
-          return kept;
-        }
-        Arena larger = Arena.ofConfined();
-        MemorySegment next = larger.allocate(Math.min(length, filled * 2), 64);
-        MemorySegment.copy(out, 0, next, 0, filled);
-        arena.close();
-        arena = larger;
-        out = next;
+    try (GrowingBytes out = new GrowingBytes(where)) {
+      while (out.size() < length) {
+        int next = (int) Math.min(chunk.length, length - out.size());
+        read(chunk, 0, next, what);
+        out.append(chunk, next);
       }
-    } catch (OutOfMemoryError e) {
-      throw new DataException(where, "enough memory for " + length + " bytes", "none left", e);
-    } finally {
-      arena.close();
+      return out.copy();
     }
   }
 
@@ -172,12 +155,42 @@ final class Input implements AutoCloseable {
           where, what + " of at most " + limit + " bytes", mostLeft() + " bytes");
     }
     try {
-      byte[] all = in.readNBytes((int) Math.min(limit, Integer.MAX_VALUE - 16));
+      byte[] all = in.readNBytes((int) Math.min(limit, mostLeft()));
       position += all.length;
       if (in.read() >= 0) {
         throw new DataException(where, what + " of at most " + limit + " bytes", "more");
       }
       return all;
+    } catch (IOException e) {
+      throw DataException.io(where, what, e);
+    }
+  }
+
+  /** Passes over bytes. */
+  void skip(long length, String what) {
+    byte[] chunk = new byte[(int) Math.min(length, 1 << 13)];
+    for (long done = 0; done < length; ) {
+      int next = (int) Math.min(chunk.length, length - done);
+      read(chunk, 0, next, what);
+      done += next;
+    }
+  }
+
+  /** Passes over everything that is left. */
+  void drain(String what) {
+    byte[] chunk = new byte[1 << 13];
+    while (some(chunk, what) > 0) {}
+  }
+
+  /** As many of the next bytes as are at hand, 0 at the end. */
+  int some(byte[] buffer, String what) {
+    try {
+      int got = Math.max(0, in.read(buffer));
+      position += got;
+      if (position > most) {
+        throw new DataException(where, "at most " + most + " bytes when inflated", "more");
+      }
+      return got;
     } catch (IOException e) {
       throw DataException.io(where, what, e);
     }

@@ -5,14 +5,25 @@ package io.nepenthe.data;
  * taken for what it limits, so a small file that claims or inflates to a huge one is refused early.
  *
  * @param totalBytes bytes of pixels, labels and archive contents in one data set
- * @param entryBytes bytes of one image file or of one line of text
+ * @param entryBytes bytes of one file in a folder or archive, of one image both encoded and
+ *     decoded, and of one line of text
  * @param entries files in a folder or archive, images in a data set
  * @param imageSide height and width of an image, each
  * @param classes number of classes
+ * @param inflation how many times its own size a compressed file may become; up to 64 MiB are
+ *     always allowed
  */
-public record Limits(long totalBytes, long entryBytes, long entries, int imageSide, int classes) {
-  /** 64 GiB a data set, 64 MiB an image file, 2³⁴ images, 8,192 pixels a side, 65,536 classes. */
-  public static final Limits DEFAULT = new Limits(64L << 30, 64L << 20, 1L << 34, 8192, 65_536);
+public record Limits(
+    long totalBytes, long entryBytes, long entries, int imageSide, int classes, int inflation) {
+  /** Deflate cannot do better: two bits for a copy of 258 bytes. */
+  private static final int DEFLATE_BEST = 1032;
+
+  /**
+   * 64 GiB a data set, 64 MiB an image file, 2³⁴ images, 8,192 pixels a side, 65,536 classes,
+   * 250-fold.
+   */
+  public static final Limits DEFAULT =
+      new Limits(64L << 30, 64L << 20, 1L << 34, 8192, 65_536, 250);
 
   /**
    * Checks the limits.
@@ -21,7 +32,12 @@ public record Limits(long totalBytes, long entryBytes, long entries, int imageSi
    *     Java array
    */
   public Limits {
-    if (totalBytes < 1 || entryBytes < 1 || entries < 1 || imageSide < 1 || classes < 1) {
+    if (totalBytes < 1
+        || entryBytes < 1
+        || entries < 1
+        || imageSide < 1
+        || classes < 1
+        || inflation < 1) {
       throw new IllegalArgumentException("limits must be positive");
     }
     if (entryBytes > 1 << 30) {
@@ -36,7 +52,13 @@ public record Limits(long totalBytes, long entryBytes, long entries, int imageSi
    * @return the changed copy
    */
   public Limits withTotalBytes(long bytes) {
-    return new Limits(bytes, entryBytes, entries, imageSide, classes);
+    return new Limits(bytes, entryBytes, entries, imageSide, classes, inflation);
+  }
+
+  /** How many bytes {@code compressed} ones may become. */
+  long inflated(long compressed) {
+    long possible = compressed * Math.min(inflation, DEFLATE_BEST);
+    return Math.min(totalBytes, Math.max(possible, Math.min(64L << 20, compressed * DEFLATE_BEST)));
   }
 
   /** The bytes of {@code count} images, or a {@link DataException} if any limit is passed. */

@@ -22,4 +22,17 @@ final class PixelBytes {
     }
     return bytes;
   }
+
+  /** Whether no image loses anything as bytes. */
+  boolean exact() {
+    for (long n = 0; n < dataset.size(); n++) {
+      of(n);
+      for (int i = 0; i < values.length; i++) {
+        if (values[i] != (bytes[i] & 0xff) / 255f) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
 }
