@@ -20,19 +20,26 @@ struct Geometry {
   int64_t columns() const { return kernel_height * kernel_width * group_inputs(); }
 };
 
-// A run of columns of U that one tap of the window reads from consecutive channels.
+// A run of columns of U that consecutive floats of an image row fill: one tap's channels, or, where groups
+// and dilation leave no gaps, those of all taps of a window row.
 struct Segment {
-  int64_t tap_y, tap_x, channel, length, column;
+  int64_t tap_y;
+  int64_t offset;  // floats from the window's first pixel, on the row of its tap
+  int64_t length, column;
 };
 
-// Splits columns [first, first + count) of U into segments; returns how many.
-inline int64_t segments(const Geometry& geometry, int64_t first, int64_t count, Segment* out) {
+// Splits columns [first, first + count) of one group's U into segments; returns how many, at most count.
+inline int64_t segments(const Geometry& geometry, int64_t group, int64_t first, int64_t count, Segment* out) {
+  const int64_t inputs = geometry.group_inputs();
+  const bool gapless = geometry.groups == 1 && geometry.dilation_width == 1;
+  const int64_t run = gapless ? geometry.kernel_width * inputs : inputs;
   int64_t found = 0;
   for (int64_t done = 0; done < count;) {
-    const int64_t j = first + done, tap = j / geometry.group_inputs();
-    const int64_t channel = j % geometry.group_inputs(), left = geometry.group_inputs() - channel;
+    const int64_t j = first + done, within = j % run, left = run - within;
     const int64_t length = left < count - done ? left : count - done;
-    out[found++] = {tap / geometry.kernel_width, tap % geometry.kernel_width, channel, length, done};
+    const int64_t tap_x = gapless ? 0 : j / inputs % geometry.kernel_width;
+    const int64_t offset = tap_x * geometry.dilation_width * geometry.channels + group * inputs + within;
+    out[found++] = {j / (geometry.kernel_width * inputs), offset, length, done};
     done += length;
   }
   return found;
@@ -43,37 +50,52 @@ inline int64_t clamp(int64_t value, int64_t low, int64_t high) {
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return a >= 0 ? (a + b - 1) / b : -(-a / b); }
+inline int64_t floor_div(int64_t a, int64_t b) { return -ceil_div(-a, b); }
 
-inline void copy_run(const float* source, float* out, int64_t length) {
-  int64_t i = 0;
-  for (; i + WIDTH <= length; i += WIDTH) store(out + i, load(source + i));
-  for (; i < length; i++) out[i] = source[i];
+// Copies `count` runs of LENGTH floats, `step` apart in the source and `stride` apart in the output. A
+// constant length lets the compiler use overlapping vectors.
+template <int LENGTH>
+inline void copy_runs(const float* source, int64_t step, float* out, int64_t stride, int64_t count) {
+  for (int64_t x = 0; x < count; x++)
+    __builtin_memcpy(out + x * stride, source + x * step, LENGTH * sizeof(float));
 }
 
-// Copies `count` runs of `length` floats, `step` apart in the source and `stride` apart in the output.
-template <int LENGTH>
-inline void copy_runs(const float* source, int64_t step, float* out, int64_t stride, int64_t length,
-                      int64_t count) {
-  for (int64_t x = 0; x < count; x++) {
-    copy_run(source + x * step, out + x * stride, LENGTH > 0 ? LENGTH : length);
+inline void copy_long_runs(const float* source, int64_t step, float* out, int64_t stride, int64_t length,
+                           int64_t count) {
+  for (int64_t x = 0; x < count; x++, source += step, out += stride) {
+    for (int64_t i = 0; i + WIDTH <= length; i += WIDTH) store(out + i, load(source + i));
+    store(out + length - WIDTH, load(source + length - WIDTH));
   }
 }
 
 inline void copy_any(const float* source, int64_t step, float* out, int64_t stride, int64_t length,
                      int64_t count) {
   switch (length) {
-    case 1:
-      return copy_runs<1>(source, step, out, stride, length, count);
-    case 3:
-      return copy_runs<3>(source, step, out, stride, length, count);
-    case WIDTH:
-      return copy_runs<WIDTH>(source, step, out, stride, length, count);
-    case 2 * WIDTH:
-      return copy_runs<2 * WIDTH>(source, step, out, stride, length, count);
-    case 3 * WIDTH:
-      return copy_runs<3 * WIDTH>(source, step, out, stride, length, count);
-    default:
-      return copy_runs<0>(source, step, out, stride, length, count);
+#define NEP_COPY(n) \
+  case n:           \
+    return copy_runs<n>(source, step, out, stride, count);
+    NEP_COPY(1)
+    NEP_COPY(2)
+    NEP_COPY(3)
+    NEP_COPY(4)
+    NEP_COPY(5)
+    NEP_COPY(6)
+    NEP_COPY(7)
+    NEP_COPY(8)
+    NEP_COPY(9)
+    NEP_COPY(10)
+    NEP_COPY(11)
+    NEP_COPY(12)
+    NEP_COPY(13)
+    NEP_COPY(14)
+    NEP_COPY(15)
+    NEP_COPY(16)
+    NEP_COPY(24)
+    NEP_COPY(32)
+    NEP_COPY(48)
+#undef NEP_COPY
+    default:  // longer than the widest vector
+      return copy_long_runs(source, step, out, stride, length, count);
   }
 }
 
@@ -83,36 +105,46 @@ inline void zero_runs(float* out, int64_t stride, int64_t length, int64_t count)
   }
 }
 
+// One run that the image's edge cuts: what lies in the row's `size` floats from `at` on, zeros elsewhere.
+inline void copy_clipped(const float* row, int64_t size, int64_t at, float* out, int64_t length) {
+  for (int64_t i = 0; i < length; i++) out[i] = at + i >= 0 && at + i < size ? row[at + i] : 0;
+}
+
+// Outputs [from, to) of one output row: the floats of a segment from image row `row`.
+inline void unfold_row(const Geometry& geometry, const float* row, const Segment& part, int64_t from,
+                       int64_t to, float* out, int64_t stride) {
+  const int64_t size = geometry.width * geometry.channels, step = geometry.stride_width * geometry.channels;
+  // The segment of output x starts at x·step + start; it lies within the row for x in [whole, cut).
+  const int64_t start = part.offset - geometry.pad_left * geometry.channels;
+  const int64_t whole = clamp(ceil_div(-start, step), from, to);
+  const int64_t cut = clamp(floor_div(size - part.length - start, step) + 1, whole, to);
+  for (int64_t x = from; x < whole; x++)
+    copy_clipped(row, size, x * step + start, out + (x - from) * stride, part.length);
+  if (cut > whole)
+    copy_any(row + whole * step + start, step, out + (whole - from) * stride, stride, part.length,
+             cut - whole);
+  for (int64_t x = cut; x < to; x++)
+    copy_clipped(row, size, x * step + start, out + (x - from) * stride, part.length);
+}
+
 // Positions [first, last) of one sample's U, the columns of these segments, to rows `stride` floats apart.
-inline void unfold(const Geometry& geometry, const float* image, int64_t group, const Segment* segment,
+inline void unfold(const Geometry& geometry, const float* image, const Segment* segment,
                    int64_t segment_count, int64_t first, int64_t last, float* out, int64_t stride) {
-  const int64_t step = geometry.stride_width * geometry.channels;
   for (int64_t s = 0; s < segment_count; s++) {
     const Segment& part = segment[s];
-    // The outputs of a row whose tap falls inside the image are [inside, outside).
-    const int64_t shift = geometry.pad_left - part.tap_x * geometry.dilation_width;
-    const int64_t inside = clamp(ceil_div(shift, geometry.stride_width), 0, geometry.out_width);
-    const int64_t outside =
-        clamp(ceil_div(geometry.width + shift, geometry.stride_width), inside, geometry.out_width);
-    const int64_t channel = group * geometry.group_inputs() + part.channel;
-    float* row = out + part.column;
+    float* target = out + part.column;
     for (int64_t t = first; t < last;) {
-      const int64_t oy = t / geometry.out_width, ox = t % geometry.out_width;
-      const int64_t end = clamp(last - oy * geometry.out_width, 0, geometry.out_width);
+      const int64_t oy = t / geometry.out_width, from = t % geometry.out_width;
+      const int64_t to = clamp(last - oy * geometry.out_width, 0, geometry.out_width);
       const int64_t y =
           oy * geometry.stride_height - geometry.pad_top + part.tap_y * geometry.dilation_height;
-      const bool visible = y >= 0 && y < geometry.height;
-      const int64_t from = visible ? clamp(inside, ox, end) : end,
-                    to = visible ? clamp(outside, from, end) : end;
-      zero_runs(row, stride, part.length, from - ox);
-      if (to > from) {
-        const int64_t x = from * geometry.stride_width - shift;
-        copy_any(image + (y * geometry.width + x) * geometry.channels + channel, step,
-                 row + (from - ox) * stride, stride, part.length, to - from);
+      if (y >= 0 && y < geometry.height) {
+        unfold_row(geometry, image + y * geometry.width * geometry.channels, part, from, to, target, stride);
+      } else {
+        zero_runs(target, stride, part.length, to - from);
       }
-      zero_runs(row + (to - ox) * stride, stride, part.length, end - to);
-      row += (end - ox) * stride;
-      t += end - ox;
+      target += (to - from) * stride;
+      t += to - from;
     }
   }
 }

@@ -55,8 +55,12 @@ class SquareGradientsTest {
               random.nextInt(3) == 0 ? random.nextInt(2, 4) : 1);
       long height = random.nextInt(5, 9);
       long width = random.nextInt(5, 9);
-      long channels = window.groups() * random.nextInt(1, 20);
-      long outputs = window.groups() * random.nextInt(1, 20);
+      boolean depthwise = random.nextInt(6) == 0;
+      if (depthwise) {
+        window = window.withGroups(random.nextInt(2, 40));
+      }
+      long channels = window.groups() * (depthwise ? 1 : random.nextInt(1, 20));
+      long outputs = window.groups() * (depthwise ? 1 : random.nextInt(1, 20));
       Shape shape = Shape.of(random.nextInt(1, 5), height, width, channels);
       return new Case(arena, window, shape, outputs, values);
     }
