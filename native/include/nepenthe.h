@@ -135,6 +135,105 @@ void nep_select_top_write(const float* values, int64_t n, const uint64_t* cuts, 
 void nep_select_top_trim(const float* values, int64_t n, const uint64_t* cuts, int32_t count_of_cuts,
                          uint64_t* bits, int64_t stride, const uint64_t* keep, int32_t threads);
 
+/* ---- planned dense primitives (oneDNN) --------------------------------------------------------------------
+ */
+
+/* One oneDNN operation planned for fixed sizes, used by one thread at a time. Planning and execution can fail
+ * for reasons of oneDNN's; nep_last_error then tells the calling thread why, in the buffer convention of
+ * nep_header_hash. */
+struct nep_primitive;
+int64_t nep_last_error(uint8_t* text, int64_t capacity);
+
+/* Plans a convolution; NULL on failure. geometry: batch, height, width, inputs, outputs, kernel height and
+ * width, stride, dilation (1 is dense), padding top, left, bottom, right, groups. direction 0 forward (x,
+ * weights, bias) -> y; 1 gradient of the input (dy, weights, -) -> dx; 2 gradient of the parameters (x, dy,
+ * -) -> (dweights, dbias). Activations are N·H·W·C, weights O·KH·KW·(I/groups). */
+struct nep_primitive* nep_plan_convolution(int32_t direction, const int64_t* geometry, int32_t bias,
+                                           int32_t threads);
+
+/* Plans y = x·Wᵀ + b with W outputs × inputs; directions and arguments as for the convolution. */
+struct nep_primitive* nep_plan_linear(int32_t direction, int64_t batch, int64_t inputs, int64_t outputs,
+                                      int32_t bias, int32_t threads);
+
+/* The floats of workspace that an execution needs, aligned to 64 bytes. */
+int64_t nep_primitive_workspace(struct nep_primitive* primitive);
+
+/* The names of the implementations that oneDNN chose, comma-separated. */
+int64_t nep_primitive_describe(struct nep_primitive* primitive, uint8_t* text, int64_t capacity);
+
+/* Runs it; 0 on success. Arguments that the direction lacks are NULL. accumulate: direction 2 adds to its
+ * outputs instead of overwriting them. */
+int32_t nep_primitive_execute(struct nep_primitive* primitive, const float* first, const float* second,
+                              const float* third, float* output, float* second_output, float* workspace,
+                              int32_t accumulate);
+
+void nep_primitive_destroy(struct nep_primitive* primitive);
+
+/* ---- activations, sums ------------------------------------------------------------------------------------
+ */
+
+/* y = max(x, 0); x may be y. */
+void nep_relu(const float* x, float* y, int64_t n, int32_t threads);
+
+/* dx = y > 0 ? dy : 0; dy may be dx. */
+void nep_relu_gradient(const float* y, const float* dy, float* dx, int64_t n, int32_t threads);
+
+/* y = x > 0 ? x : alpha·(exp(x/alpha) - 1); x may be y. */
+void nep_celu(const float* x, float* y, int64_t n, float alpha, int32_t threads);
+
+/* dx = y > 0 ? dy : dy·(y/alpha + 1); dy may be dx. */
+void nep_celu_gradient(const float* y, const float* dy, float* dx, int64_t n, float alpha, int32_t threads);
+
+/* out = a + b; out may be a. */
+void nep_add(const float* a, const float* b, float* out, int64_t n, int32_t threads);
+
+/* y[i] = x[i]·scale where the i-th draw of the stream `key` is at least `threshold`/2^32, else 0; x may be y.
+ */
+void nep_dropout(const float* x, float* y, int64_t n, int64_t key, int64_t threshold, float scale,
+                 int32_t threads);
+
+/* ---- pooling ----------------------------------------------------------------------------------------------
+ */
+
+/* geometry: batch, height, width, channels, kernel height and width, stride, dilation, padding top, left,
+ * bottom, right. Padding never wins a maximum. */
+void nep_max_pool(const float* x, float* y, const int64_t* geometry, int32_t threads);
+
+/* The gradient goes to the first position of each window, row by row, that holds its maximum. */
+void nep_max_pool_gradient(const float* x, const float* y, const float* dy, float* dx,
+                           const int64_t* geometry, int32_t threads);
+
+/* The mean of each window: of its positions within the image, or of all with padding_counts. */
+void nep_average_pool(const float* x, float* y, const int64_t* geometry, int32_t padding_counts,
+                      int32_t threads);
+
+void nep_average_pool_gradient(const float* dy, float* dx, const int64_t* geometry, int32_t padding_counts,
+                               int32_t threads);
+
+/* ---- batch normalisation ----------------------------------------------------------------------------------
+ */
+
+/* Mean and biased variance of each channel over the rows. workspace: 64·channels doubles. */
+void nep_batch_norm_statistics(const float* x, int64_t rows, int64_t channels, float* mean, float* variance,
+                               double* workspace, int32_t threads);
+
+/* normalised = (x - mean) / sqrt(variance + epsilon), y = normalised·scale + shift. x may be normalised or y;
+ * normalised may be NULL. */
+void nep_batch_norm(const float* x, const float* mean, const float* variance, const float* scale,
+                    const float* shift, float epsilon, float* normalised, float* y, int64_t rows,
+                    int64_t channels, int32_t threads);
+
+/* dscale (+)= sum dy·normalised, dshift (+)= sum dy over the rows. workspace: 128·channels doubles. */
+void nep_batch_norm_sums(const float* normalised, const float* dy, int64_t rows, int64_t channels,
+                         float* dscale, float* dshift, int32_t accumulate, double* workspace,
+                         int32_t threads);
+
+/* dx = scale / sqrt(variance + epsilon)·(dy - dshift/rows - normalised·dscale/rows), with the sums above;
+ * with frozen statistics the two means are left out. dy may be dx. */
+void nep_batch_norm_gradient(const float* normalised, const float* dy, const float* variance,
+                             const float* scale, float epsilon, const float* dscale, const float* dshift,
+                             int32_t frozen, float* dx, int64_t rows, int64_t channels, int32_t threads);
+
 #ifdef __cplusplus
 }
 #endif

@@ -140,6 +140,9 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
    */
   List<SelectTop.Cut> selectTop(List<Tensor> values, MaskStack out, double... ratios);
 
+  /** The operations of a network's forward and backward pass, on this device. */
+  Dense dense();
+
   /** Releases the backend's scratch memory; closing again does nothing. */
   @Override
   void close();

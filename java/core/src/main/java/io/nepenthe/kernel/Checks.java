@@ -67,4 +67,26 @@ final class Checks {
   private static boolean overlap(MemorySegment a, MemorySegment b) {
     return a.address() < b.address() + b.byteSize() && b.address() < a.address() + a.byteSize();
   }
+
+  /** A size that the dense libraries can take: they count in 32 bits. */
+  static void size(String name, long value) {
+    if (value < 1 || value > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          name + " must be in 1…" + Integer.MAX_VALUE + ", found " + value);
+    }
+  }
+
+  /** The output may be the other argument itself, but may not overlap it otherwise. */
+  static void sameOrDisjoint(String name, Tensor output, String otherName, Tensor other) {
+    boolean same = output.segment().address() == other.segment().address();
+    if (!same) {
+      disjoint(name, output, otherName, other);
+    }
+  }
+
+  static void finitePositive(String name, float value) {
+    if (!(value > 0 && value < Float.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException(name + " must be finite and positive, found " + value);
+    }
+  }
 }

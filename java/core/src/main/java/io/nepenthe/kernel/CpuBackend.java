@@ -9,10 +9,12 @@ import java.util.List;
 final class CpuBackend implements Backend {
   private final int threads;
   private final Workspace workspace = new Workspace();
+  private final Dense dense;
 
   CpuBackend(int threads) {
     NativeLibrary.require();
     this.threads = threads;
+    this.dense = new CpuDense(workspace, threads);
   }
 
   @Override
@@ -84,6 +86,11 @@ final class CpuBackend implements Backend {
   @Override
   public List<SelectTop.Cut> selectTop(List<Tensor> values, MaskStack out, double... ratios) {
     return SelectTop.cpu(values, out, ratios, workspace, threads);
+  }
+
+  @Override
+  public Dense dense() {
+    return dense;
   }
 
   @Override

@@ -1,0 +1,341 @@
+package io.nepenthe.kernel;
+
+import static io.nepenthe.kernel.NativeLibrary.FLOAT;
+import static io.nepenthe.kernel.NativeLibrary.INT;
+import static io.nepenthe.kernel.NativeLibrary.LONG;
+import static io.nepenthe.kernel.NativeLibrary.POINTER;
+
+import io.nepenthe.tensor.Tensor;
+import io.nepenthe.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/** Bindings of native/src/kernels/{activation,batch_norm}.cpp; pooling is in {@link CpuPool}. */
+final class CpuDense implements Dense {
+  private static final MethodHandle RELU =
+      NativeLibrary.action("nep_relu", POINTER, POINTER, LONG, INT);
+  private static final MethodHandle RELU_GRADIENT =
+      NativeLibrary.action("nep_relu_gradient", POINTER, POINTER, POINTER, LONG, INT);
+  private static final MethodHandle CELU =
+      NativeLibrary.action("nep_celu", POINTER, POINTER, LONG, FLOAT, INT);
+  private static final MethodHandle CELU_GRADIENT =
+      NativeLibrary.action("nep_celu_gradient", POINTER, POINTER, POINTER, LONG, FLOAT, INT);
+  private static final MethodHandle ADD =
+      NativeLibrary.action("nep_add", POINTER, POINTER, POINTER, LONG, INT);
+  private static final MethodHandle DROPOUT =
+      NativeLibrary.action("nep_dropout", POINTER, POINTER, LONG, LONG, LONG, FLOAT, INT);
+  private static final MethodHandle STATISTICS =
+      NativeLibrary.action(
+          "nep_batch_norm_statistics", POINTER, LONG, LONG, POINTER, POINTER, POINTER, INT);
+  private static final MethodHandle NORMALISE =
+      NativeLibrary.action(
+          "nep_batch_norm",
+          POINTER,
+          POINTER,
+          POINTER,
+          POINTER,
+          POINTER,
+          FLOAT,
+          POINTER,
+          POINTER,
+          LONG,
+          LONG,
+          INT);
+  private static final MethodHandle SUMS =
+      NativeLibrary.action(
+          "nep_batch_norm_sums", POINTER, POINTER, LONG, LONG, POINTER, POINTER, INT, POINTER, INT);
+  private static final MethodHandle NORMALISE_GRADIENT =
+      NativeLibrary.action(
+          "nep_batch_norm_gradient",
+          POINTER,
+          POINTER,
+          POINTER,
+          POINTER,
+          FLOAT,
+          POINTER,
+          POINTER,
+          INT,
+          POINTER,
+          LONG,
+          LONG,
+          INT);
+
+  /**
+   * Groups of rows whose sums are kept apart (native/src/kernels/batch_norm.cpp), two sums each.
+   */
+  private static final long SUM_DOUBLES = 2 * 64;
+
+  private final Workspace workspace;
+  private final CpuPool pool;
+  private final int threads;
+
+  CpuDense(Workspace workspace, int threads) {
+    this.workspace = workspace;
+    this.pool = new CpuPool(workspace, threads);
+    this.threads = threads;
+  }
+
+  @Override
+  public AffinePlan plan(Affine sizes) {
+    return new CpuAffinePlan(sizes, workspace, threads);
+  }
+
+  @Override
+  public void relu(Tensor x, Tensor y) {
+    elementwise("y", y, "x", x);
+    try {
+      RELU.invokeExact(x.segment(), y.segment(), x.elements(), threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void reluGradient(Tensor y, Tensor dy, Tensor dx) {
+    elementwise("dx", dx, "dy", dy);
+    gradientOf(y, dx);
+    try {
+      RELU_GRADIENT.invokeExact(y.segment(), dy.segment(), dx.segment(), y.elements(), threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void celu(Tensor x, Tensor y, float alpha) {
+    elementwise("y", y, "x", x);
+    Checks.finitePositive("alpha", alpha);
+    try {
+      CELU.invokeExact(x.segment(), y.segment(), x.elements(), alpha, threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void celuGradient(Tensor y, Tensor dy, Tensor dx, float alpha) {
+    elementwise("dx", dx, "dy", dy);
+    gradientOf(y, dx);
+    Checks.finitePositive("alpha", alpha);
+    try {
+      CELU_GRADIENT.invokeExact(
+          y.segment(), dy.segment(), dx.segment(), y.elements(), alpha, threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void add(Tensor a, Tensor b, Tensor out) {
+    elementwise("out", out, "a", a);
+    Checks.shape("b", b, a.shape());
+    Checks.disjoint("out", out, "b", b);
+    try {
+      ADD.invokeExact(a.segment(), b.segment(), out.segment(), a.elements(), threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void dropout(Tensor x, Tensor y, long key, double probability) {
+    elementwise("y", y, "x", x);
+    if (!(probability >= 0 && probability < 1)) {
+      throw new IllegalArgumentException("probability must be in [0, 1), found " + probability);
+    }
+    long threshold = (long) (probability * 0x1p32);
+    float scale = (float) (1 / (1 - probability));
+    try {
+      DROPOUT.invokeExact(x.segment(), y.segment(), x.elements(), key, threshold, scale, threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void maxPool(Tensor x, Tensor y, Window window) {
+    pool.max(x, y, window);
+  }
+
+  @Override
+  public void maxPoolGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window) {
+    pool.maxGradient(x, y, dy, dx, window);
+  }
+
+  @Override
+  public void averagePool(Tensor x, Tensor y, Window window, boolean paddingCounts) {
+    pool.average(x, y, window, paddingCounts);
+  }
+
+  @Override
+  public void averagePoolGradient(Tensor dy, Tensor dx, Window window, boolean paddingCounts) {
+    pool.averageGradient(dy, dx, window, paddingCounts);
+  }
+
+  @Override
+  public void batchNormStatistics(Tensor x, Tensor mean, Tensor variance) {
+    long channels = channels(x);
+    perChannel("mean", mean, channels);
+    perChannel("variance", variance, channels);
+    Checks.disjoint("mean", mean, "x", x);
+    Checks.disjoint("variance", variance, "x", x);
+    Checks.disjoint("variance", variance, "mean", mean);
+    MemorySegment scratch = workspace.reserve(SUM_DOUBLES * Double.BYTES * channels);
+    try {
+      STATISTICS.invokeExact(
+          x.segment(),
+          x.elements() / channels,
+          channels,
+          mean.segment(),
+          variance.segment(),
+          scratch,
+          threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void batchNorm(
+      Tensor x,
+      Tensor mean,
+      Tensor variance,
+      Tensor scale,
+      Tensor shift,
+      float epsilon,
+      Tensor normalised,
+      Tensor y) {
+    long channels = channels(x);
+    parameters(y, channels, mean, variance, scale, shift);
+    Checks.finiteNotNegative("epsilon", epsilon);
+    boolean keep = normalised.elements() > 0;
+    if (keep) {
+      elementwise("normalised", normalised, "x", x);
+      parameters(normalised, channels, mean, variance, scale, shift);
+      Checks.shape("y", y, x.shape());
+      Checks.disjoint("y", y, "x", x);
+      Checks.disjoint("y", y, "normalised", normalised);
+    } else {
+      elementwise("y", y, "x", x);
+    }
+    MemorySegment kept = keep ? normalised.segment() : MemorySegment.NULL;
+    try {
+      NORMALISE.invokeExact(
+          x.segment(),
+          mean.segment(),
+          variance.segment(),
+          scale.segment(),
+          shift.segment(),
+          epsilon,
+          kept,
+          y.segment(),
+          x.elements() / channels,
+          channels,
+          threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void batchNormSums(
+      Tensor normalised, Tensor dy, Tensor dScale, Tensor dShift, boolean accumulate) {
+    long channels = channels(normalised);
+    Checks.shape("dy", dy, normalised.shape());
+    for (Tensor sum : new Tensor[] {dScale, dShift}) {
+      perChannel("a sum", sum, channels);
+      Checks.disjoint("a sum", sum, "normalised", normalised);
+      Checks.disjoint("a sum", sum, "dy", dy);
+    }
+    Checks.disjoint("dScale", dScale, "dShift", dShift);
+    MemorySegment scratch = workspace.reserve(SUM_DOUBLES * Double.BYTES * channels);
+    try {
+      SUMS.invokeExact(
+          normalised.segment(),
+          dy.segment(),
+          dy.elements() / channels,
+          channels,
+          dScale.segment(),
+          dShift.segment(),
+          accumulate ? 1 : 0,
+          scratch,
+          threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void batchNormGradient(
+      Tensor normalised,
+      Tensor dy,
+      Tensor variance,
+      Tensor scale,
+      float epsilon,
+      Tensor dScale,
+      Tensor dShift,
+      boolean frozen,
+      Tensor dx) {
+    long channels = channels(normalised);
+    elementwise("dx", dx, "dy", dy);
+    gradientOf(normalised, dx);
+    parameters(dx, channels, variance, scale, dScale, dShift);
+    Checks.finiteNotNegative("epsilon", epsilon);
+    try {
+      NORMALISE_GRADIENT.invokeExact(
+          normalised.segment(),
+          dy.segment(),
+          variance.segment(),
+          scale.segment(),
+          epsilon,
+          dScale.segment(),
+          dShift.segment(),
+          frozen ? 1 : 0,
+          dx.segment(),
+          dy.elements() / channels,
+          channels,
+          threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  private static void elementwise(String name, Tensor output, String inputName, Tensor input) {
+    Checks.shape(name, output, input.shape());
+    Checks.sameOrDisjoint(name, output, inputName, input);
+  }
+
+  private static void gradientOf(Tensor saved, Tensor dx) {
+    Checks.shape("dx", dx, saved.shape());
+    Checks.disjoint("dx", dx, "the saved activation", saved);
+  }
+
+  private static long channels(Tensor x) {
+    int rank = x.shape().rank();
+    if (rank < 2 || x.elements() == 0) {
+      throw new IllegalArgumentException(
+          "batch normalisation needs samples and channels, found shape " + x.shape());
+    }
+    return x.shape().size(rank - 1);
+  }
+
+  private static void perChannel(String name, Tensor tensor, long channels) {
+    if (tensor.shape().rank() != 1 || tensor.elements() != channels) {
+      throw new IllegalArgumentException(
+          name + " must have shape [" + channels + "], found " + tensor.shape());
+    }
+  }
+
+  private static void parameters(
+      Tensor output, long channels, Tensor first, Tensor second, Tensor third, Tensor fourth) {
+    parameter(output, channels, first);
+    parameter(output, channels, second);
+    parameter(output, channels, third);
+    parameter(output, channels, fourth);
+  }
+
+  private static void parameter(Tensor output, long channels, Tensor parameter) {
+    perChannel("a parameter of the normalisation", parameter, channels);
+    Checks.disjoint("the output", output, "a parameter of the normalisation", parameter);
+  }
+}

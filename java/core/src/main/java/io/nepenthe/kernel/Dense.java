@@ -1,0 +1,93 @@
+package io.nepenthe.kernel;
+
+import io.nepenthe.tensor.Tensor;
+
+/**
+ * The operations of a network's forward and backward pass. Images are N·H·W·C, vectors N·C. As for
+ * {@link Backend}, arguments are checked first; outputs may not overlap another argument unless a
+ * method says that one may be the other, exactly. No result depends on the number of threads.
+ */
+public sealed interface Dense permits CpuDense {
+  /** Plans an affine operation; the caller closes the plan. */
+  AffinePlan plan(Affine sizes);
+
+  /** y = max(x, 0); y may be x. */
+  void relu(Tensor x, Tensor y);
+
+  /** dx = dy where y &gt; 0, else 0; dx may be dy. */
+  void reluGradient(Tensor y, Tensor dy, Tensor dx);
+
+  /** y = x where x &gt; 0, else α·(exp(x/α) − 1) (Barron 2017); y may be x. */
+  void celu(Tensor x, Tensor y, float alpha);
+
+  /** dx = dy·(y &gt; 0 ? 1 : y/α + 1); dx may be dy. */
+  void celuGradient(Tensor y, Tensor dy, Tensor dx, float alpha);
+
+  /** out = a + b; out may be a. */
+  void add(Tensor a, Tensor b, Tensor out);
+
+  /**
+   * y = x/(1 − probability) where a draw keeps the element, else 0; y may be x. The i-th element's
+   * draw depends on {@code key} and i only, so the same call maps dy to dx.
+   */
+  void dropout(Tensor x, Tensor y, long key, double probability);
+
+  /** The maximum of each window and channel; padding never wins. */
+  void maxPool(Tensor x, Tensor y, Window window);
+
+  /** dy goes to the first position, row by row, that holds its window's maximum. */
+  void maxPoolGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window);
+
+  /**
+   * The mean of each window and channel: of the positions within the image, or, with {@code
+   * paddingCounts}, of all with the padding as zeros.
+   */
+  void averagePool(Tensor x, Tensor y, Window window, boolean paddingCounts);
+
+  /** The gradient of {@link #averagePool}. */
+  void averagePoolGradient(Tensor dy, Tensor dx, Window window, boolean paddingCounts);
+
+  /**
+   * Mean and biased variance of every channel, the last dimension of x, over all others.
+   *
+   * @param mean of shape channels
+   * @param variance of shape channels
+   */
+  void batchNormStatistics(Tensor x, Tensor mean, Tensor variance);
+
+  /**
+   * normalised = (x − mean)/√(variance + ε); y = normalised·scale + shift.
+   *
+   * @param normalised of x's shape, may be x; or empty, and it is not kept
+   * @param y of x's shape, may be x if {@code normalised} is empty
+   */
+  void batchNorm(
+      Tensor x,
+      Tensor mean,
+      Tensor variance,
+      Tensor scale,
+      Tensor shift,
+      float epsilon,
+      Tensor normalised,
+      Tensor y);
+
+  /** dScale (+)= Σ dy·normalised, dShift (+)= Σ dy, per channel. */
+  void batchNormSums(
+      Tensor normalised, Tensor dy, Tensor dScale, Tensor dShift, boolean accumulate);
+
+  /**
+   * dx = scale/√(variance + ε)·(dy − dShift/m − normalised·dScale/m), m values a channel, with the
+   * sums of {@link #batchNormSums}; with {@code frozen} statistics, which do not depend on x, the
+   * two means are left out. dx may be dy.
+   */
+  void batchNormGradient(
+      Tensor normalised,
+      Tensor dy,
+      Tensor variance,
+      Tensor scale,
+      float epsilon,
+      Tensor dScale,
+      Tensor dShift,
+      boolean frozen,
+      Tensor dx);
+}

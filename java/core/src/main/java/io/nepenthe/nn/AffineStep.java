@@ -1,0 +1,34 @@
+package io.nepenthe.nn;
+
+import io.nepenthe.kernel.AffinePlan;
+import io.nepenthe.kernel.Dense;
+import io.nepenthe.tensor.Tensor;
+
+/** A linear layer or a convolution. */
+record AffineStep(
+    Dense dense, ParametricLayer layer, AffinePlan plan, Tensor x, Tensor y, Tensor dy, Edge edge)
+    implements Step {
+  @Override
+  public void forward() {
+    plan.forward(x, layer.weight().value(), layer.biasOrEmpty(), y);
+  }
+
+  @Override
+  public void backward(LayerVisitor visitor) {
+    visitor.visit(layer, x, dy);
+    if (edge.wanted()) {
+      plan.inputGradient(dy, layer.weight().value(), edge.destination());
+      edge.finish(dense);
+    }
+  }
+
+  @Override
+  public String implementations() {
+    return plan.implementations();
+  }
+
+  @Override
+  public void close() {
+    plan.close();
+  }
+}

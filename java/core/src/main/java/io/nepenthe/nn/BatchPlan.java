@@ -1,0 +1,188 @@
+package io.nepenthe.nn;
+
+import io.nepenthe.kernel.Affine;
+import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.Parameters.Parameter;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The steps of a network for one batch size, in node order. */
+final class BatchPlan implements AutoCloseable {
+  private final Execution.Context context;
+  private final int batch;
+  private final Tensor[] outputs;
+  private final Tensor[] gradients;
+  private final List<Step> steps = new ArrayList<>();
+
+  BatchPlan(Execution.Context context, int batch, Arena arena) {
+    this.context = context;
+    this.batch = batch;
+    int count = context.network().nodes().size();
+    outputs = new Tensor[count];
+    gradients = new Tensor[count];
+    for (int i = 0; i < count; i++) {
+      Shape shape = context.network().extent(i).batch(batch);
+      outputs[i] = view(context.memory().output(i), shape);
+      gradients[i] = view(context.memory().gradient(i), shape);
+    }
+    int parametric = 0;
+    for (int i = 1; i < count; i++) {
+      boolean bound = context.network().nodes().get(i).layer() instanceof Layer.Parametric;
+      ParametricLayer layer = bound ? context.model().layers().get(parametric++) : null;
+      steps.add(bound ? parametric(layer, i, arena) : plain(i));
+    }
+  }
+
+  int batch() {
+    return batch;
+  }
+
+  Tensor input() {
+    return outputs[0];
+  }
+
+  Tensor output() {
+    return outputs[outputs.length - 1];
+  }
+
+  Tensor outputGradient() {
+    return gradients[gradients.length - 1];
+  }
+
+  void forward() {
+    for (int i = 0; i < steps.size(); i++) {
+      steps.get(i).forward();
+    }
+  }
+
+  void backward(LayerVisitor visitor) {
+    for (int i = steps.size() - 1; i >= 0; i--) {
+      steps.get(i).backward(visitor);
+    }
+  }
+
+  List<String> implementations() {
+    return steps.stream().map(Step::implementations).filter(text -> !text.isEmpty()).toList();
+  }
+
+  private Tensor view(int block, Shape shape) {
+    if (block == MemoryPlan.NONE) {
+      return Model.EMPTY;
+    }
+    MemorySegment segment = context.blocks().get(block);
+    return Tensor.of(segment.asSlice(0, shape.bytes()), shape);
+  }
+
+  private int source(int node, int input) {
+    return context.network().nodes().get(node).inputs().get(input);
+  }
+
+  private Tensor input(int node, int input) {
+    return outputs[source(node, input)];
+  }
+
+  private Step.Edge edge(int node, int input) {
+    if (!context.mode().backward() || !context.memory().edge(node, input).wanted()) {
+      return new Step.Edge(Model.EMPTY, Model.EMPTY, false, false);
+    }
+    MemoryPlan.Edge edge = context.memory().edge(node, input);
+    Shape shape = context.network().extent(source(node, input)).batch(batch);
+    return new Step.Edge(
+        view(edge.block(), shape), view(edge.target(), shape), true, edge.accumulates());
+  }
+
+  private Step parametric(ParametricLayer layer, int i, Arena arena) {
+    Dense dense = context.dense();
+    Tensor x = input(i, 0);
+    Extent in = context.network().extent(source(i, 0));
+    return switch (layer.layer()) {
+      case Layer.Linear _, Layer.Conv2d _ -> {
+        Affine sizes = affine(layer.layer(), in, batch);
+        yield new AffineStep(
+            dense, layer, dense.plan(sizes), x, outputs[i], gradients[i], edge(i, 0));
+      }
+      case Layer.BatchNorm2d norm -> {
+        List<Parameter> running =
+            norm.buffers().stream()
+                .map(spec -> context.model().buffers().get(spec.name()))
+                .toList();
+        Tensor normalised =
+            view(context.memory().normalised(i), context.network().extent(i).batch(batch));
+        yield new BatchNormStep(
+            dense,
+            layer,
+            context.mode(),
+            new BatchNormStep.Statistics(running.get(0).value(), running.get(1).value()),
+            pair(arena, norm.channels()),
+            pair(arena, norm.channels()),
+            new BatchNormStep.Memory(x, normalised, outputs[i], gradients[i], edge(i, 0)));
+      }
+    };
+  }
+
+  private static BatchNormStep.Statistics pair(Arena arena, long channels) {
+    return new BatchNormStep.Statistics(
+        Tensor.zeros(arena, channels), Tensor.zeros(arena, channels));
+  }
+
+  /** The sizes of a linear layer or a convolution at a place of this extent. */
+  static Affine affine(Layer.Parametric layer, Extent in, int batch) {
+    return switch (layer) {
+      case Layer.Linear linear ->
+          new Affine.Linear(batch, linear.inputs(), linear.outputs(), linear.bias());
+      case Layer.Conv2d conv ->
+          new Affine.Convolution(
+              batch,
+              in.height(),
+              in.width(),
+              conv.inputs(),
+              conv.outputs(),
+              conv.window(),
+              conv.groups(),
+              conv.bias());
+      case Layer.BatchNorm2d norm ->
+          throw new IllegalArgumentException(norm.name() + " is no linear layer or convolution");
+    };
+  }
+
+  private Step plain(int i) {
+    Dense dense = context.dense();
+    Tensor x = input(i, 0);
+    Tensor y = outputs[i];
+    Tensor dy = gradients[i];
+    Step.Edge edge = edge(i, 0);
+    return switch (context.network().nodes().get(i).layer()) {
+      case Layer.Relu _ -> new PlainSteps.Relu(dense, x, y, dy, edge);
+      case Layer.Celu celu -> new PlainSteps.Celu(dense, celu.alpha(), x, y, dy, edge);
+      case Layer.MaxPool pool -> new PlainSteps.MaxPool(dense, pool.window(), x, y, dy, edge);
+      case Layer.AveragePool pool ->
+          new PlainSteps.AveragePool(dense, pool.window(), pool.paddingCounts(), x, y, dy, edge);
+      case Layer.GlobalAveragePool _ ->
+          new PlainSteps.AveragePool(dense, whole(source(i, 0)), false, x, y, dy, edge);
+      case Layer.Add _ -> new PlainSteps.Add(dense, x, input(i, 1), y, dy, edge, edge(i, 1));
+      case Layer.Flatten _ -> new PlainSteps.Flatten(dense, dy, edge);
+      case Layer.Dropout dropout ->
+          context.mode() == Mode.TRAIN
+              ? new PlainSteps.Dropout(
+                  dense, dropout.probability(), context.draws(), i, x, y, dy, edge)
+              : new PlainSteps.Copy(dense, x, y, dy, edge);
+      case Layer.Input _, Layer.Parametric _ ->
+          throw new IllegalStateException("node " + i + " is not a plain layer");
+    };
+  }
+
+  private Window whole(int node) {
+    Extent in = context.network().extent(node);
+    return Window.of(Math.toIntExact(in.height()), Math.toIntExact(in.width()));
+  }
+
+  @Override
+  public void close() {
+    steps.forEach(Step::close);
+  }
+}

@@ -1,0 +1,197 @@
+package io.nepenthe.nn;
+
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Dense;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Forward and backward passes of a model on a backend. The passes are planned once for each batch
+ * size, at its first use; after that, a step allocates nothing. Weights are read anew at every
+ * pass, so they may be changed between passes by anything. Used by one thread at a time; close it
+ * before its model and its backend.
+ */
+public final class Execution implements AutoCloseable {
+  private final Context context;
+  private final int maxBatch;
+  private final Arena arena = Arena.ofShared();
+  private final List<BatchPlan> plans = new ArrayList<>();
+  private BatchPlan current;
+  private boolean forwarded;
+
+  /** What the plans of one execution share. */
+  record Context(
+      Model model,
+      Network network,
+      Dense dense,
+      Mode mode,
+      MemoryPlan memory,
+      List<MemorySegment> blocks,
+      Draws draws) {}
+
+  /** The stream of each dropout layer at the current pass. */
+  static final class Draws {
+    private long seed;
+    private long pass;
+
+    long key(int node) {
+      return Counter.bits(Counter.bits(seed, pass), node);
+    }
+  }
+
+  /**
+   * Passes over batches of up to {@code maxBatch} samples.
+   *
+   * @throws IllegalArgumentException if {@code maxBatch} is not positive
+   */
+  public Execution(Model model, Backend backend, int maxBatch, Mode mode) {
+    Layers.positive("maxBatch", maxBatch);
+    this.maxBatch = maxBatch;
+    MemoryPlan memory = new MemoryPlan(model.network(), mode);
+    List<MemorySegment> blocks = new ArrayList<>();
+    for (long size : memory.sizes()) {
+      blocks.add(arena.allocate(size * maxBatch * Float.BYTES, Tensor.ALIGNMENT));
+    }
+    this.context =
+        new Context(model, model.network(), backend.dense(), mode, memory, blocks, new Draws());
+  }
+
+  /** What it is for. */
+  public Mode mode() {
+    return context.mode;
+  }
+
+  /** The model whose weights it reads. */
+  public Model model() {
+    return context.model;
+  }
+
+  /** The largest batch. */
+  public int maxBatch() {
+    return maxBatch;
+  }
+
+  /** The bytes of activations and gradients. */
+  public long memoryBytes() {
+    return context.blocks.stream().mapToLong(MemorySegment::byteSize).sum();
+  }
+
+  /** Chooses the draws of dropout: the n-th pass after this is determined by the seed and n. */
+  public void seedDropout(long seed) {
+    context.draws.seed = seed;
+    context.draws.pass = 0;
+  }
+
+  /**
+   * The memory of the input for a batch of this size, to be filled before {@link #forward(int)}.
+   *
+   * @throws IllegalArgumentException if {@code batch} is not in 1…maxBatch
+   */
+  public Tensor input(int batch) {
+    return plan(batch).input();
+  }
+
+  /**
+   * Computes the output for what {@link #input} holds.
+   *
+   * @return batch × classes; valid until the next pass
+   */
+  public Tensor forward(int batch) {
+    BatchPlan plan = plan(batch);
+    forwarded = false;
+    context.draws.pass++;
+    plan.forward();
+    forwarded = true;
+    return plan.output();
+  }
+
+  /**
+   * Copies {@code input} and computes the output for it.
+   *
+   * @param input samples × the network's input extent
+   * @throws IllegalArgumentException if the shape is another
+   */
+  public Tensor forward(Tensor input) {
+    if (input.shape().rank() == 0 || input.shape().size(0) > maxBatch) {
+      throw new IllegalArgumentException(
+          "at most " + maxBatch + " samples at once, found shape " + input.shape());
+    }
+    int batch = (int) input.shape().size(0);
+    input(batch).copyFrom(input);
+    return forward(batch);
+  }
+
+  /**
+   * The memory of the output's gradient for the batch of the last forward pass: a loss may write
+   * there, and {@link #backward} then copies nothing.
+   */
+  public Tensor outputGradient() {
+    return lastForward().outputGradient();
+  }
+
+  /**
+   * Propagates the gradient of the last forward pass back through the activations, and shows every
+   * parametrised layer's input and output gradient to {@code visitor}. No parameter gradient is
+   * made here. Several backward passes may follow one forward pass.
+   *
+   * @param lossGradient row n is the gradient of sample n's loss with respect to its output
+   * @throws IllegalStateException if there was no forward pass, or the mode has no backward pass
+   */
+  public void backward(Tensor lossGradient, LayerVisitor visitor) {
+    BatchPlan plan = lastForward();
+    Tensor own = plan.outputGradient();
+    if (lossGradient.segment().address() != own.segment().address()) {
+      own.copyFrom(lossGradient);
+    }
+    plan.backward(visitor);
+  }
+
+  private BatchPlan lastForward() {
+    if (!context.mode.backward()) {
+      throw new IllegalStateException("mode " + context.mode + " has no backward pass");
+    }
+    if (!forwarded) {
+      throw new IllegalStateException("there was no forward pass");
+    }
+    return current;
+  }
+
+  private BatchPlan plan(int batch) {
+    if (current != null && current.batch() == batch) {
+      return current;
+    }
+    if (batch < 1 || batch > maxBatch) {
+      throw new IllegalArgumentException("batch must be in 1…" + maxBatch + ", found " + batch);
+    }
+    if (!arena.scope().isAlive()) {
+      throw new IllegalStateException("the execution is closed");
+    }
+    forwarded = false;
+    for (int i = 0; i < plans.size(); i++) {
+      if (plans.get(i).batch() == batch) {
+        current = plans.get(i);
+        return current;
+      }
+    }
+    current = new BatchPlan(context, batch, arena);
+    plans.add(current);
+    return current;
+  }
+
+  /** What the native library chose for each planned layer of each batch size. */
+  List<String> implementations() {
+    return plans.stream().flatMap(plan -> plan.implementations().stream()).toList();
+  }
+
+  /** Releases plans and memory; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      plans.forEach(BatchPlan::close);
+      arena.close();
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package io.nepenthe.nn;
+
+import io.nepenthe.kernel.Dense;
+import io.nepenthe.tensor.Tensor;
+
+/** One node of a network, bound to memory for one batch size. */
+interface Step {
+  /** Computes the output from the inputs. */
+  void forward();
+
+  /** Tells the visitor, then computes the gradients of the inputs from that of the output. */
+  void backward(LayerVisitor visitor);
+
+  /** What the native library chose; empty for steps that plan nothing. */
+  default String implementations() {
+    return "";
+  }
+
+  /** Releases what was planned. */
+  default void close() {}
+
+  /**
+   * Where the gradient of an input goes.
+   *
+   * @param destination what the operation writes
+   * @param target the input's gradient: the destination itself, or what it is added to
+   * @param wanted whether anything before needs it
+   * @param accumulates whether the destination is added to the target
+   */
+  record Edge(Tensor destination, Tensor target, boolean wanted, boolean accumulates) {
+    /** Called when the destination is written. */
+    void finish(Dense dense) {
+      if (accumulates) {
+        dense.add(target, destination, target);
+      }
+    }
+
+    /** Writes or adds {@code values}. */
+    void put(Dense dense, Tensor values) {
+      if (destination.segment().address() != values.segment().address()) {
+        destination.segment().copyFrom(values.segment());
+      }
+      finish(dense);
+    }
+  }
+}
