@@ -1,0 +1,95 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.DriftFreeSum;
+import io.nepenthe.nn.Layer;
+import io.nepenthe.nn.LayerVisitor;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.ParametricLayer;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * The visitor that adds Σₙ gₙ∘² for every parameter: each sample's own gradient, squared. Layers
+ * that share their parameters are right: their sample gradients are summed over the uses before
+ * they are squared.
+ */
+public final class SquaredGradients implements LayerVisitor, AutoCloseable {
+  private final Backend backend;
+  private final Arena arena = Arena.ofShared();
+  private final Parameters sums;
+  private final Map<String, DriftFreeSum> states = new LinkedHashMap<>();
+  private final Map<String, TiedLayer> tied = new HashMap<>();
+
+  /** Zeros for the model's parameters. The backend must outlive this. */
+  public SquaredGradients(Model model, Backend backend) {
+    this.backend = backend;
+    this.sums = model.parameters().zerosLike(arena);
+    Parameters rests = model.parameters().zerosLike(arena);
+    for (Parameters.Parameter sum : sums.all()) {
+      String name = sum.spec().name();
+      states.put(name, DriftFreeSum.of(sum.value(), rests.get(name).value()));
+    }
+  }
+
+  /** The sums so far; it counts backward passes over samples. */
+  public DriftFreeSum sum(String parameter) {
+    DriftFreeSum state = states.get(parameter);
+    if (state == null) {
+      throw new IllegalArgumentException("no parameter is named " + parameter);
+    }
+    return state;
+  }
+
+  /** Writes every sum, rounded once, to the parameters of the same names. */
+  public void value(Parameters out) {
+    states.forEach((name, state) -> state.value(out.get(name).value()));
+  }
+
+  /** Adds the squares of gradients given as such, for instance of a batch's mean loss. */
+  public void addSquares(Parameters gradient) {
+    states.forEach((name, state) -> backend.accumulateSquare(state, gradient.get(name).value()));
+  }
+
+  /** Adds the absolute values of gradients given as such. */
+  void addAbsolutes(Parameters gradient) {
+    states.forEach((name, state) -> backend.accumulateAbs(state, gradient.get(name).value()));
+  }
+
+  @Override
+  public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
+    if (layer.uses() > 1) {
+      tied.computeIfAbsent(layer.layer().name(), name -> new TiedLayer(layer, backend))
+          .visit(layer, input, outputGradient, this);
+      return;
+    }
+    DriftFreeSum weight = sum(layer.weight().spec().name());
+    switch (layer.layer()) {
+      case Layer.Linear linear -> backend.squareGradients(input, outputGradient, weight);
+      case Layer.Conv2d convolution ->
+          backend.squareGradients(
+              convolution.window().convolution(convolution.groups()),
+              input,
+              outputGradient,
+              weight);
+      case Layer.BatchNorm2d normalisation ->
+          backend.squareScaleGradients(input, outputGradient, weight);
+    }
+    layer
+        .bias()
+        .ifPresent(bias -> backend.squareBiasGradients(outputGradient, sum(bias.spec().name())));
+  }
+
+  /** Releases the sums; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      tied.values().forEach(TiedLayer::close);
+      arena.close();
+    }
+  }
+}

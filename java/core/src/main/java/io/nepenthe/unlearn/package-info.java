@@ -1,0 +1,2 @@
+/** Methods that make a trained model forget. */
+package io.nepenthe.unlearn;
