@@ -85,7 +85,7 @@ class HostileInputTest {
     assertTrue(refused > MUTATIONS / 10, format.name() + ": only " + refused + " refused");
   }
 
-  private static byte[] mutate(byte[] intact, Random64 random) {
+  static byte[] mutate(byte[] intact, Random64 random) {
     byte[] out = intact.clone();
     int size = out.length;
     int at = random.nextInt(size);
