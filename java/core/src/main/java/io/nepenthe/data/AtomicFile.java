@@ -10,10 +10,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Files that are there whole or not at all: written beside their place under another name, flushed
- * to the disk, then moved over what was there.
+ * to the disk, then moved over what was there. A process that is asked to end takes unfinished ones
+ * with it.
  */
 final class AtomicFile {
   /** What writes the contents. */
@@ -21,7 +24,23 @@ final class AtomicFile {
     void write(OutputStream out) throws IOException;
   }
 
+  private static final Set<Path> UNFINISHED = ConcurrentHashMap.newKeySet();
+
+  static {
+    Runtime.getRuntime().addShutdownHook(new Thread(AtomicFile::deleteUnfinished));
+  }
+
   private AtomicFile() {}
+
+  private static void deleteUnfinished() {
+    for (Path file : UNFINISHED) {
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        // The process is ending; there is nobody left to tell.
+      }
+    }
+  }
 
   static void write(Path file, Writer writer) {
     Path target = file.toAbsolutePath();
@@ -42,6 +61,7 @@ final class AtomicFile {
                   + "-"
                   + Long.toHexString(System.nanoTime())
                   + ".tmp");
+      UNFINISHED.add(temporary);
       try {
         try (FileChannel channel =
             FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
@@ -55,6 +75,7 @@ final class AtomicFile {
             temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } finally {
         Files.deleteIfExists(temporary);
+        UNFINISHED.remove(temporary);
       }
     } catch (IOException e) {
       throw DataException.io(file.toString(), "a file that can be written", e);

@@ -88,11 +88,6 @@ final class Input implements AutoCloseable {
     return most - position;
   }
 
-  /** Whether {@link #mostLeft} is just what is left. */
-  boolean exact() {
-    return exact;
-  }
-
   /** Fills a buffer from here; says what it is part of if the input ends before. */
   void read(byte[] buffer, int offset, int length, String what) {
     int got;

@@ -143,7 +143,12 @@ class ArchiveTest {
   void overlappingEntriesAreRefused() {
     byte[] zip = ImageFiles.zip(new TreeMap<>(Map.of("a", new byte[9], "b", new byte[9])));
     ByteBuffer bytes = ByteBuffer.wrap(zip).order(ByteOrder.LITTLE_ENDIAN);
-    bytes.putInt(find(zip, 0x02014b50) + 46 + 1 + 42, 0);
+    int central = find(zip, 0x02014b50);
+    bytes.putInt(central + 20, bytes.getInt(central + 20) + 60);
+    Fixtures.refused(() -> list(zip), "!/a", "entries that do not overlap");
+    bytes.putInt(central + 20, bytes.getInt(central + 20) - 60);
+    assertEquals(2, list(zip).size());
+    bytes.putInt(central + 46 + 1 + 42, 0);
     Fixtures.refused(() -> list(zip), "entries that do not overlap");
   }
 

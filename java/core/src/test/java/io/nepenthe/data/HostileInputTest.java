@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
  * DataException} of one line, within bounds of time and memory.
  */
 class HostileInputTest {
-  private static final int MUTATIONS = 300;
+  private static final int MUTATIONS = 220;
   private static final Limits SMALL = new Limits(16 << 20, 1 << 20, 10_000, 4096, 1000, 250);
 
   /**

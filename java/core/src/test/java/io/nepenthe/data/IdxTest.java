@@ -2,7 +2,6 @@ package io.nepenthe.data;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -62,24 +61,19 @@ class IdxTest {
   }
 
   @Test
-  void aFailedWriteLeavesTheOldFile() throws IOException {
-    Path file = folder.resolve("old");
-    Files.writeString(file, "old");
-    assertThrows(
-        IllegalStateException.class,
-        () ->
-            AtomicFile.write(
-                file,
-                out -> {
-                  out.write(new byte[100_000]);
-                  throw new IllegalStateException();
-                }));
-    assertEquals("old", Files.readString(file));
-    try (Stream<Path> files = Files.list(folder)) {
-      assertEquals(1, files.count(), "no temporary file is left");
-    }
-    Fixtures.refused(() -> AtomicFile.write(folder, out -> {}), "a folder");
-    Fixtures.refused(() -> AtomicFile.write(file.resolve("x"), out -> {}), "old");
+  void limitsHold() {
+    Path images = folder.resolve("images");
+    Path labels = folder.resolve("labels");
+    Idx.write(Fixtures.random(10, new ImageShape(4, 4, 1), 5, 1), images, labels);
+    Limits limits = new Limits(160, 100, 10, 4, 5, 10);
+    assertEquals(10, Idx.read(images, labels, limits).size());
+    Fixtures.refused(() -> Idx.read(images, labels, limits.withTotalBytes(159)), "159 bytes");
+    Fixtures.refused(
+        () -> Idx.read(images, labels, new Limits(160, 100, 9, 4, 5, 10)), "0 to 9 images", "10");
+    Fixtures.refused(
+        () -> Idx.read(images, labels, new Limits(160, 100, 10, 3, 5, 10)), "3 pixels", "4×4");
+    Fixtures.refused(
+        () -> Idx.read(images, labels, new Limits(160, 100, 10, 4, 4, 10)), "below 4", "found 4");
   }
 
   @Test
