@@ -66,7 +66,7 @@ public final class Benchmarks {
           }
         }
       }
-      return new Arguments(quick, output, quick ? 1 : forks, filter);
+      return new Arguments(quick, output, quick ? 0 : forks, filter);
     }
 
     private static String value(String[] arguments, int i) {
@@ -129,6 +129,7 @@ public final class Benchmarks {
           .param("threads", Integer.toString(cores))
           .param("arrays", "small")
           .param("weights", "100003")
+          .param("samples", "2")
           .verbosity(VerboseMode.SILENT);
     }
     return options
