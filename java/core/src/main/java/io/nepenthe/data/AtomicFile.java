@@ -18,9 +18,16 @@ import java.util.concurrent.ConcurrentHashMap;
  * to the disk, then moved over what was there. A process that is asked to end takes unfinished ones
  * with it.
  */
-final class AtomicFile {
+public final class AtomicFile {
   /** What writes the contents. */
-  interface Writer {
+  @FunctionalInterface
+  public interface Writer {
+    /**
+     * Writes all of them.
+     *
+     * @param out where to; closing it does nothing
+     * @throws IOException if that fails
+     */
     void write(OutputStream out) throws IOException;
   }
 
@@ -42,7 +49,14 @@ final class AtomicFile {
     }
   }
 
-  static void write(Path file, Writer writer) {
+  /**
+   * Writes a file, and makes the folders above it that are not there.
+   *
+   * @param file its place; what was there is replaced
+   * @param writer writes the contents
+   * @throws DataException if the file cannot be written; what was there stays
+   */
+  public static void write(Path file, Writer writer) {
     Path target = file.toAbsolutePath();
     Path folder = target.getParent();
     if (folder == null || Files.isDirectory(target)) {
