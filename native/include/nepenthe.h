@@ -234,6 +234,28 @@ void nep_batch_norm_gradient(const float* normalised, const float* dy, const flo
                              const float* scale, float epsilon, const float* dscale, const float* dshift,
                              int32_t frozen, float* dx, int64_t rows, int64_t channels, int32_t threads);
 
+/* ---- masked_sgd ------------------------------------------------------------------------------------------
+ */
+
+/* One step of stochastic gradient descent, in place, where bit j of mask is set (everywhere if mask is NULL):
+ * d = gradient * scale + weight_decay * weight; velocity = momentum * velocity + d;
+ * weight -= learning_rate * (nesterov ? d + momentum * velocity : velocity). Elsewhere the weight keeps its
+ * bits and the velocity becomes 0. */
+void nep_masked_sgd(float* weights, float* velocity, const float* gradient, const uint64_t* mask, int64_t n,
+                    float learning_rate, float momentum, float weight_decay, float scale, int32_t nesterov,
+                    int32_t threads);
+
+/* ---- masked_adam -----------------------------------------------------------------------------------------
+ */
+
+/* One step of Adam, in place, where bit j of mask is set (everywhere if mask is NULL):
+ * g = gradient * scale + decay * weight; first = keep1 * first + add1 * g; second = keep2 * second + add2 *
+ * (g * g); weight = weight * shrink - rate * (first / (sqrt(second) / root + epsilon)). Elsewhere the weight
+ * keeps its bits and the moments become 0. */
+void nep_masked_adam(float* weights, float* first, float* second, const float* gradient, const uint64_t* mask,
+                     int64_t n, float keep1, float add1, float keep2, float add2, float rate, float root,
+                     float epsilon, float decay, float shrink, float scale, int32_t threads);
+
 #ifdef __cplusplus
 }
 #endif

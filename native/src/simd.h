@@ -91,6 +91,33 @@ inline __attribute__((always_inline)) uint32_t lanes_equal(vint a, vint b) {
 #endif
 }
 
+// The inverse of lanes: all ones in lane l where bit l is set; higher bits mean nothing.
+inline __attribute__((always_inline)) vint bit_lanes(uint64_t bits) {
+#if NEP_WIDTH == 16
+  const vint bit = {1,      2,      4,       8,       1 << 4,  1 << 5,  1 << 6,  1 << 7,
+                    1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
+#elif NEP_WIDTH == 8
+  const vint bit = {1, 2, 4, 8, 1 << 4, 1 << 5, 1 << 6, 1 << 7};
+#else
+  const vint bit = {1, 2, 4, 8};
+#endif
+  return (bit & static_cast<int32_t>(bits & 0xffff)) != 0;
+}
+
+// Correctly rounded.
+inline __attribute__((always_inline)) vfloat square_root(vfloat v) {
+#if defined(NEP_LEVEL_v4)
+  return _mm512_maskz_sqrt_ps(0xffff, v);  // GCC 12 warns of its own header in the unmasked form
+#elif defined(NEP_LEVEL_v3)
+  return _mm256_sqrt_ps(v);
+#elif defined(NEP_LEVEL_v2)
+  return _mm_sqrt_ps(v);
+#else
+  for (int lane = 0; lane < NEP_WIDTH; lane++) v[lane] = __builtin_sqrtf(v[lane]);
+  return v;
+#endif
+}
+
 inline __attribute__((always_inline)) vfloat absolute(vfloat v) {
   return reinterpret_cast<vfloat>(reinterpret_cast<vint>(v) & 0x7fffffff);
 }

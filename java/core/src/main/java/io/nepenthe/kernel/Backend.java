@@ -32,6 +32,58 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
   Dampen.Result dampen(Tensor weights, Tensor forget, Tensor reference, Dampen.Options options);
 
   /**
+   * One step of stochastic gradient descent, in place.
+   *
+   * @param weights any shape
+   * @param velocity of the same shape, zeros before the first step
+   * @param gradient of the same shape
+   * @see MaskedSgd
+   */
+  void sgd(Tensor weights, Tensor velocity, Tensor gradient, MaskedSgd.Options options);
+
+  /**
+   * The same for the selected weights only: a weight whose bit is 0 keeps its bits, and its
+   * velocity becomes 0.
+   *
+   * @param mask as many bits as weights
+   */
+  void maskedSgd(
+      Tensor weights, Tensor velocity, Tensor gradient, Mask.Part mask, MaskedSgd.Options options);
+
+  /**
+   * One step of Adam or AdamW, in place.
+   *
+   * @param weights any shape
+   * @param first the first moment, of the same shape, zeros before the first step
+   * @param second the second moment, likewise
+   * @param gradient of the same shape
+   * @param step the number of this step, from 1
+   * @see MaskedAdam
+   */
+  void adam(
+      Tensor weights,
+      Tensor first,
+      Tensor second,
+      Tensor gradient,
+      long step,
+      MaskedAdam.Options options);
+
+  /**
+   * The same for the selected weights only: a weight whose bit is 0 keeps its bits, and its moments
+   * become 0.
+   *
+   * @param mask as many bits as weights
+   */
+  void maskedAdam(
+      Tensor weights,
+      Tensor first,
+      Tensor second,
+      Tensor gradient,
+      Mask.Part mask,
+      long step,
+      MaskedAdam.Options options);
+
+  /**
    * Adds {@code terms} to {@code state} without drift.
    *
    * @param terms one term of the state's shape, or N of them with a leading dimension N, added in

@@ -39,6 +39,19 @@ final class Checks {
     }
   }
 
+  static void elements(String name, Mask.Part mask, Tensor tensor) {
+    if (mask.elements() != tensor.elements()) {
+      throw new IllegalArgumentException(
+          name + " must have " + tensor.elements() + " bits, found " + mask.elements());
+    }
+  }
+
+  static void finite(String name, float value) {
+    if (!Float.isFinite(value)) {
+      throw new IllegalArgumentException(name + " must be finite, found " + value);
+    }
+  }
+
   static void finiteNotNegative(String name, float value) {
     if (!(value >= 0 && value < Float.POSITIVE_INFINITY)) {
       throw new IllegalArgumentException(name + " must be finite and not negative, found " + value);

@@ -4,6 +4,7 @@ import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /** The processor: hand-written SIMD kernels and oneDNN, on an OpenMP team. */
 final class CpuBackend implements Backend {
@@ -31,6 +32,40 @@ final class CpuBackend implements Backend {
   public Dampen.Result dampen(
       Tensor weights, Tensor forget, Tensor reference, Dampen.Options options) {
     return Dampen.cpu(weights, forget, reference, options, workspace, threads);
+  }
+
+  @Override
+  public void sgd(Tensor weights, Tensor velocity, Tensor gradient, MaskedSgd.Options options) {
+    MaskedSgd.cpu(weights, velocity, gradient, Optional.empty(), options, threads);
+  }
+
+  @Override
+  public void maskedSgd(
+      Tensor weights, Tensor velocity, Tensor gradient, Mask.Part mask, MaskedSgd.Options options) {
+    MaskedSgd.cpu(weights, velocity, gradient, Optional.of(mask), options, threads);
+  }
+
+  @Override
+  public void adam(
+      Tensor weights,
+      Tensor first,
+      Tensor second,
+      Tensor gradient,
+      long step,
+      MaskedAdam.Options options) {
+    MaskedAdam.cpu(weights, first, second, gradient, Optional.empty(), step, options, threads);
+  }
+
+  @Override
+  public void maskedAdam(
+      Tensor weights,
+      Tensor first,
+      Tensor second,
+      Tensor gradient,
+      Mask.Part mask,
+      long step,
+      MaskedAdam.Options options) {
+    MaskedAdam.cpu(weights, first, second, gradient, Optional.of(mask), step, options, threads);
   }
 
   @Override
