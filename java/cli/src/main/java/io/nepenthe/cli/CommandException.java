@@ -1,0 +1,14 @@
+package io.nepenthe.cli;
+
+/** A failure whose message is fit to be shown to a person as it is. */
+final class CommandException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  CommandException(String message) {
+    super(message);
+  }
+
+  CommandException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}

@@ -1,0 +1,39 @@
+package io.nepenthe.cli;
+
+import io.nepenthe.data.DataException;
+import io.nepenthe.kernel.NativeException;
+import picocli.CommandLine;
+import picocli.CommandLine.ParseResult;
+
+/** Words a command's failure in one line; {@code --stacktrace} adds where it came from. */
+final class Failures {
+  private Failures() {}
+
+  static int report(Exception failure, CommandLine command, ParseResult parsed) {
+    String name = command.getCommandSpec().qualifiedName();
+    command.getErr().println(oneLine(name + ": " + message(failure)));
+    if (parsed.hasMatchedOption("--stacktrace")) {
+      failure.printStackTrace(command.getErr());
+    }
+    command.getErr().flush();
+    return command.getCommandSpec().exitCodeOnExecutionException();
+  }
+
+  static String message(Throwable failure) {
+    return switch (failure) {
+      case CommandException e -> e.getMessage();
+      case DataException e -> e.getMessage();
+      case NativeException e -> e.getMessage();
+      case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
+      default ->
+          "this should not have happened: "
+              + failure
+              + " (--stacktrace shows where; please report)";
+    };
+  }
+
+  /** The text on one line: its lines joined, other control characters made visible. */
+  static String oneLine(String text) {
+    return text.strip().replaceAll("\\s*\\R\\s*", "; ").replaceAll("\\p{Cntrl}", "?");
+  }
+}

@@ -1,0 +1,69 @@
+package io.nepenthe.cli;
+
+import java.io.PrintWriter;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+
+/** {@code nepenthe}: parses the command line, runs one command, and words its failure. */
+@Command(
+    name = "nepenthe",
+    description = "Makes a trained neural network forget.",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    subcommands = {DoctorCommand.class},
+    footerHeading = "%nExample:%n",
+    footer = {
+      "  nepenthe doctor          what this machine offers",
+      "",
+      "nepenthe COMMAND --help explains a command.",
+      "Exit status: 0 done, 1 failed (one line says why), 2 wrong usage."
+    })
+public final class Main implements Runnable {
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  /** Created by {@link #execute}. */
+  private Main() {}
+
+  /**
+   * Runs a command and ends the process with its exit status.
+   *
+   * @param arguments as typed
+   */
+  public static void main(String[] arguments) {
+    System.exit(execute(new PrintWriter(System.out, true), arguments));
+  }
+
+  /**
+   * Runs a command.
+   *
+   * @param out receives what the command prints
+   * @param arguments as typed
+   * @return 0 done, 1 failed, 2 wrong usage
+   */
+  static int execute(PrintWriter out, String... arguments) {
+    return new CommandLine(new Main())
+        .setOut(out)
+        .setErr(new PrintWriter(System.err, true))
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setUsageHelpAutoWidth(false)
+        .setUsageHelpWidth(100)
+        .setParameterExceptionHandler(Main::wrongUsage)
+        .setExecutionExceptionHandler(Failures::report)
+        .execute(arguments);
+  }
+
+  /** Without a command there is nothing to do. */
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "a command is missing");
+  }
+
+  private static int wrongUsage(ParameterException e, String[] arguments) {
+    CommandLine command = e.getCommandLine();
+    String name = command.getCommandSpec().qualifiedName();
+    command.getErr().println(Failures.oneLine(name + ": " + e.getMessage()));
+    command.getErr().println("Try: " + name + " --help");
+    return command.getCommandSpec().exitCodeOnInvalidInput();
+  }
+}

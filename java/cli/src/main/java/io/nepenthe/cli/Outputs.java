@@ -1,0 +1,46 @@
+package io.nepenthe.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Checks places to write to before the work is done, so that it is not done in vain. */
+final class Outputs {
+  private Outputs() {}
+
+  /**
+   * A file that can be written, as far as can be said without writing.
+   *
+   * @throws CommandException if not
+   */
+  static void requireWritable(Path file) {
+    Path target = file.toAbsolutePath().normalize();
+    if (Files.isDirectory(target) || target.getFileName() == null) {
+      throw new CommandException(file + ": expected the name of a file to write, found a folder");
+    }
+    requireFolder(file, target.getParent());
+  }
+
+  /**
+   * A folder that files can be written into; it need not be there yet.
+   *
+   * @throws CommandException if not
+   */
+  static void requireFolder(Path folder) {
+    requireFolder(folder, folder.toAbsolutePath().normalize());
+  }
+
+  private static void requireFolder(Path named, Path folder) {
+    Path there = folder;
+    while (there != null && !Files.exists(there)) {
+      there = there.getParent();
+    }
+    if (there == null || !Files.isDirectory(there)) {
+      throw new CommandException(
+          named + ": expected a folder to write into, found that " + there + " is none");
+    }
+    if (!Files.isWritable(there)) {
+      throw new CommandException(
+          named + ": expected a folder that can be written, found that " + there + " cannot");
+    }
+  }
+}

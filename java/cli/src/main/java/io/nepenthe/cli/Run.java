@@ -1,0 +1,116 @@
+package io.nepenthe.cli;
+
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import java.io.PrintWriter;
+import java.util.function.Supplier;
+import picocli.CommandLine.Model.CommandSpec;
+
+/**
+ * One run of a command: its device, what it prints, its progress, the time of its phases and its
+ * result.
+ */
+final class Run implements AutoCloseable {
+  private final long start = System.nanoTime();
+  private final CommonOptions common;
+  private final PrintWriter out;
+  private final ProgressBar progress;
+  private final Result result;
+  private final Device device;
+  private Backend backend;
+  private int exitCode;
+
+  Run(CommandSpec spec, CommonOptions common) {
+    this.common = common;
+    this.out = spec.commandLine().getOut();
+    this.device = common.device();
+    this.progress =
+        new ProgressBar(
+            spec.commandLine().getErr(),
+            common.quiet ? ProgressBar.Style.SILENT : ProgressBar.Style.ofThisProcess(),
+            System::nanoTime);
+    this.result = new Result(spec, common.seed, common.threads(), "cpu");
+    if (common.json != null) {
+      Outputs.requireWritable(common.json);
+    }
+  }
+
+  long seed() {
+    return common.seed;
+  }
+
+  Device device() {
+    return device;
+  }
+
+  Result result() {
+    return result;
+  }
+
+  ProgressBar progress() {
+    return progress;
+  }
+
+  /** The operations of the device, opened at first use. */
+  Backend backend() {
+    if (backend == null) {
+      backend = device.open();
+    }
+    return backend;
+  }
+
+  /** Prints a line of the command's answer, unless it is to be quiet. */
+  void say(String format, Object... arguments) {
+    if (!common.quiet) {
+      out.println(arguments.length == 0 ? format : String.format(Text.LOCALE, format, arguments));
+    }
+  }
+
+  /** Does a part of the work and records its wall time under this name. */
+  <T> T phase(String name, Supplier<T> work) {
+    long began = System.nanoTime();
+    T value = work.get();
+    result.seconds(name, (System.nanoTime() - began) / 1e9);
+    return value;
+  }
+
+  /** Does a part of the work and records its wall time under this name. */
+  void phase(String name, Runnable work) {
+    phase(
+        name,
+        () -> {
+          work.run();
+          return name;
+        });
+  }
+
+  /** Seconds since the command began. */
+  double elapsed() {
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  /** Ends the command with this status though nothing was thrown. */
+  void exitCode(int code) {
+    exitCode = code;
+  }
+
+  int exitCode() {
+    return exitCode;
+  }
+
+  /** Writes the result file if one was asked for. */
+  void finish() {
+    result.seconds("total", elapsed());
+    if (common.json != null) {
+      result.write(common.json);
+    }
+  }
+
+  @Override
+  public void close() {
+    progress.finish();
+    if (backend != null) {
+      backend.close();
+    }
+  }
+}

@@ -1,0 +1,122 @@
+package io.nepenthe.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+
+class MainTest {
+  @TempDir Path folder;
+
+  @Test
+  void doctorSaysWhatWasChosenAndWhatIsMissing() {
+    Path file = folder.resolve("doctor.json");
+    Nepenthe.Outcome outcome = Nepenthe.run("doctor", "--json", file.toString());
+    assertEquals(0, outcome.status(), outcome.err());
+    assertEquals("", outcome.err());
+    assertTrue(outcome.out().contains("oneDNN"), outcome.out());
+    assertTrue(outcome.out().contains("libnepenthe.so"), outcome.out());
+    assertTrue(outcome.out().contains("no CUDA backend"), outcome.out());
+    JsonNode result = Nepenthe.json(file);
+    assertEquals("doctor", result.get("command").asText());
+    assertEquals("cpu", result.get("device").asText());
+    assertTrue(result.get("seconds").get("total").asDouble() > 0);
+    for (JsonNode check : result.get("checks")) {
+      String because = check.get("ok").asBoolean() ? "found" : "remedy";
+      assertFalse(check.get(because).asText().isBlank(), check.toString());
+    }
+  }
+
+  @Test
+  void doctorSaysHowToMendALibraryThatDoesNotLoad() {
+    Nepenthe.Outcome outcome =
+        Nepenthe.run(Map.of("NEPENTHE_MAX_ISA", "x86-64-v9"), "doctor", "--quiet");
+    assertEquals(1, outcome.status());
+    assertEquals("", outcome.out());
+    outcome = Nepenthe.run(Map.of("NEPENTHE_MAX_ISA", "x86-64-v9"), "doctor");
+    assertTrue(outcome.out().contains("names no instruction-set level"), outcome.out());
+    assertTrue(outcome.out().contains("remedy: "), outcome.out());
+  }
+
+  @Test
+  void cudaIsRefusedInOneLine() {
+    Nepenthe.Outcome outcome = Nepenthe.run("doctor", "--device", "cuda:0");
+    assertEquals(1, outcome.status());
+    assertEquals(1, outcome.errors().size(), outcome.err());
+    assertTrue(outcome.err().contains("no CUDA backend"), outcome.err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "frobnicate",
+        "doctor --frobnicate",
+        "doctor --threads x",
+        "doctor --threads 0",
+        "doctor --seed 1.5",
+        "doctor --device gpu",
+        "doctor extra"
+      })
+  void wrongUsageIsTwo(String line) {
+    String[] words = line.isEmpty() ? new String[0] : line.split(" ");
+    assertEquals(2, Main.execute(new PrintWriter(new StringWriter()), words));
+  }
+
+  @Test
+  void aResultThatCannotBeWrittenIsSaidBeforeTheWork() {
+    Nepenthe.Outcome outcome = Nepenthe.run("doctor", "--json", folder.toString());
+    assertEquals(1, outcome.status());
+    assertEquals("", outcome.out());
+    assertEquals(1, outcome.errors().size(), outcome.err());
+  }
+
+  @Test
+  void everyCommandExplainsItselfWithAnExample() {
+    explained(new CommandLine(Main.class, new Creator()));
+  }
+
+  private static void explained(CommandLine command) {
+    String help = command.getUsageMessage();
+    String name = command.getCommandSpec().qualifiedName(" ");
+    assertTrue(help.contains("Example:"), name);
+    assertTrue(help.contains("\n  nepenthe "), name);
+    boolean hasCommands = !command.getSubcommands().isEmpty();
+    for (String option : new String[] {"--device", "--threads", "--seed", "--json", "--quiet"}) {
+      assertTrue(hasCommands || help.contains(option), name + " lacks " + option);
+    }
+    command.getSubcommands().values().forEach(MainTest::explained);
+  }
+
+  /** Makes what picocli cannot. */
+  private static final class Creator implements CommandLine.IFactory {
+    @Override
+    public <K> K create(Class<K> type) throws Exception {
+      var constructor = type.getDeclaredConstructor();
+      constructor.setAccessible(true);
+      return constructor.newInstance();
+    }
+  }
+
+  @Test
+  void theResultFileIsWholeJson() throws Exception {
+    Path file = folder.resolve("deeper").resolve("doctor.json");
+    StringWriter out = new StringWriter();
+    assertEquals(
+        0, Main.execute(new PrintWriter(out), "doctor", "--quiet", "--json", file.toString()));
+    assertEquals("", out.toString());
+    assertTrue(Files.readString(file).endsWith("}\n"));
+    assertEquals(1, Nepenthe.json(file).get("seed").asInt());
+  }
+}
