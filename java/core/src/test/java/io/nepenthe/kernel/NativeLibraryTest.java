@@ -1,0 +1,258 @@
+package io.nepenthe.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Loading: what each failure says, word for word, and what the cache on disk survives. */
+class NativeLibraryTest {
+  private static final PackagedLibrary PACKAGED = PackagedLibrary.ofThisPlatform();
+  private static final String HASH = PACKAGED.headerHash();
+
+  @TempDir static Path cache;
+  @TempDir Path folder;
+  private static Path library;
+
+  @BeforeAll
+  static void extractOnce() {
+    library = PACKAGED.extract(cache);
+  }
+
+  /** Opens a backend and prints what was loaded, or why nothing was. */
+  static final class Opener {
+    public static void main(String[] arguments) {
+      try (Backend backend = Device.cpu(1).open()) {
+        System.out.println(backend.describe());
+      } catch (NativeException e) {
+        System.out.println(e.getMessage());
+        System.exit(3);
+      }
+    }
+  }
+
+  private static void assertFails(Path file, String reason, String cause, String remedy) {
+    NativeException failure =
+        assertThrows(NativeException.class, () -> NativeLibrary.open(file, "a test", HASH));
+    assertEquals(message("a test", file, reason, cause, remedy), failure.getMessage());
+  }
+
+  private static String message(
+      String origin, Path file, String reason, String cause, String remedy) {
+    return "wanted: Nepenthe's native library, from "
+        + origin
+        + "\ntried: "
+        + file
+        + ": "
+        + reason
+        + "\nlikely cause: "
+        + cause
+        + "\nremedy: "
+        + remedy;
+  }
+
+  @Test
+  void aMissingFile() {
+    Path missing = folder.resolve("libnepenthe.so");
+    assertFails(
+        missing,
+        "Can't load library: " + missing,
+        "the file does not exist",
+        "correct the path, or drop -Dnepenthe.library to use the library in the jar");
+  }
+
+  @Test
+  void aTextFile() throws IOException {
+    Path text = Files.writeString(folder.resolve("libnepenthe.so"), "not a library\n".repeat(99));
+    assertFails(
+        text,
+        text + ": " + text + ": invalid ELF header",
+        "the file is damaged, or is not Nepenthe's library for this processor and system",
+        "delete it and start again, or build it here: mvn verify");
+  }
+
+  @Test
+  void anEmptyFile() throws IOException {
+    Path empty = Files.createFile(folder.resolve("libnepenthe.so"));
+    assertFails(
+        empty,
+        empty + ": " + empty + ": file too short",
+        "the file is damaged, or is not Nepenthe's library for this processor and system",
+        "delete it and start again, or build it here: mvn verify");
+  }
+
+  @Test
+  void aLibraryOfAnotherKind() {
+    assertFails(
+        library.resolveSibling("libgomp.so.1"),
+        "it exports no nep_header_hash: not Nepenthe's library",
+        "the file is damaged, or is not Nepenthe's library for this processor and system",
+        "delete it and start again, or build it here: mvn verify");
+  }
+
+  @Test
+  void aLibraryWithoutItsNeighbours() throws IOException {
+    Path alone = Files.copy(library, folder.resolve("libnepenthe.so"));
+    assertFails(
+        alone,
+        alone + ": libdnnl.so.3: cannot open shared object file: No such file or directory",
+        "oneDNN's libdnnl.so.3 and libgomp.so.1 are not beside the library",
+        "put them beside it, or use the library in the jar, which brings them");
+  }
+
+  @Test
+  void aLibraryOfAnotherBuild() {
+    NativeException failure =
+        assertThrows(NativeException.class, () -> NativeLibrary.open(library, "jar", "0123"));
+    assertEquals(
+        message(
+            "jar",
+            library,
+            "its header hash is " + HASH + ", this jar's is 0123",
+            "the library was built from another version of nepenthe.h than the jar",
+            "use the library and the jar of one build: mvn verify makes both"),
+        failure.getMessage());
+  }
+
+  @Test
+  void aPlatformWithoutLibrary() {
+    NativeException failure =
+        assertThrows(NativeException.class, () -> PackagedLibrary.of("plan9-mips"));
+    assertEquals(
+        message(
+            "jar",
+            Path.of("/io/nepenthe/native/plan9-mips/native.properties"),
+            "no such entry",
+            "the jar was built without a native library for plan9-mips",
+            "build Nepenthe on this system: mvn verify; supported are Linux on x86-64 and aarch64"),
+        failure.getMessage());
+  }
+
+  @Test
+  void anUnknownInstructionSet() throws Exception {
+    ChildJvm.Outcome outcome =
+        open(List.of(), Map.of(InstructionSet.CAP_VARIABLE, "avx2", "XDG_CACHE_HOME", "/nowhere"));
+    assertEquals(
+        new ChildJvm.Outcome(
+            3,
+            "NEPENTHE_MAX_ISA=avx2 names no instruction-set level; expected one of"
+                + " x86-64-v2, x86-64-v3, x86-64-v4, generic"),
+        outcome);
+  }
+
+  @Test
+  void anOverrideThatFailsIsFatal() throws Exception {
+    Path missing = folder.resolve("libnepenthe.so");
+    ChildJvm.Outcome outcome = open(List.of("nepenthe.library=" + missing), Map.of());
+    assertEquals(3, outcome.status(), outcome.output());
+    assertEquals(
+        message(
+            "-Dnepenthe.library",
+            missing,
+            "Can't load library: " + missing,
+            "the file does not exist",
+            "correct the path, or drop -Dnepenthe.library to use the library in the jar"),
+        outcome.output());
+  }
+
+  @Test
+  void anOverrideIsUsed() throws Exception {
+    ChildJvm.Outcome outcome = open(List.of("nepenthe.library=" + library), Map.of());
+    assertEquals(0, outcome.status(), outcome.output());
+    assertTrue(
+        outcome.output().startsWith("library=" + library + "\norigin=-Dnepenthe.library\nisa="),
+        outcome.output());
+  }
+
+  @Test
+  void aSecondStartReusesTheFilesAndRepairsADamagedLibrary() throws IOException {
+    assertEquals("rwx------", mode(library.getParent()));
+    List<Path> files = files(library.getParent());
+    assertEquals(3, files.size(), files.toString());
+    List<Object> identities = identities(files);
+    assertEquals(library, PACKAGED.extract(cache));
+    assertEquals(identities, identities(files(library.getParent())));
+
+    byte[] intact = Files.readAllBytes(library);
+    // Another file, since this process may have mapped the one there.
+    Files.delete(library);
+    Files.writeString(library, "damaged");
+    assertEquals(library, PACKAGED.extract(cache));
+    assertArrayEquals(intact, Files.readAllBytes(library));
+    assertNotEquals(identities, identities(files(library.getParent())));
+    assertEquals(3, files(library.getParent()).size());
+  }
+
+  @Test
+  void twoProcessesThatStartAtOnceBothWork() throws Exception {
+    Map<String, String> environment = Map.of("XDG_CACHE_HOME", folder.toString());
+    List<Process> processes = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      processes.add(ChildJvm.start(Opener.class, List.of(), environment));
+    }
+    Path expected = folder.resolve("nepenthe").resolve(library.getParent().getFileName());
+    for (Process process : processes) {
+      ChildJvm.Outcome outcome = ChildJvm.finish(process);
+      assertEquals(0, outcome.status(), outcome.output());
+      assertTrue(
+          outcome.output().startsWith("library=" + expected.resolve("libnepenthe.so")),
+          outcome.output());
+    }
+    assertEquals(3, files(expected).size(), "half-written files are left");
+    assertEquals("rwx------", mode(expected));
+    assertEquals("rwx------", mode(expected.getParent()));
+  }
+
+  @Test
+  void aCacheThatCannotBeWritten() throws IOException {
+    // A file in the folder's place stops the superuser too.
+    Path file = Files.createFile(folder.resolve("nepenthe"));
+    Path directory = file.resolve(library.getParent().getFileName());
+    NativeException failure = assertThrows(NativeException.class, () -> PACKAGED.extract(file));
+    assertEquals(
+        message(
+            "jar",
+            directory,
+            "java.nio.file.FileSystemException: " + directory + ": Not a directory",
+            "the cache folder cannot be written, or the disk is full",
+            "make it writable, free some space, or set XDG_CACHE_HOME to another folder"),
+        failure.getMessage());
+  }
+
+  private static ChildJvm.Outcome open(List<String> properties, Map<String, String> environment)
+      throws IOException, InterruptedException {
+    return ChildJvm.finish(ChildJvm.start(Opener.class, properties, environment));
+  }
+
+  private static String mode(Path file) throws IOException {
+    return PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
+  }
+
+  private static List<Path> files(Path directory) throws IOException {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.sorted().toList();
+    }
+  }
+
+  private static List<Object> identities(List<Path> files) throws IOException {
+    List<Object> identities = new ArrayList<>();
+    for (Path file : files) {
+      identities.add(Files.getAttribute(file, "unix:ino"));
+      identities.add(Files.getLastModifiedTime(file));
+    }
+    return identities;
+  }
+}
