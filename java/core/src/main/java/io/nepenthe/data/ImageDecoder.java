@@ -66,7 +66,7 @@ final class ImageDecoder implements AutoCloseable {
       }
       return bytes(image);
     } catch (IOException | RuntimeException e) {
-      // ImageIO's readers throw many kinds of unchecked exceptions at damaged files.
+      // ImageIO does not promise that damage ends in an IOException.
       if (e instanceof DataException known) {
         throw known;
       }

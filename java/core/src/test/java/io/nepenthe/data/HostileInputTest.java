@@ -150,6 +150,8 @@ class HostileInputTest {
         new Format("idx-in-gz", idxSpec, idx, "images", ImageFiles::gzip),
         new Format("cifar10", "cifar10:$", cifar, "data_batch_1.bin", asIs),
         new Format("png", "images:$", png, png.keySet().iterator().next(), asIs),
+        new Format(
+            "png-with-sums", "images:$", png, png.keySet().iterator().next(), ImageFiles::sumPng),
         new Format("jpeg", "images:$", jpg, jpg.keySet().iterator().next(), asIs),
         new Format("zip", "images:$/x.zip", Map.of("x.zip", ImageFiles.zip(png)), "x.zip", asIs),
         new Format("tar", "images:$/x.tar", Map.of("x.tar", tar), "x.tar", asIs),

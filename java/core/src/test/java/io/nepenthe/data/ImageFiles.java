@@ -5,12 +5,14 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.zip.CRC32;
 import java.util.zip.GZIPOutputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -121,6 +123,22 @@ final class ImageFiles {
     System.arraycopy(contents, 0, out, 512, contents.length);
     sumTarHeaders(out);
     return out;
+  }
+
+  /** Makes the checksum of every whole PNG chunk right, so that damage reaches the decoder. */
+  static byte[] sumPng(byte[] png) {
+    ByteBuffer bytes = ByteBuffer.wrap(png);
+    long at = 8;
+    while (at + 12 <= png.length) {
+      long end = at + 8 + (bytes.getInt((int) at) & 0xffffffffL);
+      if (end + 4 <= png.length) {
+        CRC32 crc = new CRC32();
+        crc.update(png, (int) at + 4, (int) (end - at) - 4);
+        bytes.putInt((int) end, (int) crc.getValue());
+      }
+      at = end + 4;
+    }
+    return png;
   }
 
   /** Makes the checksum of every block that looks like a header right. */
