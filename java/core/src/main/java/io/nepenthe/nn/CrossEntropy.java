@@ -20,7 +20,8 @@ public record CrossEntropy() implements Loss {
       for (long c = 0; c < classes; c++) {
         sum += StrictMath.exp(output.get(row + c) - max);
       }
-      losses[n] = StrictMath.log(sum) - (output.get(row + labels[n]) - max);
+      double target = output.get(row + labels[n]) - max;
+      losses[n] = StrictMath.log(sum) - target;
       total += losses[n];
       for (long c = 0; c < classes; c++) {
         double p = StrictMath.exp(output.get(row + c) - max) / sum;
@@ -52,6 +53,16 @@ public record CrossEntropy() implements Loss {
         probabilities.set(row + c, (float) (StrictMath.exp(output.get(row + c) - max) / sum));
       }
     }
+  }
+
+  /** The loss of one row. */
+  static double loss(Tensor output, long row, long classes, int label) {
+    double max = maximum(output, row, classes);
+    double sum = 0;
+    for (long c = 0; c < classes; c++) {
+      sum += StrictMath.exp(output.get(row + c) - max);
+    }
+    return StrictMath.log(sum) - (output.get(row + label) - max);
   }
 
   private static double maximum(Tensor output, long row, long classes) {

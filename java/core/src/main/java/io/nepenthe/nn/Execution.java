@@ -108,6 +108,11 @@ public final class Execution implements AutoCloseable {
     return plan.output();
   }
 
+  /** The output of the last forward pass over a batch of this size. */
+  public Tensor output(int batch) {
+    return plan(batch).output();
+  }
+
   /**
    * Copies {@code input} and computes the output for it.
    *

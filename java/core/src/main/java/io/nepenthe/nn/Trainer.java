@@ -1,0 +1,126 @@
+package io.nepenthe.nn;
+
+import io.nepenthe.data.Batches;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.ImageShape;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.tensor.Tensor;
+
+/**
+ * Trains a model on a data set. The same model, data, options and seed give the same bytes, whatever
+ * the number of threads.
+ *
+ * @param epochs passes over the data
+ * @param batchSize samples a step; the last batch of an epoch may be smaller and is averaged over
+ *     its own size
+ * @param optimiser how weights follow the gradient
+ * @param schedule the learning rate over time
+ * @param loss what is minimised
+ * @param seed of the order of the samples and of dropout
+ */
+public record Trainer(
+    int epochs, int batchSize, Optimiser optimiser, Schedule schedule, Loss loss, long seed) {
+  /** Checks the numbers. */
+  public Trainer {
+    Layers.positive("epochs", epochs);
+    Layers.positive("batchSize", batchSize);
+  }
+
+  /** Cross-entropy at a constant rate. */
+  public Trainer(int epochs, int batchSize, Optimiser optimiser, long seed) {
+    this(epochs, batchSize, optimiser, new Schedule.Constant(), new CrossEntropy(), seed);
+  }
+
+  /**
+   * What an epoch was like.
+   *
+   * @param epoch from 0
+   * @param meanLoss of all samples, each under the weights just before its step
+   * @param accuracy likewise, in [0, 1]
+   * @param seconds it took
+   */
+  public record Epoch(int epoch, double meanLoss, double accuracy, double seconds) {}
+
+  /** Hears of every epoch; an exception of its ends the training. */
+  @FunctionalInterface
+  public interface Progress {
+    /** Ignores everything. */
+    Progress NONE = epoch -> {};
+
+    /** Called after each epoch. */
+    void finished(Epoch epoch);
+  }
+
+  /**
+   * Trains the model, in place.
+   *
+   * @return the last epoch
+   * @throws IllegalArgumentException if the data set is empty or does not fit the model
+   */
+  public Epoch train(
+      Model model,
+      Backend backend,
+      Dataset dataset,
+      Normalisation normalisation,
+      Progress progress) {
+    requireFit(model.network(), dataset);
+    OptimiserState state = optimiser.start(model.parameters(), backend);
+    try (Learner learner = new Learner(model, backend, batchSize, Mode.TRAIN, state, loss)) {
+      learner.execution().seedDropout(seed);
+      Epoch last = new Epoch(-1, Double.NaN, Double.NaN, 0);
+      for (int epoch = 0; epoch < epochs; epoch++) {
+        Batches batches = Batches.shuffled(dataset, batchSize, seed, epoch);
+        last = epoch(learner, batches, normalisation, epoch);
+        progress.finished(last);
+      }
+      return last;
+    }
+  }
+
+  private Epoch epoch(Learner learner, Batches batches, Normalisation normalisation, int epoch) {
+    long start = System.nanoTime();
+    int[] labels = new int[batchSize];
+    long[] ids = new long[batchSize];
+    long size = batches.dataset().size();
+    double total = 0;
+    long correct = 0;
+    for (long b = 0; b < batches.count(); b++) {
+      int n = (int) Math.min(batchSize, size - b * batchSize);
+      Tensor input = learner.execution().input(n);
+      batches.fill(b, input.segment(), labels, ids, normalisation);
+      long step = epoch * batches.count() + b;
+      total += learner.step(n, labels, schedule.factor(step, batches.count(), epochs));
+      correct += Evaluation.correct(learner.output(n), labels);
+    }
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    return new Epoch(epoch, total / size, (double) correct / size, seconds);
+  }
+
+  /** Checks that a model can take a data set. */
+  static void requireFit(Network network, Dataset dataset) {
+    ImageShape image = dataset.image();
+    Extent want = network.input();
+    boolean fits =
+        want.isVector()
+            ? want.channels() == image.floats()
+            : want.equals(Extent.image(image.height(), image.width(), image.channels()));
+    if (!fits) {
+      throw new IllegalArgumentException(
+          "the network takes " + want + ", " + dataset.name() + " has images of " + image);
+    }
+    if (network.output().elements() < dataset.classes()) {
+      throw new IllegalArgumentException(
+          "the network has "
+              + network.output().elements()
+              + " outputs, "
+              + dataset.name()
+              + " has "
+              + dataset.classes()
+              + " classes");
+    }
+    if (dataset.size() == 0) {
+      throw new IllegalArgumentException(dataset.name() + " is empty");
+    }
+  }
+}
