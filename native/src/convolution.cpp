@@ -36,6 +36,8 @@ struct Geometry {
   int64_t out_image() const { return positions() * outputs; }
   int64_t weights() const { return outputs * kernel_height * kernel_width * (inputs / groups); }
 
+  int64_t flops() const { return 2 * batch * positions() * weights(); }
+
   memory::desc source() const { return {{batch, inputs, height, width}, memory::data_type::f32, tag::nhwc}; }
   memory::desc target() const {
     return {{batch, outputs, out_height(), out_width()}, memory::data_type::f32, tag::nhwc};
@@ -117,7 +119,7 @@ class PerImage final : public nep_primitive {
   PerImage(const Geometry& g, bool forward, bool bias, int threads)
       : forward_(forward),
         bias_(bias),
-        threads_(threads),
+        threads_(team_for(g.flops(), threads)),
         runs_(g.batch, RUNS),
         from_(forward ? g.in_image() : g.out_image()),
         to_(forward ? g.out_image() : g.in_image()) {
@@ -137,10 +139,10 @@ class PerImage final : public nep_primitive {
             piece.source(), g, blocked);
       }
     }
-    reorder_.emplace_back(g.kernel(true), blocked, threads);
+    reorder_.emplace_back(g.kernel(true), blocked, threads_);
     packed_ = floats(blocked);
     scratch_ = std::max(scratch_, reorder_[0].workspace());
-    workspace = packed_ + scratch_ * threads;
+    workspace = packed_ + scratch_ * threads_;
   }
 
   void execute(const float* input, const float* weights, const float* bias, float* output, float*,
@@ -192,7 +194,7 @@ class Weights final : public nep_primitive {
   Weights(const Geometry& g, bool bias, int threads)
       : whole_geometry_(g),
         bias_(bias),
-        threads_(threads),
+        threads_(team_for(g.flops(), threads)),
         by_channel_(g.groups == 1 && g.weights() > LARGE_WEIGHTS && g.outputs > CHANNEL_PART),
         runs_(by_channel_ ? g.outputs : g.batch,
               by_channel_ ? std::min(RUNS, (g.outputs + CHANNEL_PART - 1) / CHANNEL_PART) : RUNS) {
@@ -208,7 +210,7 @@ class Weights final : public nep_primitive {
       gathered_ = std::max(gathered_, by_channel_ ? floats(piece.target()) : 0);
       auto& calls = whole_.empty() ? whole_ : last_;
       auto& reorders = &calls == &whole_ ? whole_reorders_ : last_reorders_;
-      for (int thread = 0; thread < threads; thread++) {
+      for (int thread = 0; thread < threads_; thread++) {
         calls.push_back(
             call(dnnl::convolution_backward_weights(plan), {{DNNL_ARG_SRC, piece.source()},
                                                             {DNNL_ARG_DIFF_DST, piece.target()},
@@ -222,7 +224,7 @@ class Weights final : public nep_primitive {
     parts_ = by_channel_ ? part_ : part_ * runs_.count;
     bias_parts_ = bias ? (g.outputs + 15) / 16 * 16 : 0;
     per_thread_ = scratch_ + blocked_ + gathered_;
-    workspace = parts_ + bias_parts_ * runs_.count + per_thread_ * threads;
+    workspace = parts_ + bias_parts_ * runs_.count + per_thread_ * threads_;
   }
 
   void execute(const float* input, const float* gradient, const float*, float* weights, float* bias,

@@ -23,16 +23,16 @@ class Linear final : public nep_primitive {
         inputs_(inputs),
         outputs_(outputs),
         bias_(bias),
-        threads_(threads),
+        threads_(team_for(2 * batch * inputs * outputs, threads)),
         split_(direction == DATA ? inputs : outputs),
         tiles_((split_ + TILE - 1) / TILE) {
     PlanFor one(1);
     for (const int64_t size : {std::min(TILE, split_), split_ - (tiles_ - 1) * TILE}) {
       auto& calls = whole_.empty() ? whole_ : last_;
-      for (int thread = 0; thread < threads; thread++) calls.push_back(tile(size));
+      for (int thread = 0; thread < threads_; thread++) calls.push_back(tile(size));
     }
     gradient_ = direction == WEIGHTS ? (inputs * outputs + 15) / 16 * 16 : 0;
-    workspace = gradient_ + scratch_ * threads;
+    workspace = gradient_ + scratch_ * threads_;
   }
 
   void execute(const float* first, const float* second, const float* bias, float* out, float* bias_out,

@@ -80,11 +80,14 @@ class Reorder {
   int64_t workspace_;
 };
 
+// A team costs more than it saves below this many floating-point operations.
+inline int team_for(int64_t flops, int threads) { return flops < (1 << 21) ? 1 : threads; }
+
 // Runs body(task) for each task on at most `threads` threads; an exception of one comes out on the caller's.
 template <typename Body>
 void share(int64_t tasks, int threads, Body body) {
   std::string failure;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (tasks > 1)
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (tasks > 1 && threads > 1)
   for (int64_t task = 0; task < tasks; task++) {
     PlanFor one(1);
     try {

@@ -68,7 +68,7 @@ inline __attribute__((always_inline)) void tiles(const Pool& p, int64_t image, B
 
 void max_pool(const float* x, float* y, const int64_t* geometry, int32_t threads) {
   const Pool p(geometry);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (p.batch * p.image() > (1 << 15))
   for (int64_t image = 0; image < p.batch; image++) {
     const float* in = x + image * p.image();
     tiles(p, image, [&](int64_t row, int64_t column, int64_t at, int64_t c, int64_t width) {
@@ -86,7 +86,7 @@ void max_pool(const float* x, float* y, const int64_t* geometry, int32_t threads
 void max_pool_gradient(const float* x, const float* y, const float* dy, float* dx, const int64_t* geometry,
                        int32_t threads) {
   const Pool p(geometry);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (p.batch * p.image() > (1 << 15))
   for (int64_t image = 0; image < p.batch; image++) {
     const float* in = x + image * p.image();
     float* out = dx + image * p.image();
@@ -111,7 +111,7 @@ void max_pool_gradient(const float* x, const float* y, const float* dy, float* d
 void average_pool(const float* x, float* y, const int64_t* geometry, int32_t padding_counts,
                   int32_t threads) {
   const Pool p(geometry);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (p.batch * p.image() > (1 << 15))
   for (int64_t image = 0; image < p.batch; image++) {
     const float* in = x + image * p.image();
     tiles(p, image, [&](int64_t row, int64_t column, int64_t at, int64_t c, int64_t width) {
@@ -131,7 +131,7 @@ void average_pool(const float* x, float* y, const int64_t* geometry, int32_t pad
 void average_pool_gradient(const float* dy, float* dx, const int64_t* geometry, int32_t padding_counts,
                            int32_t threads) {
   const Pool p(geometry);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (p.batch * p.image() > (1 << 15))
   for (int64_t image = 0; image < p.batch; image++) {
     float* out = dx + image * p.image();
     std::memset(out, 0, static_cast<size_t>(p.image()) * sizeof(float));

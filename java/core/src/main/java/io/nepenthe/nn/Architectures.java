@@ -28,8 +28,8 @@ public final class Architectures {
 
   /**
    * LeNet-5 (LeCun et al. 1998) with ReLU and max pooling: 5×5 convolutions to 6 and 16 channels,
-   * linear layers of 120 and 84. Images of 28 pixels or fewer are padded by 2. 61,706 parameters for
-   * 28×28×1, 62,006 for 32×32×3, ten classes.
+   * linear layers of 120 and 84. Images of 28 pixels or fewer are padded by 2. 61,706 parameters
+   * for 28×28×1, 62,006 for 32×32×3, ten classes.
    */
   public static Network lenet(Extent input, int classes) {
     Window first = Window.square(5).withPadding(input.height() <= 28 ? 2 : 0);
@@ -58,9 +58,10 @@ public final class Architectures {
   }
 
   /**
-   * ResNet-9 as used for CIFAR (after Page, DAWNBench 2018): convolutions of width, 2·width (halved),
-   * a residual pair, 4·width (halved), 8·width (halved), a residual pair, the maximum over what is
-   * left, a linear layer; each convolution 3×3 without bias, with batch normalisation and activation.
+   * ResNet-9 as used for CIFAR (after Page, DAWNBench 2018): convolutions of width, 2·width
+   * (halved), a residual pair, 4·width (halved), 8·width (halved), a residual pair, the maximum
+   * over what is left, a linear layer; each convolution 3×3 without bias, with batch normalisation
+   * and activation.
    *
    * @param width channels after the first convolution, usually 64
    * @param activation for instance {@code new Layer.Celu(0.075f)} as in the corrective-unlearning
@@ -73,10 +74,8 @@ public final class Architectures {
     unit(builder, "conv1", input.channels(), width, SAME, activation);
     unit(builder, "conv2", width, 2L * width, SAME, activation).then(new Layer.MaxPool(HALF));
     pair(builder, "res1", 2L * width, activation);
-    unit(builder, "conv3", 2L * width, 4L * width, SAME, activation)
-        .then(new Layer.MaxPool(HALF));
-    unit(builder, "conv4", 4L * width, 8L * width, SAME, activation)
-        .then(new Layer.MaxPool(HALF));
+    unit(builder, "conv3", 2L * width, 4L * width, SAME, activation).then(new Layer.MaxPool(HALF));
+    unit(builder, "conv4", 4L * width, 8L * width, SAME, activation).then(new Layer.MaxPool(HALF));
     pair(builder, "res2", 8L * width, activation);
     Extent left = builder.build().output();
     Window whole = Window.of(Math.toIntExact(left.height()), Math.toIntExact(left.width()));
@@ -134,8 +133,7 @@ public final class Architectures {
         .build();
   }
 
-  private static void basic(
-      Network.Builder builder, String name, long in, long out, int stride) {
+  private static void basic(Network.Builder builder, String name, long in, long out, int stride) {
     int start = builder.last();
     builder
         .then(new Layer.Conv2d(name + ".conv1", in, out, SAME.withStride(stride), false))

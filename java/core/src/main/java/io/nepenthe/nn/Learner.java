@@ -23,12 +23,7 @@ public final class Learner implements AutoCloseable {
    * @param optimiser its state, which the learner closes
    */
   public Learner(
-      Model model,
-      Backend backend,
-      int maxBatch,
-      Mode mode,
-      OptimiserState optimiser,
-      Loss loss) {
+      Model model, Backend backend, int maxBatch, Mode mode, OptimiserState optimiser, Loss loss) {
     if (!mode.backward()) {
       throw new IllegalArgumentException("mode " + mode + " has no backward pass");
     }
@@ -67,7 +62,8 @@ public final class Learner implements AutoCloseable {
   }
 
   /**
-   * A step down {@code gradientScale} times the sum of the batch's losses; up, where it is negative.
+   * A step down {@code gradientScale} times the sum of the batch's losses; up, where it is
+   * negative.
    */
   public double step(int batch, int[] labels, double rateFactor, float gradientScale) {
     gradient.clear();

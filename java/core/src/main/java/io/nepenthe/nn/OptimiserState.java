@@ -63,8 +63,7 @@ public final class OptimiserState implements AutoCloseable {
             base.withLearningRate((float) (base.learningRate() * rateFactor))
                 .withGradientScale(gradientScale);
         if (mask.isPresent()) {
-          backend.maskedAdam(
-              weights, first, second, gradient.flat(), mask.get(), steps, options);
+          backend.maskedAdam(weights, first, second, gradient.flat(), mask.get(), steps, options);
         } else {
           backend.adam(weights, first, second, gradient.flat(), steps, options);
         }

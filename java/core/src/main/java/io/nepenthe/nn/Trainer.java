@@ -8,8 +8,8 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.tensor.Tensor;
 
 /**
- * Trains a model on a data set. The same model, data, options and seed give the same bytes, whatever
- * the number of threads.
+ * Trains a model on a data set. The same model, data, options and seed give the same bytes,
+ * whatever the number of threads.
  *
  * @param epochs passes over the data
  * @param batchSize samples a step; the last batch of an epoch may be smaller and is averaged over
