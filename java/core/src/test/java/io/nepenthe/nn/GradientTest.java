@@ -23,7 +23,7 @@ class GradientTest {
   private static final double STEP = 1e-5;
 
   /** At most about this many entries of a tensor are differentiated, evenly spread. */
-  private static final int ENTRIES = 150;
+  private static final int ENTRIES = 60;
 
   /** The layer under test behind a convolution of a 7×6×2 image to 4 channels. */
   enum Case {
