@@ -37,7 +37,7 @@ class LayersTest {
           "tensor", Set.of(),
           "data", Set.of("tensor"),
           "kernel", Set.of("tensor"),
-          "nn", Set.of("kernel", "tensor"),
+          "nn", Set.of("data", "kernel", "tensor"),
           "curvature", Set.of("nn", "data", "kernel", "tensor"),
           "unlearn", Set.of("curvature", "nn", "data", "kernel", "tensor"),
           "evaluate", Set.of("curvature", "nn", "data", "kernel", "tensor"),
