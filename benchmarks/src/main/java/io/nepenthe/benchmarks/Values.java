@@ -1,8 +1,10 @@
 package io.nepenthe.benchmarks;
 
+import io.nepenthe.kernel.Mask;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.SplittableRandom;
 
 /** Seeded inputs. */
@@ -30,5 +32,15 @@ final class Values {
       tensor.set(i, (float) random.nextGaussian());
     }
     return tensor;
+  }
+
+  /** Bits that select a random half of the values. */
+  static Mask.Part half(Arena arena, Shape shape, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    Mask.Part mask = Mask.zeros(arena, List.of(shape)).part(0);
+    for (long i = 0; i < mask.elements(); i++) {
+      mask.set(i, random.nextBoolean());
+    }
+    return mask;
   }
 }
