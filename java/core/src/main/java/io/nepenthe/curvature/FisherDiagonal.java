@@ -26,6 +26,7 @@ public final class FisherDiagonal implements AutoCloseable {
    * How it is computed.
    *
    * @param labels whose labels
+   * @param weighting how much each sample counts
    * @param batchSize samples at once; with {@code batchSquared} part of the definition, otherwise
    *     only of the cost
    * @param batchSquared false for (1/n) Σ gₙ∘², the definition; true for the square of each batch's
@@ -33,7 +34,8 @@ public final class FisherDiagonal implements AutoCloseable {
    *     about batchSize times smaller for noise-like gradients, and dependent on the order
    * @param seed of {@link Labels#SAMPLED}
    */
-  public record Options(Labels labels, int batchSize, boolean batchSquared, long seed) {
+  public record Options(
+      Labels labels, Weighting weighting, int batchSize, boolean batchSquared, long seed) {
     /** Checks the batch size. */
     public Options {
       if (batchSize < 1) {
@@ -41,29 +43,34 @@ public final class FisherDiagonal implements AutoCloseable {
       }
     }
 
-    /** Per sample, true labels, 64 at once. */
+    /** Per sample, true labels, loss gradients, 64 at once. */
     public static Options defaults() {
-      return new Options(Labels.TRUE, 64, false, 0);
+      return new Options(Labels.TRUE, Weighting.LOSS, 64, false, 0);
     }
 
     /** The same with other labels. */
     public Options withLabels(Labels other) {
-      return new Options(other, batchSize, batchSquared, seed);
+      return new Options(other, weighting, batchSize, batchSquared, seed);
+    }
+
+    /** The same with another weighting. */
+    public Options withWeighting(Weighting other) {
+      return new Options(labels, other, batchSize, batchSquared, seed);
     }
 
     /** The same with another batch size. */
     public Options withBatchSize(int size) {
-      return new Options(labels, size, batchSquared, seed);
+      return new Options(labels, weighting, size, batchSquared, seed);
     }
 
     /** The same by the square of batch means. */
     public Options withBatchSquared() {
-      return new Options(labels, batchSize, true, seed);
+      return new Options(labels, weighting, batchSize, true, seed);
     }
 
     /** The same with another seed. */
     public Options withSeed(long other) {
-      return new Options(labels, batchSize, batchSquared, other);
+      return new Options(labels, weighting, batchSize, batchSquared, other);
     }
   }
 
@@ -129,6 +136,7 @@ public final class FisherDiagonal implements AutoCloseable {
       throw new IllegalArgumentException("the two are of different parameters");
     }
     if (options.labels != other.options.labels
+        || options.weighting != other.options.weighting
         || options.batchSquared
         || other.options.batchSquared) {
       throw new IllegalArgumentException(

@@ -4,7 +4,6 @@ import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Mode;
@@ -24,10 +23,8 @@ final class FisherPass implements AutoCloseable {
   private final Execution execution;
   private final SquaredGradients squares;
   private final GradientAccumulator batchGradient;
-  private final CrossEntropy loss = new CrossEntropy();
   private final int[] labels;
   private final long[] ids;
-  private final double[] losses;
   private final double[] probabilities;
 
   FisherPass(
@@ -60,7 +57,6 @@ final class FisherPass implements AutoCloseable {
     int batch = (int) Math.min(options.batchSize(), data.size());
     this.labels = new int[batch];
     this.ids = new long[batch];
-    this.losses = new double[batch];
     this.probabilities = new double[classes];
     this.execution = new Execution(model, backend, batch, Mode.FROZEN);
     this.squares = new SquaredGradients(model, backend);
@@ -74,10 +70,10 @@ final class FisherPass implements AutoCloseable {
       batches.fill(b, execution.input(n).segment(), labels, ids, normalisation);
       Tensor logits = execution.forward(n);
       switch (options.labels()) {
-        case TRUE -> backward(logits);
+        case TRUE -> oneLabel(logits);
         case SAMPLED -> {
           sample(logits);
-          backward(logits);
+          oneLabel(logits);
         }
         case EXACT -> everyLabel(logits);
         case NONE -> squaredNorm(logits);
@@ -92,9 +88,34 @@ final class FisherPass implements AutoCloseable {
     }
   }
 
-  private void backward(Tensor logits) {
-    loss.evaluate(logits, labels, losses, execution.outputGradient());
+  private void oneLabel(Tensor logits) {
+    for (int n = 0; n < logits.shape().size(0); n++) {
+      softmax(logits, n);
+      cotangent(n, labels[n], 1);
+    }
     propagate();
+  }
+
+  /**
+   * Writes weight·(p − onehot(label)) to a row. The label's entry is minus the sum of the others: 1
+   * − p would lose all digits on a sample that the model is sure of.
+   */
+  private void cotangent(int sample, int label, double weight) {
+    double others = 0;
+    double squares = 0;
+    for (int c = 0; c < probabilities.length; c++) {
+      others += c == label ? 0 : probabilities[c];
+      squares += c == label ? 0 : probabilities[c] * probabilities[c];
+    }
+    double length = Math.sqrt(squares + others * others);
+    double scale =
+        options.weighting() == Weighting.LOSS ? weight : length > 0 ? weight / length : 0;
+    for (int c = 0; c < probabilities.length; c++) {
+      double value = c == label ? -others : probabilities[c];
+      execution
+          .outputGradient()
+          .set((long) sample * probabilities.length + c, (float) (scale * value));
+    }
   }
 
   private void propagate() {
@@ -135,15 +156,10 @@ final class FisherPass implements AutoCloseable {
    * One backward pass a class y, each row scaled by √p(y), so that its square is weighted by p(y).
    */
   private void everyLabel(Tensor logits) {
-    Tensor gradient = execution.outputGradient();
     for (int y = 0; y < probabilities.length; y++) {
       for (int n = 0; n < logits.shape().size(0); n++) {
         softmax(logits, n);
-        double root = Math.sqrt(probabilities[y]);
-        for (int c = 0; c < probabilities.length; c++) {
-          double cotangent = probabilities[c] - (c == y ? 1 : 0);
-          gradient.set((long) n * probabilities.length + c, (float) (root * cotangent));
-        }
+        cotangent(n, y, Math.sqrt(probabilities[y]));
       }
       propagate();
     }

@@ -10,14 +10,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Chooses how strongly {@link Ssd} dampens, from trusted clean data alone: neither the test set,
- * nor the trigger, nor the unknown poison is looked at.
+ * Chooses how strongly {@link Ssd} dampens, from trusted clean data and the forget set alone:
+ * neither the test set, nor the trigger, nor the unknown poison is looked at.
  *
  * <p>Both importances are brought to the same mass. Then α falls from {@code weakest} in steps of a
- * constant ratio; each cut is tried on a copy, and the strongest one is kept whose accuracy on the
- * held-out part is at most {@code tolerance} below the model's own, as are all weaker ones before
- * it. Strong cuts heal unknown poison too, and the held-out accuracy is what a cut that is too
- * strong damages first.
+ * constant ratio, each cut tried on a copy, until one loses more than {@code tolerance} of the
+ * held-out accuracy. Among the tolerated cuts before it, those are complete after which the forget
+ * set is recognised no better than by chance. The middle one of them is chosen: the weakest only
+ * just forgets what it was shown, and unknown poison is healed a little later than known; the
+ * strongest is at the edge of damage. If none is complete, the strongest tolerated one is chosen.
  *
  * @param weakest the largest α
  * @param strongest the smallest α
@@ -46,9 +47,9 @@ public record SsdSearch(
     new Ssd.Options(weakest, dampening, 1, Ssd.Scale.MASS);
   }
 
-  /** α from 1,000 down to 1 in steps of √2, λ = 0.1, half a point of accuracy. */
+  /** α from 4,096 down to 1, four cuts an octave, λ = 0.1, one point of accuracy. */
   public static SsdSearch defaults() {
-    return new SsdSearch(1000, 1, (float) Math.sqrt(2), 0.1f, 0.005, 256);
+    return new SsdSearch(4096, 1, (float) Math.pow(2, 0.25), 0.1f, 0.01, 256);
   }
 
   /**
@@ -62,15 +63,27 @@ public record SsdSearch(
   public record Cut(
       float selection, double selected, double heldOutAccuracy, double forgetAccuracy) {}
 
+  /** What ended up as the choice. */
+  public enum Verdict {
+    /** The chosen cut is tolerated and complete. */
+    COMPLETE,
+    /**
+     * The chosen cut is tolerated, but the forget set is still recognised better than by chance.
+     */
+    INCOMPLETE,
+    /** Even the weakest cut loses too much: it is named, but should not be used. */
+    NONE_TOLERATED
+  }
+
   /**
    * What the search found.
    *
    * @param before the untouched model: α infinite, nothing selected
    * @param cuts tried, from the weakest on; the last may be the one that lost too much
-   * @param chosen the settings to use; if no cut was tolerated, the weakest
-   * @param tolerated whether the chosen cut is within the tolerance
+   * @param chosen the settings to use
+   * @param verdict how good they are
    */
-  public record Found(Cut before, List<Cut> cuts, Ssd.Options chosen, boolean tolerated) {
+  public record Found(Cut before, List<Cut> cuts, Ssd.Options chosen, Verdict verdict) {
     /** Keeps a copy of the list. */
     public Found {
       cuts = List.copyOf(cuts);
@@ -83,7 +96,7 @@ public record SsdSearch(
    * @param reference importance of the whole training data
    * @param forget importance of the forget set
    * @param heldOut trusted clean samples that the model was not trained on
-   * @param forgetData the forget set, for the curve only: it decides nothing
+   * @param forgetData the forget set
    * @throws IllegalArgumentException if an importance or a data set does not fit the model
    */
   public Found search(
@@ -105,26 +118,39 @@ public record SsdSearch(
               accuracy,
               predictor.evaluate(forgetData, normalisation).accuracy());
       List<Cut> cuts = new ArrayList<>();
-      float chosen = weakest;
-      boolean tolerated = false;
       for (float alpha = weakest; alpha >= strongest; alpha /= ratio) {
         copy.copyFrom(model);
         Ssd.Outcome outcome = Ssd.apply(copy, backend, reference, forget, options(alpha), factor);
-        double after = predictor.evaluate(heldOut, normalisation).accuracy();
         cuts.add(
             new Cut(
                 alpha,
                 (double) outcome.selected() / model.parameters().count(),
-                after,
+                predictor.evaluate(heldOut, normalisation).accuracy(),
                 predictor.evaluate(forgetData, normalisation).accuracy()));
-        if (after < accuracy - tolerance) {
+        if (!tolerated(before, cuts.getLast())) {
           break;
         }
-        chosen = alpha;
-        tolerated = true;
       }
-      return new Found(before, cuts, options(chosen), tolerated);
+      return choose(before, cuts, 1.0 / heldOut.classes());
     }
+  }
+
+  private boolean tolerated(Cut before, Cut cut) {
+    return cut.heldOutAccuracy >= before.heldOutAccuracy - tolerance;
+  }
+
+  /** The rule, on the accuracies alone. */
+  Found choose(Cut before, List<Cut> cuts, double chance) {
+    List<Cut> tolerated = cuts.stream().filter(cut -> tolerated(before, cut)).toList();
+    List<Cut> complete = tolerated.stream().filter(cut -> cut.forgetAccuracy <= chance).toList();
+    if (!complete.isEmpty()) {
+      float alpha = complete.get(complete.size() / 2).selection;
+      return new Found(before, cuts, options(alpha), Verdict.COMPLETE);
+    }
+    if (!tolerated.isEmpty()) {
+      return new Found(before, cuts, options(tolerated.getLast().selection), Verdict.INCOMPLETE);
+    }
+    return new Found(before, cuts, options(cuts.getFirst().selection), Verdict.NONE_TOLERATED);
   }
 
   private Ssd.Options options(float alpha) {

@@ -96,6 +96,27 @@ class FisherDiagonalTest {
     return sum;
   }
 
+  /** One sample's squared gradient of the loss ‖logits‖². */
+  private static double[] bruteForceOfLogits(Model model, Dataset data) {
+    double[] squares = new double[Math.toIntExact(model.parameters().count())];
+    try (Backend backend = Device.cpu(1).open();
+        Execution execution = new Execution(model, backend, 1, Mode.FROZEN);
+        GradientAccumulator gradient = new GradientAccumulator(model, backend)) {
+      data.pixels(0, execution.input(1).segment(), 0);
+      PLAIN.apply(execution.input(1).segment(), 0, IMAGE.floats());
+      Tensor logits = execution.forward(1);
+      for (int c = 0; c < CLASSES; c++) {
+        execution.outputGradient().set(c, 2 * logits.get(c));
+      }
+      execution.backward(execution.outputGradient(), gradient);
+      for (int j = 0; j < squares.length; j++) {
+        double g = gradient.gradient().flat().get(j);
+        squares[j] = g * g;
+      }
+    }
+    return squares;
+  }
+
   private static double[] softmax(Tensor logits) {
     double[] p = new double[CLASSES];
     double sum = 0;
@@ -129,6 +150,41 @@ class FisherDiagonalTest {
     try (Model model = Model.initialise(network(), 1)) {
       double[] expected = bruteForce(model, DATA, (p, label, c) -> p[c] - (c == label ? 1 : 0));
       assertClose(expected, fisher(model, 2, DATA, FisherDiagonal.Options.defaults()), 1e-5);
+    }
+  }
+
+  @Test
+  void unitWeightingBringsEveryCotangentToLengthOne() {
+    try (Model model = Model.initialise(network(), 1)) {
+      double[] expected =
+          bruteForce(
+              model,
+              DATA,
+              (p, label, c) -> {
+                double squares = 0;
+                for (int k = 0; k < CLASSES; k++) {
+                  squares += Math.pow(p[k] - (k == label ? 1 : 0), 2);
+                }
+                return (p[c] - (c == label ? 1 : 0)) / Math.sqrt(squares);
+              });
+      FisherDiagonal.Options unit = FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT);
+      assertClose(expected, fisher(model, 2, DATA, unit), 1e-5);
+    }
+  }
+
+  @Test
+  void aSampleThatTheModelIsSureOfStillHasADirection() {
+    // Logits 60 apart: p(label) rounds to 1 in float64, and p - 1 to 0.
+    try (Model model = Model.initialise(network(), 1)) {
+      Tensor bias = model.parameters().get("head.bias").value();
+      TinyData one = DATA.part(0, 1);
+      bias.set(one.label(0), 60);
+      int at = (int) model.parameters().get("head.bias").offset() + one.label(0);
+      double[] loss = fisher(model, 1, one, FisherDiagonal.Options.defaults());
+      assertTrue(loss[at] < 1e-30, "the loss gradient is all but gone");
+      double[] unit =
+          fisher(model, 1, one, FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT));
+      assertTrue(unit[at] > 0.5, "unit weighting found " + unit[at]);
     }
   }
 
@@ -247,8 +303,9 @@ class FisherDiagonalTest {
     try (Model model = Model.initialise(network(), 7)) {
       FisherDiagonal.Options options =
           FisherDiagonal.Options.defaults().withLabels(Labels.NONE).withBatchSquared();
-      double[] one = fisher(model, 1, DATA.part(0, 1), options.withBatchSize(1));
-      assertTrue(java.util.Arrays.stream(one).sum() > 0);
+      double[] squares = bruteForceOfLogits(model, DATA.part(0, 1));
+      double[] expected = java.util.Arrays.stream(squares).map(Math::sqrt).toArray();
+      assertClose(expected, fisher(model, 1, DATA.part(0, 1), options.withBatchSize(1)), 1e-5);
       assertThrows(
           IllegalArgumentException.class,
           () -> fisher(model, 1, DATA, FisherDiagonal.Options.defaults().withLabels(Labels.NONE)));
