@@ -130,10 +130,10 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
    * @see SquareGradients
    */
   default void squareGradients(
-      Convolution window, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+      Convolution convolution, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
     Shape out = outputGradient.shape();
     squareGradients(
-        window,
+        convolution,
         input,
         outputGradient,
         weights,
@@ -142,7 +142,7 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
 
   /** The same by a chosen strategy, for measurements. */
   void squareGradients(
-      Convolution window,
+      Convolution convolution,
       Tensor input,
       Tensor outputGradient,
       DriftFreeSum weights,

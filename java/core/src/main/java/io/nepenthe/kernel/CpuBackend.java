@@ -94,12 +94,12 @@ final class CpuBackend implements Backend {
 
   @Override
   public void squareGradients(
-      Convolution window,
+      Convolution convolution,
       Tensor input,
       Tensor outputGradient,
       DriftFreeSum weights,
       SquareGradients.Strategy strategy) {
-    SquareGradients.cpu(window, input, outputGradient, weights, strategy, workspace, threads);
+    SquareGradients.cpu(convolution, input, outputGradient, weights, strategy, workspace, threads);
   }
 
   @Override

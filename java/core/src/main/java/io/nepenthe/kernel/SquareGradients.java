@@ -110,7 +110,7 @@ public final class SquareGradients {
 
   /** A call in the form that convolutions and linear layers share. */
   private record Call(
-      Convolution window,
+      Convolution convolution,
       long samples,
       long height,
       long width,
@@ -123,6 +123,7 @@ public final class SquareGradients {
     }
 
     void write(MemorySegment sizes) {
+      Window window = convolution.window();
       long[] values = {
         samples,
         height,
@@ -135,27 +136,27 @@ public final class SquareGradients {
         window.kernelWidth(),
         window.strideHeight(),
         window.strideWidth(),
-        window.padTop(),
-        window.padLeft(),
+        window.top(),
+        window.left(),
         window.dilationHeight(),
         window.dilationWidth(),
-        window.groups()
+        convolution.groups()
       };
       MemorySegment.copy(values, 0, sizes, ValueLayout.JAVA_LONG, 0, values.length);
     }
   }
 
-  private static final Convolution POINT = Convolution.square(1, 0);
+  private static final Convolution POINT = Window.square(1).convolution(1);
 
   static void cpu(
-      Convolution window,
+      Convolution convolution,
       Tensor input,
       Tensor outputGradient,
       DriftFreeSum weights,
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    Call call = convolution(window, input, outputGradient, weights);
+    Call call = convolution(convolution, input, outputGradient, weights);
     run(call, input, outputGradient, weights, strategy, workspace, threads);
   }
 
@@ -230,7 +231,7 @@ public final class SquareGradients {
   }
 
   private static Call convolution(
-      Convolution window, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+      Convolution convolution, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
     Shape in = input.shape();
     Shape out = outputGradient.shape();
     if (in.rank() != 4 || out.rank() != 4) {
@@ -240,13 +241,20 @@ public final class SquareGradients {
               + " and "
               + out);
     }
-    long outHeight = window.outputHeight(in.size(1));
-    long outWidth = window.outputWidth(in.size(2));
+    long outHeight = convolution.window().outputHeight(in.size(1));
+    long outWidth = convolution.window().outputWidth(in.size(2));
     Checks.shape(
         "output gradient", outputGradient, Shape.of(in.size(0), outHeight, outWidth, out.size(3)));
-    check(input, outputGradient, weights, window.weights(in.size(3), out.size(3)));
+    check(input, outputGradient, weights, convolution.weights(in.size(3), out.size(3)));
     return new Call(
-        window, in.size(0), in.size(1), in.size(2), in.size(3), outHeight, outWidth, out.size(3));
+        convolution,
+        in.size(0),
+        in.size(1),
+        in.size(2),
+        in.size(3),
+        outHeight,
+        outWidth,
+        out.size(3));
   }
 
   private static void check(
@@ -278,12 +286,13 @@ public final class SquareGradients {
 
   /** The convolution's reference: window by window, weight by weight. */
   static Reference reference(
-      Convolution window, Tensor input, Tensor outputGradient, Shape weights) {
+      Convolution convolution, Tensor input, Tensor outputGradient, Shape weights) {
     int count = Math.toIntExact(weights.elements());
     Reference result = new Reference(new double[count], new double[count]);
     Shape in = input.shape();
     Shape out = outputGradient.shape();
-    long groupOutputs = out.size(3) / window.groups();
+    Window window = convolution.window();
+    long groupOutputs = out.size(3) / convolution.groups();
     for (long n = 0; n < in.size(0); n++) {
       int weight = 0;
       for (long o = 0; o < weights.size(0); o++) {
@@ -295,10 +304,8 @@ public final class SquareGradients {
               double magnitude = 0;
               for (long oy = 0; oy < out.size(1); oy++) {
                 for (long ox = 0; ox < out.size(2); ox++) {
-                  long y =
-                      oy * window.strideHeight() - window.padTop() + ky * window.dilationHeight();
-                  long x =
-                      ox * window.strideWidth() - window.padLeft() + kx * window.dilationWidth();
+                  long y = oy * window.strideHeight() - window.top() + ky * window.dilationHeight();
+                  long x = ox * window.strideWidth() - window.left() + kx * window.dilationWidth();
                   if (y >= 0 && y < in.size(1) && x >= 0 && x < in.size(2)) {
                     double term =
                         (double)

@@ -129,18 +129,7 @@ public record Window(
 
   /** The same window as a convolution's, with this many groups. */
   public Convolution convolution(int groups) {
-    return new Convolution(
-        kernelHeight,
-        kernelWidth,
-        strideHeight,
-        strideWidth,
-        top,
-        left,
-        bottom,
-        right,
-        dilationHeight,
-        dilationWidth,
-        groups);
+    return new Convolution(this, groups);
   }
 
   private static long output(

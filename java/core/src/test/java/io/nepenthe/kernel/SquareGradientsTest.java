@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 class SquareGradientsTest {
   /** A random convolution, its data between guards, and a guarded accumulator. */
   private static final class Case {
-    final Convolution window;
+    final Convolution convolution;
     final KernelTest.Guarded input;
     final KernelTest.Guarded gradient;
     final Shape inputShape;
@@ -27,42 +27,46 @@ class SquareGradientsTest {
     final long positions;
 
     Case(
-        Arena arena, Convolution window, Shape inputShape, long outputs, KernelTest.Values values) {
-      this.window = window;
+        Arena arena,
+        Convolution convolution,
+        Shape inputShape,
+        long outputs,
+        KernelTest.Values values) {
+      this.convolution = convolution;
       this.inputShape = inputShape;
-      long height = window.outputHeight(inputShape.size(1));
-      long width = window.outputWidth(inputShape.size(2));
+      long height = convolution.window().outputHeight(inputShape.size(1));
+      long width = convolution.window().outputWidth(inputShape.size(2));
       positions = height * width;
       gradientShape = Shape.of(inputShape.size(0), height, width, outputs);
-      weights = window.weights(inputShape.size(3), outputs);
+      weights = convolution.weights(inputShape.size(3), outputs);
       input = KernelTest.guarded(arena, inputShape.elements(), values);
       gradient = KernelTest.guarded(arena, gradientShape.elements(), values);
     }
 
     static Case random(Arena arena, SplittableRandom random, KernelTest.Values values) {
-      Convolution window =
-          new Convolution(
-              random.nextInt(1, 4),
-              random.nextInt(1, 4),
-              random.nextInt(1, 4),
-              random.nextInt(1, 4),
-              random.nextInt(3),
-              random.nextInt(3),
-              random.nextInt(3),
-              random.nextInt(3),
-              random.nextInt(1, 3),
-              random.nextInt(1, 3),
-              random.nextInt(3) == 0 ? random.nextInt(2, 4) : 1);
+      int dilation = random.nextInt(1, 3);
+      int kernelHeight = random.nextInt(1, 4);
+      int kernelWidth = random.nextInt(1, 4);
+      int reachHeight = Math.min(3, dilation * (kernelHeight - 1) + 1);
+      int reachWidth = Math.min(3, dilation * (kernelWidth - 1) + 1);
+      Window window =
+          Window.of(kernelHeight, kernelWidth)
+              .withStride(random.nextInt(1, 4))
+              .withDilation(dilation)
+              .withPadding(
+                  random.nextInt(reachHeight),
+                  random.nextInt(reachWidth),
+                  random.nextInt(reachHeight),
+                  random.nextInt(reachWidth));
+      boolean depthwise = random.nextInt(6) == 0;
+      int groups =
+          depthwise ? random.nextInt(2, 40) : random.nextInt(3) == 0 ? random.nextInt(2, 4) : 1;
       long height = random.nextInt(5, 9);
       long width = random.nextInt(5, 9);
-      boolean depthwise = random.nextInt(6) == 0;
-      if (depthwise) {
-        window = window.withGroups(random.nextInt(2, 40));
-      }
-      long channels = window.groups() * (depthwise ? 1 : random.nextInt(1, 20));
-      long outputs = window.groups() * (depthwise ? 1 : random.nextInt(1, 20));
+      long channels = groups * (depthwise ? 1 : random.nextInt(1, 20));
+      long outputs = groups * (depthwise ? 1 : random.nextInt(1, 20));
       Shape shape = Shape.of(random.nextInt(1, 5), height, width, channels);
-      return new Case(arena, window, shape, outputs, values);
+      return new Case(arena, window.convolution(groups), shape, outputs, values);
     }
 
     Tensor input() {
@@ -74,13 +78,13 @@ class SquareGradientsTest {
     }
 
     SquareGradients.Reference reference() {
-      return SquareGradients.reference(window, input(), gradient(), weights);
+      return SquareGradients.reference(convolution, input(), gradient(), weights);
     }
 
     /** The samples [from, to) added to {@code state}. */
     void add(Backend backend, DriftFreeSum state, long from, long to, Strategy strategy) {
       backend.squareGradients(
-          window, samples(input(), from, to), samples(gradient(), from, to), state, strategy);
+          convolution, samples(input(), from, to), samples(gradient(), from, to), state, strategy);
     }
 
     void assertUntouched() {
@@ -154,7 +158,7 @@ class SquareGradientsTest {
       Case some =
           new Case(
               arena,
-              Convolution.square(random.nextInt(1, 4), 1),
+              Window.square(random.nextInt(2, 4)).withPadding(1).convolution(1),
               shape,
               random.nextInt(1, 40),
               KernelTest.normal(seed));
@@ -223,7 +227,7 @@ class SquareGradientsTest {
       Case some =
           new Case(
               arena,
-              Convolution.square(3, 1),
+              Window.square(3).withPadding(1).convolution(1),
               Shape.of(2, 61, 97, 6),
               11,
               KernelTest.integers(5, 1));
@@ -270,7 +274,7 @@ class SquareGradientsTest {
         Tensor input = Tensor.zeros(arena, samples, 8, 8, 16);
         Tensor gradient = Tensor.zeros(arena, samples, 8, 8, 32);
         SquareGradients.cpu(
-            Convolution.square(3, 1),
+            Window.square(3).withPadding(1).convolution(1),
             input,
             gradient,
             DriftFreeSum.zeros(arena, Shape.of(32, 3, 3, 16)),
@@ -322,19 +326,18 @@ class SquareGradientsTest {
                       Strategy.PAIRS),
               () ->
                   backend.squareGradients(
-                      Convolution.square(3, 0),
+                      Window.square(3).convolution(1),
                       Tensor.zeros(arena, 1, 2, 2, 1),
                       Tensor.zeros(arena, 1, 1, 1, 1),
                       state),
               () ->
                   backend.squareGradients(
-                      Convolution.square(1, 0).withGroups(3),
+                      Window.square(1).convolution(3),
                       Tensor.zeros(arena, 1, 2, 2, 4),
                       Tensor.zeros(arena, 1, 2, 2, 3),
                       state),
-              () -> Convolution.square(0, 0),
-              () -> Convolution.square(1, -1),
-              () -> Convolution.square(1, 0).withStride(0));
+              () -> Window.square(1).convolution(0),
+              () -> Window.square(0));
       for (Runnable call : wrong) {
         assertThrows(IllegalArgumentException.class, call::run);
       }
