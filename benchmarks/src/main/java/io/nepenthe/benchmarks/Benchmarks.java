@@ -37,6 +37,8 @@ public final class Benchmarks {
     "--sun-misc-unsafe-memory-access=allow"
   };
 
+  private static boolean quickRun;
+
   private Benchmarks() {}
 
   /**
@@ -90,7 +92,16 @@ public final class Benchmarks {
     run(parsed);
   }
 
+  /**
+   * Whether this process runs everything once, in itself: a benchmark's virtual machine is then not
+   * its own.
+   */
+  static boolean quick() {
+    return quickRun;
+  }
+
   static Report run(Arguments arguments) throws IOException, RunnerException {
+    quickRun = arguments.quick;
     Collection<RunResult> results = new Runner(options(arguments).build()).run();
     Report report =
         Report.of(
