@@ -7,6 +7,8 @@ import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.results.RunResult;
@@ -21,7 +23,7 @@ import org.openjdk.jmh.runner.options.VerboseMode;
  * Measures the machine's limits and then the operations, prints a table and writes JSON.
  *
  * <pre>
- *   java -jar benchmarks/target/benchmarks.jar [-quick] [-o FILE] [-forks N] [REGEX]
+ *   java -jar benchmarks/target/benchmarks.jar [-quick] [-o FILE] [-forks N] [-p NAME=VALUE,…] [REGEX]
  * </pre>
  *
  * <p>{@code -quick} runs everything once on small data, to see that it runs: its figures mean
@@ -29,7 +31,7 @@ import org.openjdk.jmh.runner.options.VerboseMode;
  */
 public final class Benchmarks {
   private static final String USAGE =
-      "usage: java -jar benchmarks.jar [-quick] [-o FILE] [-forks N] [REGEX]";
+      "usage: java -jar benchmarks.jar [-quick] [-o FILE] [-forks N] [-p NAME=VALUE,…] [REGEX]";
   // The last is for JMH itself, which still uses Unsafe.
   private static final String[] JVM = {
     "--enable-native-access=ALL-UNNAMED",
@@ -47,19 +49,29 @@ public final class Benchmarks {
    * @param quick once, on small data
    * @param output where the JSON goes
    * @param forks how many virtual machines time each benchmark
+   * @param parameters values of benchmark parameters other than their own
    * @param filter a regular expression for class and method
    */
-  record Arguments(boolean quick, Path output, int forks, String filter) {
+  record Arguments(
+      boolean quick, Path output, int forks, Map<String, String[]> parameters, String filter) {
     static Arguments parse(String... arguments) {
       boolean quick = false;
       Path output = Path.of("out", "benchmarks.json");
       int forks = 2;
+      Map<String, String[]> parameters = new LinkedHashMap<>();
       String filter = "";
       for (int i = 0; i < arguments.length; i++) {
         switch (arguments[i]) {
           case "-quick" -> quick = true;
           case "-o" -> output = Path.of(value(arguments, ++i));
           case "-forks" -> forks = Integer.parseInt(value(arguments, ++i));
+          case "-p" -> {
+            String[] pair = value(arguments, ++i).split("=", 2);
+            if (pair.length < 2) {
+              throw new IllegalArgumentException("-p takes NAME=VALUE,…; " + USAGE);
+            }
+            parameters.put(pair[0], pair[1].split(","));
+          }
           default -> {
             if (arguments[i].startsWith("-") || !filter.isEmpty()) {
               throw new IllegalArgumentException("unexpected " + arguments[i] + "; " + USAGE);
@@ -68,7 +80,7 @@ public final class Benchmarks {
           }
         }
       }
-      return new Arguments(quick, output, quick ? 0 : forks, filter);
+      return new Arguments(quick, output, quick ? 0 : forks, parameters, filter);
     }
 
     private static String value(String[] arguments, int i) {
@@ -132,6 +144,7 @@ public final class Benchmarks {
             .jvmArgsAppend(JVM)
             .shouldFailOnError(true)
             .shouldDoGC(false);
+    arguments.parameters.forEach(options::param);
     if (arguments.quick) {
       return options
           .warmupIterations(0)

@@ -1,5 +1,6 @@
 package io.nepenthe.benchmarks;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -53,6 +54,9 @@ class BenchmarkSmokeTest {
   void argumentsAreChecked() {
     assertEquals(2, Benchmarks.Arguments.parse().forks());
     assertEquals("Dampen", Benchmarks.Arguments.parse("Dampen").filter());
+    assertArrayEquals(
+        new String[] {"a", "b"},
+        Benchmarks.Arguments.parse("-p", "layer=a,b").parameters().get("layer"));
     assertThrows(IllegalArgumentException.class, () -> Benchmarks.Arguments.parse("-fast"));
     assertThrows(IllegalArgumentException.class, () -> Benchmarks.Arguments.parse("-o"));
     assertThrows(IllegalArgumentException.class, () -> Benchmarks.Arguments.parse("a", "b"));
