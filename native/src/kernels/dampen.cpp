@@ -18,58 +18,66 @@ struct Options {
 
 inline vfloat max(vfloat a, vfloat b) { return a > b ? a : b; }
 
+// A chunk's sums, one lane an element modulo LANES, and its counts.
+struct Sums {
+  vfloat before[VECTORS] = {}, after[VECTORS] = {}, factors[VECTORS] = {}, change = {};
+  uint64_t selected = 0, zeroed = 0, invalid = 0;
+};
+
+uint64_t count(vint mask) { return static_cast<uint64_t>(__builtin_popcount(lanes(mask))); }
+
+// LANES elements.
+inline __attribute__((always_inline)) void block(float* weights, const float* forget, const float* reference,
+                                                 const Options& o, Sums& sums) {
+  const vfloat zero{}, infinity = splat(__builtin_inff());
+#pragma GCC unroll 4
+  for (int64_t v = 0; v < VECTORS; v++) {
+    const vfloat w = load(weights + v * WIDTH);
+    const vfloat f = load(forget + v * WIDTH), d = load(reference + v * WIDTH);
+    const vint finite = (absolute(f) < infinity) & (absolute(d) < infinity);
+    const vint select = (f > o.alpha * d) & finite;
+    vfloat written = w;
+    if (__builtin_expect(lanes(~finite) != 0, 0)) sums.invalid += count(~finite);
+    if (lanes(select) != 0) {
+      const vfloat ratio = o.lambda * d / f;
+      const vfloat beta = ratio < o.upper ? ratio : splat(o.upper);
+      const vfloat dampened = beta * w;
+      written = select ? dampened : w;
+      sums.factors[v] += select ? beta : zero;
+      sums.change = max(sums.change, absolute(w - written));
+      sums.selected += count(select);
+      sums.zeroed += count(select & (dampened == zero));
+      store(weights + v * WIDTH, written);
+    }
+    sums.before[v] += absolute(w);
+    sums.after[v] += absolute(written);
+  }
+}
+
 // One chunk of at most CHUNK elements; lanes past the end count as unselected zeros, exactly as in Java.
 void chunk(float* weights, const float* forget, const float* reference, int64_t n, Options o,
            Totals* totals) {
-  const vfloat zero{}, infinity = splat(__builtin_inff());
-  vfloat before[VECTORS] = {}, after[VECTORS] = {}, factors[VECTORS] = {};
-  vfloat change = zero;
-  for (int64_t i = 0; i < n; i += LANES) {
-#pragma GCC unroll 4
-    for (int64_t v = 0; v < VECTORS; v++) {
-      const int64_t at = i + v * WIDTH;
-      float tail[3][WIDTH] = {};
-      const int64_t left = n - at < WIDTH ? (n - at > 0 ? n - at : 0) : WIDTH;
-      const bool whole = left == WIDTH;
-      if (!whole) {
-        for (int64_t l = 0; l < left; l++) {
-          tail[0][l] = weights[at + l];
-          tail[1][l] = forget[at + l];
-          tail[2][l] = reference[at + l];
-        }
-      }
-      const vfloat w = load(whole ? weights + at : tail[0]);
-      const vfloat f = load(whole ? forget + at : tail[1]);
-      const vfloat d = load(whole ? reference + at : tail[2]);
-      const vint finite = (absolute(f) < infinity) & (absolute(d) < infinity);
-      const vint select = (f > o.alpha * d) & finite;
-      vfloat written = w;
-      totals->invalid += static_cast<uint64_t>(__builtin_popcount(lanes(~finite)));
-      const uint32_t chosen = lanes(select);
-      if (chosen != 0) {
-        const vfloat ratio = o.lambda * d / f;
-        const vfloat beta = ratio < o.upper ? ratio : splat(o.upper);
-        const vfloat dampened = beta * w;
-        written = select ? dampened : w;
-        factors[v] += select ? beta : zero;
-        change = max(change, absolute(w - written));
-        totals->selected += static_cast<uint64_t>(__builtin_popcount(chosen));
-        totals->zeroed += static_cast<uint64_t>(__builtin_popcount(lanes(select & (dampened == zero))));
-        if (whole) {
-          store(weights + at, written);
-        } else {
-          for (int64_t l = 0; l < left; l++) weights[at + l] = written[l];
-        }
-      }
-      before[v] += absolute(w);
-      after[v] += absolute(written);
-    }
+  Sums sums;
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES) block(weights + i, forget + i, reference + i, o, sums);
+  if (i < n) {
+    const size_t left = static_cast<size_t>(n - i) * sizeof(float);
+    float padded[3][LANES] = {};
+    __builtin_memcpy(padded[0], weights + i, left);
+    __builtin_memcpy(padded[1], forget + i, left);
+    __builtin_memcpy(padded[2], reference + i, left);
+    block(padded[0], padded[1], padded[2], o, sums);
+    __builtin_memcpy(weights + i, padded[0], left);
   }
-  totals->before += static_cast<double>(fold(reinterpret_cast<float*>(before)));
-  totals->after += static_cast<double>(fold(reinterpret_cast<float*>(after)));
-  totals->factors += static_cast<double>(fold(reinterpret_cast<float*>(factors)));
-  for (int64_t l = 0; l < WIDTH; l++)
-    totals->change = totals->change > change[l] ? totals->change : change[l];
+  totals->before += static_cast<double>(fold(reinterpret_cast<float*>(sums.before)));
+  totals->after += static_cast<double>(fold(reinterpret_cast<float*>(sums.after)));
+  totals->factors += static_cast<double>(fold(reinterpret_cast<float*>(sums.factors)));
+  for (int64_t l = 0; l < WIDTH; l++) {
+    totals->change = totals->change > sums.change[l] ? totals->change : sums.change[l];
+  }
+  totals->selected += sums.selected;
+  totals->zeroed += sums.zeroed;
+  totals->invalid += sums.invalid;
 }
 
 }  // namespace
