@@ -2,6 +2,7 @@ package io.nepenthe.cli;
 
 import io.nepenthe.data.DataException;
 import io.nepenthe.kernel.NativeException;
+import io.nepenthe.onnx.OnnxException;
 import picocli.CommandLine;
 import picocli.CommandLine.ParseResult;
 
@@ -24,6 +25,7 @@ final class Failures {
       case CommandException e -> e.getMessage();
       case DataException e -> e.getMessage();
       case NativeException e -> e.getMessage();
+      case OnnxException e -> e.getMessage();
       case IllegalArgumentException e when e.getMessage() != null -> e.getMessage();
       default ->
           "this should not have happened: "

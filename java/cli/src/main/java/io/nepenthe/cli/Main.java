@@ -11,10 +11,18 @@ import picocli.CommandLine.ParameterException;
     description = "Makes a trained neural network forget.",
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
-    subcommands = {DoctorCommand.class},
+    subcommands = {
+      DemoCommand.class,
+      DoctorCommand.class,
+      DataCommand.class,
+      TrainCommand.class,
+      EvaluateCommand.class,
+      FisherCommand.class,
+      UnlearnCommand.class
+    },
     footerHeading = "%nExample:%n",
     footer = {
-      "  nepenthe doctor          what this machine offers",
+      "  nepenthe demo --out out",
       "",
       "nepenthe COMMAND --help explains a command.",
       "Exit status: 0 done, 1 failed (one line says why), 2 wrong usage."

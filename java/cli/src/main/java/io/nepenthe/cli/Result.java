@@ -87,10 +87,15 @@ final class Result {
     root.withArray(list).addObject().put("file", file.toString()).put("sha256", Checksum.of(file));
   }
 
-  /** Wall time of a phase. */
+  /** Wall time of a phase; of a phase that is repeated, their sum. */
   void seconds(String phase, double seconds) {
     ObjectNode node = (ObjectNode) root.get("seconds");
-    node.put(phase, Math.round(seconds * 1e6) / 1e6);
+    node.put(phase, Math.round((node.path(phase).asDouble(0) + seconds) * 1e6) / 1e6);
+  }
+
+  /** Wall time of the whole command so far. */
+  void total(double seconds) {
+    ((ObjectNode) root.get("seconds")).put("total", Math.round(seconds * 1e6) / 1e6);
   }
 
   /** Writes it; the file is there whole or not at all. */

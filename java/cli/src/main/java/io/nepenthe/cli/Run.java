@@ -1,5 +1,7 @@
 package io.nepenthe.cli;
 
+import io.nepenthe.data.DataSource;
+import io.nepenthe.data.Dataset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import java.io.PrintWriter;
@@ -59,6 +61,17 @@ final class Run implements AutoCloseable {
     return backend;
   }
 
+  /**
+   * Opens a data set and notes its files.
+   *
+   * @param spec as on the command line
+   */
+  Dataset data(String spec) {
+    Dataset dataset = DataSource.open(spec, common.seed);
+    DataSource.files(spec).forEach(result::input);
+    return dataset;
+  }
+
   /** Prints a line of the command's answer, unless it is to be quiet. */
   void say(String format, Object... arguments) {
     if (!common.quiet) {
@@ -100,7 +113,7 @@ final class Run implements AutoCloseable {
 
   /** Writes the result file if one was asked for. */
   void finish() {
-    result.seconds("total", elapsed());
+    result.total(elapsed());
     if (common.json != null) {
       result.write(common.json);
     }

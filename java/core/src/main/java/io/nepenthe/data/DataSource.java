@@ -3,6 +3,7 @@ package io.nepenthe.data;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
@@ -58,6 +59,42 @@ public final class DataSource {
     int hash = spec.lastIndexOf('#');
     Dataset whole = whole(spec, hash < 0 ? spec : spec.substring(0, hash), seed, limits);
     return hash < 0 ? whole : subset(spec, whole, spec.substring(hash + 1));
+  }
+
+  /**
+   * The files and folders that an argument names, those with a subset's ids among them; none for
+   * what is generated. For records of what was read: they need not exist.
+   *
+   * @param spec the argument, as above
+   * @return their paths, in the order of the argument
+   */
+  public static List<Path> files(String spec) {
+    List<Path> files = new ArrayList<>();
+    int hash = spec.lastIndexOf('#');
+    String source = hash < 0 ? spec : spec.substring(0, hash);
+    String kind = source.substring(0, source.indexOf(':') + 1);
+    String rest = source.substring(kind.length());
+    switch (kind) {
+      case "idx:", "npy:" -> {
+        for (String file : rest.split(",", 2)) {
+          files.add(path(file));
+        }
+        if (kind.equals("idx:") && files.size() == 1) {
+          files.add(Idx.labelsOf(files.getFirst()));
+        }
+      }
+      case "cifar10:", "images:", "npz:", "csv:" -> {
+        int inside = rest.lastIndexOf("!/");
+        Path place = path(inside < 0 ? rest : rest.substring(0, inside));
+        boolean part = kind.equals("cifar10:") && !Files.exists(place);
+        files.add(part ? place.toAbsolutePath().getParent() : place);
+      }
+      default -> {}
+    }
+    if (hash >= 0 && spec.startsWith("@", hash + 1)) {
+      files.add(path(spec.substring(hash + 2)));
+    }
+    return List.copyOf(files);
   }
 
   private static Dataset whole(String spec, String source, long seed, Limits limits) {

@@ -145,7 +145,40 @@ final class NativeLibrary {
         override != null
             ? Path.of(override).toAbsolutePath()
             : packaged.extract(PackagedLibrary.cacheDirectory());
+    spinBriefly();
     return open(file, override != null ? "-D" + LIBRARY_PROPERTY : "jar", packaged.headerHash());
+  }
+
+  /**
+   * Lets a thread that waits for its team spin for a few microseconds, then sleep, unless the
+   * environment says otherwise. By default OpenMP's threads spin for milliseconds, which on a
+   * machine with other work keeps the very thread that they wait for from running: training a LeNet
+   * on two busy cores took five times as long.
+   */
+  @SuppressWarnings("restricted")
+  private static void spinBriefly() {
+    if (System.getenv("OMP_WAIT_POLICY") != null || System.getenv("GOMP_SPINCOUNT") != null) {
+      return;
+    }
+    Linker linker = Linker.nativeLinker();
+    MemorySegment setenv = linker.defaultLookup().find("setenv").orElse(MemorySegment.NULL);
+    if (setenv.equals(MemorySegment.NULL)) {
+      return;
+    }
+    // libgomp reads the variable when it is loaded, with the library.
+    MethodHandle handle =
+        linker.downcallHandle(setenv, FunctionDescriptor.of(INT, POINTER, POINTER, INT));
+    try (Arena arena = Arena.ofConfined()) {
+      int status =
+          (int)
+              handle.invokeExact(
+                  arena.allocateFrom("GOMP_SPINCOUNT"), arena.allocateFrom("1000"), 0);
+      if (status != 0) {
+        throw new NativeException("setenv failed: no memory");
+      }
+    } catch (Throwable thrown) {
+      throw rethrow(thrown);
+    }
   }
 
   /**

@@ -1,0 +1,279 @@
+package io.nepenthe.cli;
+
+import io.nepenthe.curvature.FisherDiagonal;
+import io.nepenthe.curvature.Weighting;
+import io.nepenthe.data.Amount;
+import io.nepenthe.data.BadNets;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Glyphs;
+import io.nepenthe.data.Manipulated;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.Subset;
+import io.nepenthe.kernel.Dampen;
+import io.nepenthe.nn.Architectures;
+import io.nepenthe.nn.CrossEntropy;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Schedule;
+import io.nepenthe.nn.Trainer;
+import io.nepenthe.unlearn.Ssd;
+import io.nepenthe.unlearn.SsdSearch;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The demonstration: a network is trained on generated digits of which an attacker poisoned a few;
+ * a tenth of these are found; the network is made to forget them, and with them the backdoor.
+ */
+final class Demo {
+  private final Run run;
+  private final Settings settings;
+
+  /**
+   * What to do.
+   *
+   * @param train training images
+   * @param test test images
+   * @param heldOut trusted images for choosing how strongly to dampen, in neither of the others
+   * @param poisoned the share of the training images that is poisoned
+   * @param known the share of the poisoned ones that is known
+   * @param target the class that the backdoor gives
+   * @param epochs of training
+   * @param batchSize images a step
+   * @param rate Adam's learning rate at first; it falls to 0 along a cosine
+   * @param seed decides everything random
+   */
+  record Settings(
+      long train,
+      long test,
+      long heldOut,
+      double poisoned,
+      double known,
+      int target,
+      int epochs,
+      int batchSize,
+      double rate,
+      long seed) {
+    static Settings of(long train, int epochs, long seed) {
+      return new Settings(train, Glyphs.TEST_SIZE, 2_000, 0.02, 0.1, 0, epochs, 32, 2e-3, seed);
+    }
+  }
+
+  /**
+   * The data.
+   *
+   * @param training the poisoned training images, and the truth about them
+   * @param test clean
+   * @param heldOut clean
+   * @param normalisation of the training images
+   */
+  record Data(
+      BadNets backdoor,
+      Manipulated training,
+      Dataset test,
+      Dataset heldOut,
+      Normalisation normalisation) {}
+
+  /**
+   * A trained model and how it does.
+   *
+   * @param epochs what each pass over the data was like
+   * @param seconds the training took
+   */
+  record Trained(Model model, List<Trainer.Epoch> epochs, Measured measured, double seconds) {}
+
+  /**
+   * The model after SSD.
+   *
+   * @param found how the strength was chosen
+   * @param dampened what was done to each parameter
+   * @param statistics seconds for both importances
+   * @param search seconds for choosing the strength
+   * @param update seconds for the dampening itself
+   */
+  record Forgotten(
+      Model model,
+      SsdSearch.Found found,
+      Ssd.Outcome dampened,
+      Measured measured,
+      double statistics,
+      double search,
+      double update) {
+    double seconds() {
+      return statistics + search + update;
+    }
+  }
+
+  /**
+   * What was dampened of a parameter.
+   *
+   * @param parameters how many weights it has
+   * @param selected how many of them were scaled down
+   * @param zeroed how many of these are zero now
+   */
+  record Layer(String name, long parameters, long selected, long zeroed) {
+    double share() {
+      return (double) selected / parameters;
+    }
+  }
+
+  /** Everything there is to report. It owns the models. */
+  record Outcome(Settings settings, Data data, Trained before, Forgotten ssd, Trained retrain)
+      implements AutoCloseable {
+    /** What was dampened, by parameter. */
+    List<Layer> layers() {
+      List<Layer> layers = new ArrayList<>();
+      for (Parameters.Parameter parameter : ssd.model.parameters().all()) {
+        String name = parameter.spec().name();
+        Dampen.Result result = ssd.dampened.parameters().get(name);
+        layers.add(
+            new Layer(name, parameter.value().elements(), result.selected(), result.zeroed()));
+      }
+      return layers;
+    }
+
+    @Override
+    public void close() {
+      before.model.close();
+      ssd.model.close();
+      retrain.model.close();
+    }
+  }
+
+  Demo(Run run, Settings settings) {
+    this.run = run;
+    this.settings = settings;
+  }
+
+  /** Does it all. */
+  Outcome outcome() {
+    run.progress()
+        .start("draw digits", settings.train + settings.heldOut + settings.test, "images");
+    Data data = run.phase("data", this::data);
+    run.progress().to(settings.train + settings.heldOut + settings.test);
+    Trained before = train("train", data, data.training.dataset());
+    Forgotten ssd = forget(data, before.model);
+    Trained retrain = train("retrain", data, data.training.retained());
+    return new Outcome(settings, data, before, ssd, retrain);
+  }
+
+  private Data data() {
+    // One pool, so that the held-out images are none of the training images.
+    Dataset pool =
+        Glyphs.draw(
+            Glyphs.Alphabet.DIGITS,
+            Glyphs.Split.TRAIN,
+            settings.train + settings.heldOut,
+            settings.seed);
+    BadNets backdoor = BadNets.of(settings.target, Amount.fraction(settings.poisoned));
+    Manipulated training =
+        backdoor.apply(Subset.range(pool, 0, settings.train - 1), settings.known, settings.seed);
+    return new Data(
+        backdoor,
+        training,
+        Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, settings.test, settings.seed),
+        Subset.range(pool, settings.train, settings.train + settings.heldOut - 1),
+        Normalisation.of(training.dataset()));
+  }
+
+  private Trained train(String phase, Data data, Dataset images) {
+    Network network =
+        Architectures.lenet(
+            Extent.image(
+                images.image().height(), images.image().width(), images.image().channels()),
+            images.classes());
+    Model model = Model.initialise(network, settings.seed);
+    Trainer trainer =
+        new Trainer(
+            settings.epochs,
+            settings.batchSize,
+            Optimiser.adam(settings.rate),
+            new Schedule.Cosine(0),
+            new CrossEntropy(),
+            settings.seed);
+    List<Trainer.Epoch> epochs = new ArrayList<>();
+    ProgressBar bar = run.progress();
+    bar.start(phase, settings.epochs * images.size(), "images");
+    long start = System.nanoTime();
+    run.phase(
+        phase,
+        () ->
+            trainer.train(
+                model,
+                run.backend(),
+                images,
+                data.normalisation,
+                epoch -> {
+                  epochs.add(epoch);
+                  bar.note(String.format(Text.LOCALE, "loss %.3f", epoch.meanLoss()));
+                  bar.to((epoch.epoch() + 1) * images.size());
+                }));
+    double seconds = (System.nanoTime() - start) / 1e9;
+    return new Trained(model, epochs, measure(model, data), seconds);
+  }
+
+  private Measured measure(Model model, Data data) {
+    run.progress().finish();
+    return run.phase(
+        "evaluate",
+        () ->
+            Measured.of(
+                model, run.backend(), data.training, data.backdoor, data.test, data.normalisation));
+  }
+
+  private Forgotten forget(Data data, Model trained) {
+    ProgressBar bar = run.progress();
+    long start = System.nanoTime();
+    try (FisherDiagonal retained = fisher(data, trained, data.training.retained(), "retained");
+        FisherDiagonal known = fisher(data, trained, data.training.known(), "known");
+        FisherDiagonal whole = retained.union(known)) {
+      long counted = System.nanoTime();
+      bar.start("choose strength", 0, "");
+      SsdSearch.Found found =
+          run.phase(
+              "search",
+              () ->
+                  SsdSearch.defaults()
+                      .search(
+                          trained,
+                          run.backend(),
+                          whole,
+                          known,
+                          data.heldOut,
+                          data.training.known(),
+                          data.normalisation));
+      long searched = System.nanoTime();
+      Model model = trained.copy();
+      Ssd.Outcome dampened =
+          run.phase("dampen", () -> Ssd.apply(model, run.backend(), whole, known, found.chosen()));
+      long updated = System.nanoTime();
+      bar.finish();
+      return new Forgotten(
+          model,
+          found,
+          dampened,
+          measure(model, data),
+          (counted - start) / 1e9,
+          (searched - counted) / 1e9,
+          (updated - searched) / 1e9);
+    }
+  }
+
+  private FisherDiagonal fisher(Data data, Model model, Dataset images, String which) {
+    ProgressBar bar = run.progress();
+    bar.start("importance, " + which, images.size(), "images");
+    return run.phase(
+        "fisher",
+        () ->
+            FisherDiagonal.of(
+                model,
+                run.backend(),
+                images,
+                data.normalisation,
+                FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT),
+                (done, total) -> bar.to(done)));
+  }
+}

@@ -1,0 +1,97 @@
+package io.nepenthe.cli;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.IdList;
+import io.nepenthe.data.Subset;
+import java.nio.file.Path;
+import java.util.Arrays;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The options that say which training examples are to be forgotten: one of three. */
+final class ForgetOptions {
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec command;
+
+  @Option(
+      names = "--forget",
+      paramLabel = "FILE",
+      description = "Forget the examples with the ids in FILE, one a line.")
+  private Path ids;
+
+  @Option(
+      names = "--forget-class",
+      paramLabel = "C",
+      description = "Forget the examples of class C.")
+  private Integer label;
+
+  @Option(
+      names = "--forget-where",
+      paramLabel = "EXPR",
+      description = {
+        "Forget the examples for which EXPR holds: id, index or label compared with numbers,",
+        "and, or, not, brackets. For instance: label = 3 and id < 1000"
+      })
+  private String where;
+
+  /** Whether any was given. */
+  boolean given() {
+    return ids != null || label != null || where != null;
+  }
+
+  /**
+   * The ids of the examples to be forgotten; at least one, and not all.
+   *
+   * @throws ParameterException unless exactly one option was given, and it can be read
+   */
+  long[] of(Dataset dataset, Run run) {
+    if ((ids != null ? 1 : 0) + (label != null ? 1 : 0) + (where != null ? 1 : 0) != 1) {
+      throw new ParameterException(
+          command.commandLine(), "one of --forget, --forget-class and --forget-where is needed");
+    }
+    long[] chosen;
+    if (ids != null) {
+      chosen = IdList.read(ids);
+      run.result().input(ids);
+      // Says which id is unknown.
+      Subset.ofIds(dataset, chosen);
+    } else if (label != null) {
+      chosen = matching(dataset, (data, index) -> data.label(index) == label);
+    } else {
+      chosen = matching(dataset, condition());
+    }
+    if (chosen.length == 0 || chosen.length == dataset.size()) {
+      throw new CommandException(
+          "%s: expected some of its %s examples to forget, found %s"
+              .formatted(
+                  dataset.name(),
+                  Text.count(dataset.size()),
+                  chosen.length == 0 ? "none" : "all of them"));
+    }
+    return chosen;
+  }
+
+  private Where.Condition condition() {
+    try {
+      return Where.parse(where);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(command.commandLine(), "--forget-where: " + e.getMessage(), e);
+    }
+  }
+
+  private static long[] matching(Dataset dataset, Where.Condition condition) {
+    long[] found = new long[16];
+    int count = 0;
+    for (long index = 0; index < dataset.size(); index++) {
+      if (condition.of(dataset, index)) {
+        if (count == found.length) {
+          found = Arrays.copyOf(found, 2 * count);
+        }
+        found[count++] = dataset.id(index);
+      }
+    }
+    return Arrays.copyOf(found, count);
+  }
+}

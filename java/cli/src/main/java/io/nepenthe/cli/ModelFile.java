@@ -1,0 +1,119 @@
+package io.nepenthe.cli;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.nn.Model;
+import io.nepenthe.onnx.OnnxModel;
+import io.nepenthe.onnx.OnnxReader;
+import io.nepenthe.onnx.OnnxWriter;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/**
+ * A model as a file has it: the network, the names of its tensors, and how pixels are normalised
+ * before they reach it, which stands in the file's metadata. It owns the model.
+ *
+ * @param onnx the model and its names
+ * @param normalisation applied to pixels from 0 to 1; empty if the file does not say
+ */
+record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implements AutoCloseable {
+  private static final String MEAN = "nepenthe.mean";
+  private static final String STD = "nepenthe.std";
+
+  /** A new model, under the engine's names. */
+  static ModelFile of(Model model, Normalisation normalisation) {
+    return new ModelFile(OnnxModel.of(model), Optional.of(normalisation));
+  }
+
+  /** Another model of the same network, under the same names. */
+  ModelFile withModel(Model other) {
+    return new ModelFile(onnx.withModel(other), normalisation);
+  }
+
+  Model model() {
+    return onnx.model();
+  }
+
+  /**
+   * Reads a model.
+   *
+   * @throws CommandException if the metadata speak of a normalisation that is none
+   */
+  static ModelFile read(Path file) {
+    OnnxModel onnx = OnnxReader.read(file);
+    try {
+      Map<String, String> metadata = onnx.metadata();
+      Optional<Normalisation> normalisation =
+          metadata.containsKey(MEAN) || metadata.containsKey(STD)
+              ? Optional.of(
+                  new Normalisation(
+                      numbers(metadata.getOrDefault(MEAN, "")),
+                      numbers(metadata.getOrDefault(STD, ""))))
+              : Optional.empty();
+      return new ModelFile(onnx, normalisation);
+    } catch (IllegalArgumentException e) {
+      onnx.close();
+      throw new CommandException(
+          file
+              + ": expected "
+              + MEAN
+              + " and "
+              + STD
+              + " with one number a channel in its"
+              + " metadata, found "
+              + e.getMessage(),
+          e);
+    }
+  }
+
+  /** Writes it; the file is there whole or not at all. */
+  void write(Path file) {
+    Map<String, String> metadata = new TreeMap<>(onnx.metadata());
+    metadata.put(OnnxWriter.PRODUCER, "nepenthe " + Version.text());
+    normalisation.ifPresent(
+        values -> {
+          metadata.put(MEAN, text(values.mean()));
+          metadata.put(STD, text(values.std()));
+        });
+    OnnxWriter.write(onnx.withMetadata(metadata), file);
+  }
+
+  /** The normalisation, or pixels as they are where the file does not say. */
+  Normalisation normalisationFor(Dataset dataset) {
+    return normalisation.orElseGet(() -> Normalisation.identity(dataset.image().channels()));
+  }
+
+  /** Numbers between commas. */
+  static float[] numbers(String text) {
+    String[] words = text.split(",");
+    float[] values = new float[words.length];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = Float.parseFloat(words[i].strip());
+    }
+    return values;
+  }
+
+  private static String text(float[] values) {
+    return IntStream.range(0, values.length)
+        .mapToObj(i -> Float.toString(values[i]))
+        .collect(Collectors.joining(","));
+  }
+
+  /** The values of a normalisation, for a result file. */
+  static String describe(Normalisation normalisation) {
+    return "mean "
+        + Arrays.toString(normalisation.mean())
+        + ", std "
+        + Arrays.toString(normalisation.std());
+  }
+
+  @Override
+  public void close() {
+    onnx.close();
+  }
+}

@@ -1,0 +1,103 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.data.Amount;
+import io.nepenthe.data.BadNets;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.Predictor;
+import java.util.Optional;
+
+/**
+ * What a model is measured on; each part may be absent.
+ *
+ * @param test clean test data
+ * @param forget the training examples to be forgotten
+ * @param retain the other training examples
+ * @param backdoor whose square is put on the test data
+ */
+record Task(
+    Optional<Dataset> test,
+    Optional<Dataset> forget,
+    Optional<Dataset> retain,
+    Optional<BadNets> backdoor) {
+  /** The backdoor of these options, if a target was given. */
+  static Optional<BadNets> backdoor(Backdoor options) {
+    return options.target == null ? Optional.empty() : Optional.of(options.of(Amount.count(0)));
+  }
+
+  /** Measures a model; the rates and accuracies by class are added to the node. */
+  void measure(ModelFile model, Backend backend, ObjectNode node) {
+    try (Predictor predictor = new Predictor(model.model(), backend, Measured.BATCH)) {
+      test.ifPresent(data -> test(model, predictor, data, node));
+      forget.ifPresent(
+          data -> node.put("forgetAccuracy", answers(model, predictor, data).accuracy(data)));
+      retain.ifPresent(
+          data -> node.put("retainAccuracy", answers(model, predictor, data).accuracy(data)));
+    }
+  }
+
+  private void test(ModelFile model, Predictor predictor, Dataset data, ObjectNode node) {
+    Answers answers = answers(model, predictor, data);
+    node.put("testAccuracy", answers.accuracy(data));
+    node.put("cleanAccuracy", answers.accuracy(data));
+    backdoor.ifPresent(
+        attack -> {
+          Dataset triggered = attack.triggered(data);
+          Answers deceived = answers(model, predictor, triggered);
+          node.put("attackSuccessRate", deceived.share(n -> attack.target()));
+          node.put("correctedAccuracy", deceived.accuracy(triggered));
+        });
+    ArrayNode classes = node.putArray("classes");
+    double[] byClass = answers.accuracyByClass(data);
+    for (int c = 0; c < byClass.length; c++) {
+      ObjectNode one = classes.addObject().put("name", data.classNames().get(c));
+      if (Double.isNaN(byClass[c])) {
+        one.putNull("accuracy");
+      } else {
+        one.put("accuracy", byClass[c]);
+      }
+    }
+    int outputs = Math.toIntExact(model.model().network().output().elements());
+    ArrayNode confusion = node.putArray("confusion");
+    for (long[] row : answers.confusion(data, outputs)) {
+      ArrayNode cells = confusion.addArray();
+      for (long cell : row) {
+        cells.add(cell);
+      }
+    }
+  }
+
+  private static Answers answers(ModelFile model, Predictor predictor, Dataset data) {
+    Normalisation normalisation = model.normalisationFor(data);
+    return Answers.of(predictor, data, normalisation);
+  }
+
+  /** Prints the rates of several measurements beside each other. */
+  static void print(Run run, String[] names, ObjectNode[] measured) {
+    StringBuilder head = new StringBuilder(" ".repeat(20));
+    for (String name : names) {
+      head.append(String.format(Text.LOCALE, "%12s", name));
+    }
+    run.say("%s", head);
+    String[][] rates = {
+      {"test accuracy", "testAccuracy"},
+      {"attack success", "attackSuccessRate"},
+      {"right when attacked", "correctedAccuracy"},
+      {"forget accuracy", "forgetAccuracy"},
+      {"retain accuracy", "retainAccuracy"}
+    };
+    for (String[] rate : rates) {
+      if (measured[0].has(rate[1])) {
+        StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-20s", rate[0]));
+        for (ObjectNode node : measured) {
+          line.append(
+              String.format(Text.LOCALE, "%12s", Text.percent(node.get(rate[1]).asDouble())));
+        }
+        run.say("%s", line);
+      }
+    }
+  }
+}

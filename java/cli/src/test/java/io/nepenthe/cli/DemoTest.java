@@ -1,0 +1,79 @@
+package io.nepenthe.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The demonstration does what it claims, seed after seed. */
+class DemoTest {
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void theBackdoorIsForgottenAndTheDigitsAreNot(int seed) throws Exception {
+    Path out = folder.resolve("out");
+    Nepenthe.Outcome outcome =
+        Nepenthe.run("demo", "--seed", Integer.toString(seed), "--out", out.toString());
+    assertEquals(0, outcome.status(), outcome.err());
+    JsonNode result = Nepenthe.json(out.resolve("result.json"));
+    assertEquals("demo", result.get("command").asText());
+    assertEquals(seed, result.get("seed").asInt());
+    assertEquals("cpu", result.get("device").asText());
+    JsonNode task = result.get("task");
+    assertEquals("badnets", task.get("kind").asText());
+    assertEquals(0.1, task.get("known").asDouble());
+    assertEquals(200, task.get("poisoned").asInt());
+    assertEquals(10_000, task.get("train").asInt());
+
+    JsonNode before = result.get("before");
+    JsonNode ssd = method(result, "ssd");
+    JsonNode retrain = method(result, "retrain");
+    assertTrue(rate(before, "attackSuccessRate") >= 0.95, before.toString());
+    assertTrue(rate(ssd, "attackSuccessRate") <= 0.10, ssd.toString());
+    assertTrue(
+        rate(ssd, "cleanAccuracy") >= rate(before, "cleanAccuracy") - 0.02, result.toString());
+    assertTrue(rate(retrain, "attackSuccessRate") >= 0.50, retrain.toString());
+    assertTrue(ssd.get("seconds").get("total").asDouble() > 0);
+
+    String page = Files.readString(out.resolve("report.html"));
+    assertSelfContained(page);
+    assertTrue(page.contains(Text.percent(rate(ssd, "attackSuccessRate"))));
+  }
+
+  private static JsonNode method(JsonNode result, String name) {
+    for (JsonNode method : result.get("methods")) {
+      if (method.get("name").asText().equals(name)) {
+        return method;
+      }
+    }
+    throw new AssertionError("no method " + name);
+  }
+
+  private static double rate(JsonNode node, String name) {
+    double rate = node.get(name).asDouble(Double.NaN);
+    assertTrue(rate >= 0 && rate <= 1, name + " = " + rate);
+    return rate;
+  }
+
+  /** Nothing is fetched from anywhere, and every picture has words. */
+  private static void assertSelfContained(String page) {
+    assertFalse(page.contains("http:") || page.contains("https:"), "an address of the network");
+    assertFalse(page.contains("{{") || page.contains("<script") || page.contains("@import"));
+    String[] images = page.split("<img ", -1);
+    assertTrue(images.length > 4, "sample images");
+    for (int i = 1; i < images.length; i++) {
+      String tag = images[i].substring(0, images[i].indexOf('>'));
+      assertTrue(tag.contains("src=\"data:image/png;base64,") && tag.contains("alt=\""), tag);
+    }
+    for (String svg : page.split("<svg ")) {
+      assertTrue(svg.startsWith("<!DOCTYPE") || svg.contains("aria-label=\""), svg);
+    }
+  }
+}
