@@ -76,15 +76,6 @@ final class EvaluateCommand extends Operation {
       }
       run.progress().finish();
       Task.print(run, names.toArray(String[]::new), measured.toArray(ObjectNode[]::new));
-      measured
-          .getFirst()
-          .path("classes")
-          .forEach(
-              one ->
-                  run.say(
-                      "  class %-12s%12s",
-                      one.get("name").asText(),
-                      Text.percent(one.get("accuracy").asDouble(Double.NaN))));
     }
   }
 

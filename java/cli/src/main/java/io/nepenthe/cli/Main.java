@@ -39,20 +39,22 @@ public final class Main implements Runnable {
    * @param arguments as typed
    */
   public static void main(String[] arguments) {
-    System.exit(execute(new PrintWriter(System.out, true), arguments));
+    System.exit(
+        execute(new PrintWriter(System.out, true), new PrintWriter(System.err, true), arguments));
   }
 
   /**
    * Runs a command.
    *
    * @param out receives what the command prints
+   * @param err receives progress and complaints
    * @param arguments as typed
    * @return 0 done, 1 failed, 2 wrong usage
    */
-  static int execute(PrintWriter out, String... arguments) {
+  static int execute(PrintWriter out, PrintWriter err, String... arguments) {
     return new CommandLine(new Main())
         .setOut(out)
-        .setErr(new PrintWriter(System.err, true))
+        .setErr(err)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(false)
         .setUsageHelpWidth(100)

@@ -3,6 +3,7 @@ package io.nepenthe.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.AtomicFile;
 import java.nio.charset.StandardCharsets;
@@ -19,10 +20,7 @@ import picocli.CommandLine.Model.PositionalParamSpec;
  * checksum of every input and output, wall seconds by phase, and whatever the command measured.
  */
 final class Result {
-  private static final ObjectMapper MAPPER =
-      new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-
-  private final ObjectNode root = MAPPER.createObjectNode();
+  private final ObjectNode root = JsonNodeFactory.instance.objectNode();
 
   Result(CommandSpec command, long seed, int threads, String device) {
     String name = command.qualifiedName(" ");
@@ -106,7 +104,8 @@ final class Result {
 
   String text() {
     try {
-      return MAPPER.writeValueAsString(root) + "\n";
+      return new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(root)
+          + "\n";
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
     }

@@ -1,5 +1,6 @@
 package io.nepenthe.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.Amount;
@@ -9,6 +10,7 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Predictor;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * What a model is measured on; each part may be absent.
@@ -91,13 +93,26 @@ record Task(
     };
     for (String[] rate : rates) {
       if (measured[0].has(rate[1])) {
-        StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-20s", rate[0]));
-        for (ObjectNode node : measured) {
-          line.append(
-              String.format(Text.LOCALE, "%12s", Text.percent(node.get(rate[1]).asDouble())));
-        }
-        run.say("%s", line);
+        run.say("%s", line(rate[0], measured, node -> node.get(rate[1])));
       }
     }
+    for (int c = 0; c < measured[0].path("classes").size(); c++) {
+      int place = c;
+      String name = measured[0].get("classes").get(c).get("name").asText();
+      run.say(
+          "%s",
+          line(
+              "  class " + name, measured, node -> node.get("classes").get(place).get("accuracy")));
+    }
+  }
+
+  private static String line(
+      String name, ObjectNode[] measured, Function<ObjectNode, JsonNode> value) {
+    StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-20s", name));
+    for (ObjectNode node : measured) {
+      double rate = value.apply(node).asDouble(Double.NaN);
+      line.append(String.format(Text.LOCALE, "%12s", Text.percent(rate)));
+    }
+    return line.toString();
   }
 }
