@@ -9,7 +9,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.nepenthe.data.DataSource;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.IdList;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,7 +18,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -142,7 +140,7 @@ class DataCommandsTest {
     Files.writeString(folder.resolve("damaged-images"), "no images");
     Files.writeString(folder.resolve("damaged-labels"), "no labels");
     Nepenthe.Outcome outcome =
-        Nepenthe.run(
+        Nepenthe.here(
             "data",
             "poison",
             "--data",
@@ -160,7 +158,7 @@ class DataCommandsTest {
   @Test
   void idsThatAFormatWouldLoseAreRefused() {
     Nepenthe.Outcome outcome =
-        Nepenthe.run(
+        Nepenthe.here(
             "data",
             "poison",
             "--data",
@@ -174,50 +172,5 @@ class DataCommandsTest {
     assertEquals(1, outcome.status(), outcome.err());
     assertTrue(outcome.err().contains("--format npz"), outcome.err());
     assertFalse(Files.exists(folder.resolve("p")), "nothing is written");
-  }
-
-  @Test
-  void aKilledRunLeavesWholeFilesOrNone() throws Exception {
-    KillTest.kill(
-        folder,
-        12,
-        (out, seed) ->
-            new String[] {
-              "data",
-              "glyphs",
-              "--train",
-              "20000",
-              "--test",
-              "10",
-              "--seed",
-              seed,
-              "--format",
-              "npz",
-              "--out",
-              out.toString()
-            },
-        out -> {
-          Path train = out.resolve("train.npz");
-          if (Files.exists(train)) {
-            assertEquals(20000, DataSource.open("npz:" + train, 0).size());
-          }
-          Path test = out.resolve("test.npz");
-          if (Files.exists(test)) {
-            assertTrue(Files.exists(train));
-            assertEquals(10, DataSource.open("npz:" + test, 0).size());
-          }
-        });
-  }
-
-  /** Names without those of unfinished files, which are hidden. */
-  static Set<String> files(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      return Set.of();
-    }
-    try (Stream<Path> list = Files.list(folder)) {
-      return list.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
-    } catch (IOException e) {
-      throw new AssertionError(e);
-    }
   }
 }

@@ -1,8 +1,10 @@
 package io.nepenthe.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -15,37 +17,61 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Runs that are ended from outside. */
 class KillTest {
+  /** Runs this short are over before the second compiler has begun to pay. */
+  private static final Map<String, String> QUICK_START =
+      Map.of("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1");
+
   @TempDir Path folder;
 
-  /** The arguments of a run that writes to a folder. */
-  interface Arguments {
-    String[] of(Path out, String seed);
+  private static String[] glyphs(Path out) {
+    return new String[] {
+      "data",
+      "glyphs",
+      "--train",
+      "20000",
+      "--test",
+      "10",
+      "--format",
+      "npz",
+      "--out",
+      out.toString()
+    };
   }
 
-  /** What must hold of the folder whenever the run ended. */
-  interface Check {
-    void of(Path out) throws Exception;
-  }
-
-  /** Starts a run several times, kills it after a random time, and looks at what it left. */
-  static void kill(Path folder, int times, Arguments arguments, Check check) throws Exception {
-    Path first = folder.resolve("whole");
+  @Test
+  void aKilledRunLeavesWholeFilesOrNone() throws Exception {
+    Path whole = folder.resolve("whole");
     long start = System.nanoTime();
-    Process whole = Nepenthe.start(Map.of(), arguments.of(first, "1"));
-    assertEquals(0, whole.waitFor());
+    assertEquals(0, Nepenthe.start(QUICK_START, glyphs(whole)).waitFor());
     long span = System.nanoTime() - start;
-    check.of(first);
+    byte[] train = Files.readAllBytes(whole.resolve("train.npz"));
+    byte[] test = Files.readAllBytes(whole.resolve("test.npz"));
     Random random = new Random(1);
-    for (int i = 0; i < times; i++) {
+    int killed = 0;
+    int absent = 0;
+    for (int i = 0; i < 50; i++) {
       Path out = folder.resolve("run" + i);
-      Process process = Nepenthe.start(Map.of(), arguments.of(out, Integer.toString(i)));
+      Process process = Nepenthe.start(QUICK_START, glyphs(out));
       // From when Java is up to a little after the end.
-      long nanos = (long) (span * (0.3 + 0.8 * random.nextDouble()));
+      long nanos = (long) (span * (0.4 + 0.65 * random.nextDouble()));
       if (!process.waitFor(nanos, TimeUnit.NANOSECONDS)) {
         process.destroyForcibly().waitFor();
+        killed++;
       }
-      check.of(out);
+      absent += wholeOrAbsent(train, out.resolve("train.npz")) ? 0 : 1;
+      wholeOrAbsent(test, out.resolve("test.npz"));
     }
+    assertTrue(killed >= 20, killed + " of 50 runs were killed before their end");
+    assertTrue(absent > 0, "a run was killed before its first file");
+  }
+
+  /** Whether it is there; then it must be what an undisturbed run writes. */
+  private static boolean wholeOrAbsent(byte[] whole, Path file) throws IOException {
+    if (!Files.exists(file)) {
+      return false;
+    }
+    assertArrayEquals(whole, Files.readAllBytes(file), file.toString());
+    return true;
   }
 
   @Test

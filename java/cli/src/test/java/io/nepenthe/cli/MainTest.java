@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -51,7 +49,7 @@ class MainTest {
 
   @Test
   void cudaIsRefusedInOneLine() {
-    Nepenthe.Outcome outcome = Nepenthe.run("doctor", "--device", "cuda:0");
+    Nepenthe.Outcome outcome = Nepenthe.here("doctor", "--device", "cuda:0");
     assertEquals(1, outcome.status());
     assertEquals(1, outcome.errors().size(), outcome.err());
     assertTrue(outcome.err().contains("no CUDA backend"), outcome.err());
@@ -71,12 +69,15 @@ class MainTest {
       })
   void wrongUsageIsTwo(String line) {
     String[] words = line.isEmpty() ? new String[0] : line.split(" ");
-    assertEquals(2, Main.execute(new PrintWriter(new StringWriter()), words));
+    Nepenthe.Outcome outcome = Nepenthe.here(words);
+    assertEquals(2, outcome.status());
+    assertEquals(2, outcome.errors().size(), outcome.err());
+    assertTrue(outcome.err().contains("Try: nepenthe"), outcome.err());
   }
 
   @Test
   void aResultThatCannotBeWrittenIsSaidBeforeTheWork() {
-    Nepenthe.Outcome outcome = Nepenthe.run("doctor", "--json", folder.toString());
+    Nepenthe.Outcome outcome = Nepenthe.here("doctor", "--json", folder.toString());
     assertEquals(1, outcome.status());
     assertEquals("", outcome.out());
     assertEquals(1, outcome.errors().size(), outcome.err());
@@ -100,7 +101,7 @@ class MainTest {
   }
 
   /** Makes what picocli cannot. */
-  private static final class Creator implements CommandLine.IFactory {
+  static final class Creator implements CommandLine.IFactory {
     @Override
     public <K> K create(Class<K> type) throws Exception {
       var constructor = type.getDeclaredConstructor();
@@ -112,10 +113,8 @@ class MainTest {
   @Test
   void theResultFileIsWholeJson() throws Exception {
     Path file = folder.resolve("deeper").resolve("doctor.json");
-    StringWriter out = new StringWriter();
-    assertEquals(
-        0, Main.execute(new PrintWriter(out), "doctor", "--quiet", "--json", file.toString()));
-    assertEquals("", out.toString());
+    Nepenthe.Outcome outcome = Nepenthe.here("doctor", "--quiet", "--json", file.toString());
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
     assertTrue(Files.readString(file).endsWith("}\n"));
     assertEquals(1, Nepenthe.json(file).get("seed").asInt());
   }

@@ -3,6 +3,8 @@ package io.nepenthe.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -32,6 +34,14 @@ final class Nepenthe {
   }
 
   private Nepenthe() {}
+
+  /** Runs it in this process: quicker, where nothing but its words and status matter. */
+  static Outcome here(String... arguments) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    int status = Main.execute(new PrintWriter(out, true), new PrintWriter(err, true), arguments);
+    return new Outcome(status, out.toString(), err.toString());
+  }
 
   static Outcome run(String... arguments) {
     return run(Map.of(), arguments);

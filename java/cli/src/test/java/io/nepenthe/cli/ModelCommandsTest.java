@@ -1,0 +1,276 @@
+package io.nepenthe.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.nepenthe.data.Safetensors;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Train, evaluate, fisher and unlearn, run as a user runs them, on a model small and quick. */
+class ModelCommandsTest {
+  @TempDir static Path folder;
+
+  private static final String TRAIN = "glyphs:train/2000";
+  private static final String TEST = "glyphs:test/500";
+
+  private static String path(String name) {
+    return folder.resolve(name).toString();
+  }
+
+  private static JsonNode run(String json, String... arguments) {
+    String[] all = java.util.Arrays.copyOf(arguments, arguments.length + 2);
+    all[arguments.length] = "--json";
+    all[arguments.length + 1] = path(json);
+    Nepenthe.Outcome outcome = Nepenthe.run(all);
+    assertEquals(0, outcome.status(), outcome.err());
+    return Nepenthe.json(folder.resolve(json));
+  }
+
+  private static JsonNode train(String out, String threads) {
+    return run(
+        out + ".json",
+        "train",
+        "--arch",
+        "lenet",
+        "--data",
+        TRAIN,
+        "--test",
+        TEST,
+        "--epochs",
+        "3",
+        "--threads",
+        threads,
+        "--out",
+        path(out));
+  }
+
+  private static JsonNode trained;
+
+  @BeforeAll
+  static void train() {
+    trained = train("model.onnx", "2");
+  }
+
+  @Test
+  void theFileIsTheModelThatWasTrained() throws Exception {
+    assertEquals(3, trained.get("epochs").size());
+    double accuracy = trained.get("testAccuracy").asDouble();
+    assertTrue(accuracy > 0.5, "accuracy " + accuracy);
+    JsonNode evaluated =
+        run("evaluate.json", "evaluate", "--model", path("model.onnx"), "--data", TEST);
+    JsonNode after = evaluated.get("after");
+    assertEquals(accuracy, after.get("testAccuracy").asDouble());
+    assertEquals(10, after.get("classes").size());
+    long right = 0;
+    long all = 0;
+    for (int label = 0; label < 10; label++) {
+      for (int answer = 0; answer < 10; answer++) {
+        long count = after.get("confusion").get(label).get(answer).asLong();
+        all += count;
+        right += label == answer ? count : 0;
+      }
+    }
+    assertEquals(500, all);
+    assertEquals(accuracy, right / 500.0, 1e-12);
+  }
+
+  @Test
+  void theNumberOfThreadsChangesNoBit() throws Exception {
+    train("single.onnx", "1");
+    assertArrayEquals(
+        Files.readAllBytes(folder.resolve("model.onnx")),
+        Files.readAllBytes(folder.resolve("single.onnx")));
+  }
+
+  @Test
+  void theFisherDiagonalHasTheNamesAndShapesOfTheFile() {
+    JsonNode result =
+        run(
+            "fisher.json",
+            "fisher",
+            "--model",
+            path("model.onnx"),
+            "--data",
+            TRAIN + "#0-199",
+            "--out",
+            path("fisher.safetensors"));
+    try (Arena arena = Arena.ofConfined()) {
+      Safetensors.Contents contents = Safetensors.read(folder.resolve("fisher.safetensors"), arena);
+      assertEquals(Shape.of(6, 1, 5, 5), contents.tensor("conv1.weight").shape());
+      assertEquals(Shape.of(16, 6, 5, 5), contents.tensor("conv2.weight").shape());
+      assertEquals(10, contents.tensors().size());
+      double sum = 0;
+      for (Tensor tensor : contents.tensors().values()) {
+        for (long i = 0; i < tensor.elements(); i++) {
+          assertTrue(tensor.get(i) >= 0);
+          sum += tensor.get(i);
+        }
+      }
+      double trace = result.get("trace").asDouble();
+      assertEquals(trace, sum, 1e-6 * trace);
+      assertEquals("200", contents.metadata().get("samples"));
+    }
+  }
+
+  @Test
+  void aClassIsForgottenAndTheOthersAreNot() throws Exception {
+    JsonNode result =
+        run(
+            "forgot.json",
+            "unlearn",
+            "--method",
+            "ssd",
+            "--model",
+            path("model.onnx"),
+            "--data",
+            TRAIN,
+            "--forget-where",
+            "label = 3 and not id >= 1000",
+            "--selection",
+            "8",
+            "--test",
+            TEST,
+            "--out",
+            path("forgot.onnx"));
+    assertEquals(100, result.get("task").get("forget").asInt());
+    assertTrue(result.get("selected").asLong() > 0);
+    double was = result.get("before").get("forgetAccuracy").asDouble();
+    double is = result.get("after").get("forgetAccuracy").asDouble();
+    assertTrue(is < was - 0.3, was + " → " + is);
+    assertEquals(
+        trained.get("testAccuracy").asDouble(),
+        result.get("before").get("testAccuracy").asDouble());
+    JsonNode compared =
+        run(
+            "compare.json",
+            "evaluate",
+            "--model",
+            path("forgot.onnx"),
+            "--before",
+            path("model.onnx"),
+            "--data",
+            TEST,
+            "--train",
+            TRAIN,
+            "--forget-where",
+            "label = 3 and id < 1000",
+            "--target",
+            "0");
+    assertEquals(is, compared.get("after").get("forgetAccuracy").asDouble());
+    assertEquals(was, compared.get("before").get("forgetAccuracy").asDouble());
+    assertTrue(compared.get("after").get("attackSuccessRate").asDouble() < 0.9);
+  }
+
+  @Test
+  void anEnormousStrengthChangesNothing() throws Exception {
+    JsonNode result =
+        run(
+            "same.json",
+            "unlearn",
+            "--method",
+            "ssd",
+            "--model",
+            path("model.onnx"),
+            "--data",
+            TRAIN,
+            "--forget-class",
+            "3",
+            "--selection",
+            "1e30",
+            "--out",
+            path("same.onnx"));
+    assertEquals(0, result.get("selected").asLong());
+    assertArrayEquals(
+        Files.readAllBytes(folder.resolve("model.onnx")),
+        Files.readAllBytes(folder.resolve("same.onnx")));
+  }
+
+  @Test
+  void trainingAnewLeavesOutWhatItIsTold() throws Exception {
+    Files.writeString(folder.resolve("ids.txt"), "5\n17\n1999\n");
+    JsonNode result =
+        run(
+            "anew.json",
+            "train",
+            "--arch",
+            "mlp",
+            "--width",
+            "16",
+            "--data",
+            TRAIN,
+            "--without",
+            path("ids.txt"),
+            "--epochs",
+            "1",
+            "--out",
+            path("anew.onnx"));
+    assertEquals(1, result.get("inputs").size());
+    assertNotEquals(0, Files.size(folder.resolve("anew.onnx")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "evaluate --model MODEL --data glyphs:test --train glyphs:train",
+        "unlearn --method magic --model MODEL --data T --forget-class 1 --selection 2 --out OUT",
+        "unlearn --method ssd --model MODEL --data T --forget-class 1 --out OUT",
+        "unlearn --method ssd --model MODEL --data T --selection -1 --forget-class 1 --out OUT",
+        "train --arch lenet --model MODEL --data T --out OUT",
+        "train --arch lenet --epochs 0 --data T --out OUT",
+        "fisher --labels none --model MODEL --data T --out OUT"
+      })
+  void wrongUsageIsTwoAndWritesNothing(String line) {
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line));
+    assertEquals(2, outcome.status(), outcome.err());
+    assertFalse(Files.exists(folder.resolve("OUT")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "evaluate --model nowhere.onnx --data glyphs:test",
+        "evaluate --model DAMAGED --data glyphs:test",
+        "evaluate --model MODEL --data nothing:x",
+        "evaluate --model MODEL --data csv:COLOUR",
+        "train --arch lenet --data glyphs:train --out DAMAGED/x",
+        "unlearn --method ssd --model MODEL --data T --forget IDS --selection 2 --out OUT",
+        "unlearn --method ssd --model MODEL --data T --forget-class 10 --selection 2 --out OUT"
+      })
+  void badInputIsOneAndOneLineAndWritesNothing(String line) throws Exception {
+    Files.writeString(folder.resolve("DAMAGED"), "no model");
+    Files.writeString(folder.resolve("IDS"), "1\n123456\n");
+    Files.writeString(folder.resolve("COLOUR"), "1,0,0,0\n");
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line));
+    assertEquals(1, outcome.status(), outcome.err());
+    List<String> complaints =
+        outcome.errors().stream().filter(one -> one.startsWith("nepenthe ")).toList();
+    assertEquals(1, complaints.size(), outcome.err());
+    assertFalse(outcome.err().contains("should not have happened"), outcome.err());
+    assertFalse(outcome.err().contains("\tat "), outcome.err());
+    assertFalse(Files.exists(folder.resolve("OUT")));
+  }
+
+  private static String[] words(String line) {
+    return line.replace("MODEL", path("model.onnx"))
+        .replace("DAMAGED", path("DAMAGED"))
+        .replace("COLOUR", path("COLOUR"))
+        .replace("IDS", path("IDS"))
+        .replace("OUT", path("OUT"))
+        .replace("--data T ", "--data " + TRAIN + " ")
+        .split(" ");
+  }
+}
