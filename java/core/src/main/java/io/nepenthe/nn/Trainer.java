@@ -32,6 +32,11 @@ public record Trainer(
     this(epochs, batchSize, optimiser, new Schedule.Constant(), new CrossEntropy(), seed);
   }
 
+  /** The same with another seed. */
+  public Trainer withSeed(long other) {
+    return new Trainer(epochs, batchSize, optimiser, schedule, loss, other);
+  }
+
   /**
    * What an epoch was like.
    *

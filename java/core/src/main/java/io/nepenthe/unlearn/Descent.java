@@ -1,0 +1,91 @@
+package io.nepenthe.unlearn;
+
+import io.nepenthe.data.Batches;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Mask;
+import io.nepenthe.nn.Execution;
+import io.nepenthe.nn.GradientAccumulator;
+import io.nepenthe.nn.Mode;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.OptimiserState;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.tensor.Tensor;
+import java.util.Optional;
+
+/**
+ * A model being changed by gradients of several objectives: a step follows the weighted sum of all
+ * that was added since the step before. Native memory is planned once. Close it before the model.
+ */
+final class Descent implements AutoCloseable {
+  private final Execution execution;
+  private final GradientAccumulator gradient;
+  private final OptimiserState optimiser;
+  private final Normalisation normalisation;
+  private final Objective.Batch batch;
+
+  /**
+   * A descent with running statistics that move and dropout, as in training.
+   *
+   * @param mask of all parameters by flat index: those not selected keep their bits
+   */
+  Descent(
+      Model model,
+      Backend backend,
+      Steps steps,
+      Normalisation normalisation,
+      Optional<Mask.Part> mask,
+      long seed) {
+    this.execution = new Execution(model, backend, steps.batchSize(), Mode.TRAIN);
+    this.gradient = new GradientAccumulator(model, backend);
+    this.optimiser =
+        mask.isPresent()
+            ? steps.optimiser().start(model.parameters(), backend, mask.get())
+            : steps.optimiser().start(model.parameters(), backend);
+    this.normalisation = normalisation;
+    this.batch = new Objective.Batch(steps.batchSize());
+    execution.seedDropout(seed);
+  }
+
+  /**
+   * Adds {@code weight} times the gradient of the batch's mean objective.
+   *
+   * @return the sum of the samples' losses, not weighted
+   */
+  double add(Batches batches, long index, Objective objective, double weight) {
+    int n = size(batches, index);
+    batches.fill(index, execution.input(n).segment(), batch.labels(), batch.ids(), normalisation);
+    Tensor output = execution.forward(n);
+    Tensor outputGradient = execution.outputGradient();
+    double total = objective.evaluate(output, batch, outputGradient);
+    float scale = (float) (weight / n);
+    for (long i = 0; i < outputGradient.elements(); i++) {
+      outputGradient.set(i, outputGradient.get(i) * scale);
+    }
+    execution.backward(outputGradient, gradient);
+    return total;
+  }
+
+  static int size(Batches batches, long index) {
+    return (int)
+        Math.min(batches.batchSize(), batches.dataset().size() - index * batches.batchSize());
+  }
+
+  /** The gradient that the next step will follow; further terms may be added to it. */
+  Parameters gradient() {
+    return gradient.gradient();
+  }
+
+  /** Follows what was added. */
+  void step(double rateFactor) {
+    optimiser.step(gradient.gradient(), rateFactor, 1);
+    gradient.clear();
+  }
+
+  @Override
+  public void close() {
+    execution.close();
+    gradient.close();
+    optimiser.close();
+  }
+}

@@ -1,0 +1,51 @@
+package io.nepenthe.unlearn;
+
+import io.nepenthe.curvature.FisherDiagonal;
+import io.nepenthe.curvature.Weighting;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.Model;
+
+/**
+ * {@link Ssd} with the strength that {@link SsdSearch} finds on held-out data: I_f of D_f against
+ * I_D of D_r ∪ D_f, brought to one mass. The figure {@code verdict} is the ordinal of {@link
+ * SsdSearch.Verdict}.
+ *
+ * @param importance how both are computed
+ * @param search what is tried and tolerated
+ */
+public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) implements Method {
+  /** Per-sample importances in which every sample counts the same, and the usual search. */
+  public static SearchedSsd defaults() {
+    return new SearchedSsd(
+        FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT), SsdSearch.defaults());
+  }
+
+  @Override
+  public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
+    task.requireFit(model);
+    Recorder recorder = new Recorder();
+    try (Importances importances =
+        Importances.of(model, backend, task, importance.withSeed(seed), recorder, listener)) {
+      SsdSearch.Found found =
+          recorder.phase(
+              "search",
+              () ->
+                  search.search(
+                      model,
+                      backend,
+                      importances.whole(),
+                      importances.forget(),
+                      task.requireHeldOut("to choose the strength of SSD"),
+                      task.forget(),
+                      task.normalisation()));
+      recorder.figure("selection", found.chosen().selection());
+      recorder.figure("verdict", found.verdict().ordinal());
+      Importances.dampen(
+          recorder,
+          () ->
+              Ssd.apply(model, backend, importances.whole(), importances.forget(), found.chosen()),
+          model);
+    }
+    return recorder.trace();
+  }
+}

@@ -1,0 +1,60 @@
+package io.nepenthe.evaluate;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+class PredictionsTest {
+  @Test
+  void modifiedEntropyIsThatOfANaiveLoop() {
+    SplittableRandom random = new SplittableRandom(1);
+    int classes = 7;
+    int[] labels = random.ints(50, 0, classes).toArray();
+    float[] logits = new float[50 * classes];
+    for (int i = 0; i < logits.length; i++) {
+      logits[i] = (float) (4 * random.nextDouble() - 2);
+    }
+    Predictions predictions = Predictions.of(classes, labels, logits);
+    for (int n = 0; n < 50; n++) {
+      double[] p = new double[classes];
+      double sum = 0;
+      for (int c = 0; c < classes; c++) {
+        p[c] = Math.exp(logits[n * classes + c]);
+        sum += p[c];
+      }
+      double naive = 0;
+      for (int c = 0; c < classes; c++) {
+        p[c] /= sum;
+        naive -= c == labels[n] ? (1 - p[c]) * Math.log(p[c]) : p[c] * Math.log(1 - p[c]);
+      }
+      // Each probability is rounded to float once: relative 2⁻²⁴, and the logarithms' derivatives
+      // are at most 1/p ≤ classes·e⁴.
+      assertEquals(naive, predictions.modifiedEntropy(n), classes * 0x1p-24 * classes * 55);
+      assertEquals(-Math.log(p[labels[n]]), predictions.loss(n), 1e-12);
+    }
+  }
+
+  @Test
+  void modifiedEntropyAtTheEnds() {
+    Predictions sure = Predictions.of(3, new int[] {0, 1}, 200, 0, 0, 200, 0, 0);
+    assertEquals(0, sure.modifiedEntropy(0), "sure and right");
+    // Sure and wrong: −1·log 0 − 1·log 0, both cut at 10⁻³⁰.
+    assertEquals(-2 * Math.log(1e-30), sure.modifiedEntropy(1), 1e-12);
+    assertEquals(0, sure.entropy(1));
+  }
+
+  @Test
+  void accuracyIsCorrectOverAll() {
+    Predictions predictions = Predictions.of(2, new int[] {0, 0, 1}, 1, 0, 0, 1, 0, 1);
+    assertEquals(2.0 / 3, predictions.accuracy());
+    assertArrayEquals(new double[] {0.5, 1}, predictions.accuracyByClass());
+    assertArrayEquals(new long[][] {{1, 1}, {0, 1}}, predictions.confusion());
+    assertTrue(Double.isNaN(predictions.where(n -> false).accuracy()));
+    assertEquals(1, predictions.at(2, 0).accuracy());
+    assertThrows(IllegalArgumentException.class, () -> Predictions.of(2, new int[] {2}, 1, 0));
+  }
+}

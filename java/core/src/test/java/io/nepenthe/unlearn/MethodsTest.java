@@ -1,0 +1,81 @@
+package io.nepenthe.unlearn;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Optimiser;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+
+class MethodsTest {
+  @Test
+  void everyNameIsThereOnce() {
+    List<String> names = Methods.all().stream().map(Methods.Entry::name).toList();
+    assertEquals(names.size(), names.stream().collect(Collectors.toSet()).size());
+    names.forEach(name -> assertEquals(name, Methods.named(name).name()));
+    IllegalArgumentException unknown =
+        assertThrows(IllegalArgumentException.class, () -> Methods.named("magic"));
+    assertTrue(unknown.getMessage().contains("fine-tune"), unknown.getMessage());
+  }
+
+  @Test
+  void settingsAreReadAndChangedByName() {
+    Method method = Methods.named("fine-tune").published();
+    assertEquals("10", Settings.of(method).get("epochs"));
+    assertEquals("0.01", Settings.of(method).get("learningRate"));
+    assertEquals(
+        new FineTune(new Steps(3, 256, Optimiser.sgd(0.5, 0.9, 5e-4))),
+        Settings.with(method, Map.of("epochs", "3", "learningRate", "0.5")));
+    Method ssd = Settings.with(FixedSsd.published(), Map.of("scale", "mass"));
+    assertEquals(Ssd.Scale.MASS, ((FixedSsd) ssd).setting().scale());
+    for (Methods.Entry entry : Methods.all()) {
+      assertEquals(
+          entry.published(), Settings.with(entry.published(), Settings.of(entry.published())));
+    }
+  }
+
+  @Test
+  void refusesSettingsThatMeanNothing() {
+    Method method = FineTune.published();
+    for (Map<String, String> wrong :
+        List.of(Map.of("epoch", "3"), Map.of("epochs", "many"), Map.of("epochs", "0"))) {
+      assertThrows(IllegalArgumentException.class, () -> Settings.with(method, wrong));
+    }
+  }
+
+  @Test
+  void retrainingIsFromScratch() {
+    try (Backend backend = Device.cpu().open();
+        Model trained = TinyTask.model();
+        Model other = Model.initialise(TinyTask.NETWORK, 77)) {
+      Retrain retrain = new Retrain();
+      Trace trace = retrain.forget(trained, backend, TinyTask.task(), 5, Listener.NONE);
+      retrain.forget(other, backend, TinyTask.task(), 5, Listener.NONE);
+      assertArrayEquals(other.parameters().flat().toArray(), trained.parameters().flat().toArray());
+      assertEquals(TinyTask.RECIPE.epochs(), trace.epochs().size());
+      assertTrue(trace.seconds().get("update") > 0);
+    }
+  }
+
+  @Test
+  void theUnknownHalfBringsTheBackdoorBackButSsdHeals() {
+    try (Backend backend = Device.cpu().open();
+        Model retrained = TinyTask.model();
+        Model dampened = TinyTask.model()) {
+      double before = TinyTask.accuracy(dampened, backend, TinyTask.TEST);
+      assertTrue(TinyTask.healed(dampened, backend) < 0.2, "the backdoor was not learnt");
+      new Retrain().forget(retrained, backend, TinyTask.task(), 5, Listener.NONE);
+      assertTrue(TinyTask.healed(retrained, backend) < 0.6);
+      Methods.named("ssd").published().forget(dampened, backend, TinyTask.task(), 5, Listener.NONE);
+      assertTrue(TinyTask.healed(dampened, backend) > 0.8);
+      assertTrue(TinyTask.accuracy(dampened, backend, TinyTask.TEST) > before - 0.03);
+    }
+  }
+}
