@@ -206,7 +206,7 @@ final class NativeLibrary {
 
   /** The dynamic linker's reason, which libraryLookup hides and System.load tells. */
   @SuppressWarnings("restricted")
-  private static String reason(Path file) {
+  static String reason(Path file) {
     try {
       System.load(file.toString());
       return "the system linker loaded it at the second attempt";

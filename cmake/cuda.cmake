@@ -1,0 +1,62 @@
+# The CUDA kernels: one fatbin a source (machine code for several chips, and PTX for later ones), with what ptxas said
+# of registers, spills and shared memory beside it; and the emulator, the same sources compiled for this processor.
+set(NEPENTHE_CUDA "auto" CACHE STRING "auto: kernels if nvcc is found; required: an error if not; off")
+set(NEPENTHE_CUDA_RESOURCES "${CMAKE_BINARY_DIR}/cuda-resources" CACHE PATH "where kernels and emulator go for the jar")
+set_property(CACHE NEPENTHE_CUDA PROPERTY STRINGS auto required off)
+if(NOT NEPENTHE_CUDA MATCHES "^(auto|required|off)$")
+  message(FATAL_ERROR "-Dcuda=${NEPENTHE_CUDA}: expected auto, required or off")
+endif()
+# sm_80: A100; sm_90a: H100, H200, with their own instructions; sm_100: B200; sm_120: the newest family of 13.0.
+set(architectures 80 90a 100 120)
+set(ptx 80)
+
+file(GLOB cuda_sources CONFIGURE_DEPENDS "${root}/cuda/*.cu")
+file(GLOB cuda_headers CONFIGURE_DEPENDS "${root}/cuda/*.cuh")
+set(cuda_directory "${CMAKE_BINARY_DIR}/cuda")
+file(MAKE_DIRECTORY "${cuda_directory}" "${NEPENTHE_CUDA_RESOURCES}")
+
+find_program(NVCC nvcc PATHS /usr/local/cuda/bin /opt/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
+if(NEPENTHE_CUDA STREQUAL "off" OR NOT NVCC)
+  if(NEPENTHE_CUDA STREQUAL "required")
+    message(FATAL_ERROR "-Dcuda=required, but there is no nvcc on the PATH nor in /usr/local/cuda/bin: install the CUDA toolkit, 12.8 or newer")
+  endif()
+  if(NEPENTHE_CUDA STREQUAL "auto")
+    message(NOTICE "CUDA: no nvcc on the PATH nor in /usr/local/cuda/bin; the jar has no CUDA kernels (-Dcuda=required makes this an error)")
+  endif()
+else()
+  set(targets)
+  foreach(architecture IN LISTS architectures)
+    list(APPEND targets -gencode arch=compute_${architecture},code=sm_${architecture})
+  endforeach()
+  list(APPEND targets -gencode arch=compute_${ptx},code=compute_${ptx})
+  set(fatbins)
+  foreach(source IN LISTS cuda_sources)
+    get_filename_component(stem "${source}" NAME_WE)
+    set(fatbin "${NEPENTHE_CUDA_RESOURCES}/${stem}.fatbin")
+    # No contraction: fma is written where it is meant, and the bits are part of the contract.
+    add_custom_command(OUTPUT "${fatbin}" DEPENDS "${source}" ${cuda_headers} VERBATIM
+      COMMAND ${CMAKE_COMMAND} "-DLOG=${cuda_directory}/${stem}.ptxas" -P "${CMAKE_SOURCE_DIR}/logged.cmake" --
+              "${NVCC}" -std=c++17 -fatbin -fmad=false -Werror all-warnings -Xptxas -v ${targets}
+              "${source}" -o "${fatbin}"
+      COMMENT "CUDA ${stem}")
+    list(APPEND fatbins "${fatbin}")
+  endforeach()
+  add_custom_target(cuda-kernels ALL DEPENDS ${fatbins})
+endif()
+
+# The emulator: -fsanitize=thread makes every access to memory a call, -fsanitize=bounds every index into an array of
+# known size a check; the emulator itself is what they call, so the sanitizers' libraries are not linked.
+add_library(emulated INTERFACE)
+target_compile_options(emulated INTERFACE
+  -Wall -Wextra -Wconversion -Werror -O2 -ffp-contract=off -fno-math-errno -fno-strict-aliasing)
+function(add_emulator name)
+  add_library(${name} SHARED ${ARGN} "${root}/cuda/emulator/memory.cpp" "${root}/cuda/emulator/scheduler.cpp")
+  target_link_libraries(${name} PRIVATE emulated)
+  target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
+    COMPILE_OPTIONS "-x;c++;-DNEP_EMULATED;-Wno-unknown-pragmas;-fsanitize=thread;-fsanitize=bounds-strict"
+    OBJECT_DEPENDS "${cuda_headers}")
+endfunction()
+add_emulator(nepenthe-emulator ${cuda_sources})
+set_target_properties(nepenthe-emulator PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${NEPENTHE_CUDA_RESOURCES}/${platform}")
+add_emulator(nepenthe-planted "${root}/cuda/emulator/planted.cu")

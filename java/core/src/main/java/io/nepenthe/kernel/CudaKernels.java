@@ -1,0 +1,19 @@
+package io.nepenthe.kernel;
+
+import java.util.List;
+
+/** Which source, and so which file in the jar, a CUDA kernel is in. */
+final class CudaKernels {
+  /** The sources in cuda/, longer names before those that they begin with. */
+  static final List<String> SOURCES = List.of("accumulate", "dampen", "masked_adam", "masked_sgd");
+
+  private CudaKernels() {}
+
+  /** The source of a kernel: nep_dampen_totals is in dampen. */
+  static String source(String kernel) {
+    return SOURCES.stream()
+        .filter(source -> (kernel + "_").startsWith("nep_" + source + "_"))
+        .findFirst()
+        .orElseThrow(() -> new IllegalArgumentException("no source has a kernel " + kernel));
+  }
+}

@@ -1,0 +1,390 @@
+package io.nepenthe.kernel;
+
+import static io.nepenthe.kernel.NativeLibrary.INT;
+import static io.nepenthe.kernel.NativeLibrary.POINTER;
+import static jcuda.driver.JCudaDriver.cuCtxSetCurrent;
+import static jcuda.driver.JCudaDriver.cuDeviceGet;
+import static jcuda.driver.JCudaDriver.cuDeviceGetAttribute;
+import static jcuda.driver.JCudaDriver.cuDeviceGetName;
+import static jcuda.driver.JCudaDriver.cuDevicePrimaryCtxRelease;
+import static jcuda.driver.JCudaDriver.cuDevicePrimaryCtxRetain;
+import static jcuda.driver.JCudaDriver.cuEventCreate;
+import static jcuda.driver.JCudaDriver.cuEventDestroy;
+import static jcuda.driver.JCudaDriver.cuEventElapsedTime;
+import static jcuda.driver.JCudaDriver.cuEventRecord;
+import static jcuda.driver.JCudaDriver.cuEventSynchronize;
+import static jcuda.driver.JCudaDriver.cuFuncGetAttribute;
+import static jcuda.driver.JCudaDriver.cuGetErrorName;
+import static jcuda.driver.JCudaDriver.cuGetErrorString;
+import static jcuda.driver.JCudaDriver.cuInit;
+import static jcuda.driver.JCudaDriver.cuLaunchKernel;
+import static jcuda.driver.JCudaDriver.cuMemAlloc;
+import static jcuda.driver.JCudaDriver.cuMemAllocHost;
+import static jcuda.driver.JCudaDriver.cuMemFree;
+import static jcuda.driver.JCudaDriver.cuMemFreeHost;
+import static jcuda.driver.JCudaDriver.cuMemGetInfo;
+import static jcuda.driver.JCudaDriver.cuMemcpyDtoDAsync;
+import static jcuda.driver.JCudaDriver.cuMemcpyDtoHAsync;
+import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
+import static jcuda.driver.JCudaDriver.cuMemsetD8Async;
+import static jcuda.driver.JCudaDriver.cuModuleGetFunction;
+import static jcuda.driver.JCudaDriver.cuModuleLoadData;
+import static jcuda.driver.JCudaDriver.cuModuleUnload;
+import static jcuda.driver.JCudaDriver.cuStreamCreate;
+import static jcuda.driver.JCudaDriver.cuStreamDestroy;
+import static jcuda.driver.JCudaDriver.cuStreamSynchronize;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import jcuda.Pointer;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUdevice_attribute;
+import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUevent;
+import jcuda.driver.CUfunction;
+import jcuda.driver.CUfunction_attribute;
+import jcuda.driver.CUmodule;
+import jcuda.driver.CUresult;
+import jcuda.driver.CUstream;
+
+/**
+ * A real device, by CUDA's driver API: its primary context, one stream, a fatbin for each operation
+ * loaded at its first launch.
+ */
+final class JCudaDriver implements CudaDriver {
+  /** Waits after every launch if true, so that a failure names the kernel that failed. */
+  static final String SYNC_PROPERTY = "nepenthe.cuda.sync";
+
+  /** CUDA 12.0: the oldest driver that runs code of the newest compilers we use. */
+  private static final int OLDEST_DRIVER = 12_000;
+
+  /** Copies go through pinned memory of this size, so that the device fetches them itself. */
+  private static final long STAGING = 16L << 20;
+
+  private static final int NON_BLOCKING = 1;
+  private static final int DYNAMIC_SHARED_WITHOUT_ASKING = 48 << 10;
+
+  private final CUdevice device = new CUdevice();
+  private final CUcontext context = new CUcontext();
+  private final CUstream stream = new CUstream();
+  private final HostPointer staging = new HostPointer();
+  private final MemorySegment staged;
+  private final String name;
+  private final int multiprocessors;
+  private final boolean sync = Boolean.getBoolean(SYNC_PROPERTY);
+  private final Map<String, CUmodule> modules = new HashMap<>();
+  private final Map<String, Kernel> kernels = new HashMap<>();
+  private final Map<Long, Long> live = new HashMap<>();
+  private Pointer arguments = new Pointer();
+  private int argumentCount = -1;
+  private boolean closed;
+
+  private record Kernel(CUfunction function, int threads) {}
+
+  /** A pointer to memory of the host, by its address. */
+  private static final class HostPointer extends Pointer {
+    HostPointer() {}
+
+    HostPointer(long address) {
+      super(address);
+    }
+
+    long address() {
+      return getNativePointer();
+    }
+  }
+
+  /** A pointer to memory of the device, by its address. */
+  private static final class DevicePointer extends CUdeviceptr {
+    DevicePointer() {}
+
+    DevicePointer(long address) {
+      super(new CUdeviceptr(), address);
+    }
+
+    long address() {
+      return getNativePointer();
+    }
+  }
+
+  JCudaDriver(int ordinal) {
+    call("cuInit", cuInit(0));
+    call("cuDeviceGet " + ordinal, cuDeviceGet(device, ordinal));
+    byte[] text = new byte[256];
+    call("cuDeviceGetName", cuDeviceGetName(text, text.length, device));
+    String full = new String(text, StandardCharsets.UTF_8);
+    int end = full.indexOf(0);
+    this.name = (end < 0 ? full : full.substring(0, end)) + " (cuda:" + ordinal + ")";
+    int[] count = new int[1];
+    call(
+        "cuDeviceGetAttribute",
+        cuDeviceGetAttribute(
+            count, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device));
+    this.multiprocessors = count[0];
+    call("cuDevicePrimaryCtxRetain", cuDevicePrimaryCtxRetain(context, device));
+    call("cuCtxSetCurrent", cuCtxSetCurrent(context));
+    call("cuStreamCreate", cuStreamCreate(stream, NON_BLOCKING));
+    call("cuMemAllocHost", cuMemAllocHost(staging, STAGING));
+    this.staged = CudaLibrary.host(staging.address(), STAGING);
+  }
+
+  /**
+   * Why no device can be used, asked of the driver's library itself: JCuda fails for good when it
+   * is touched without one.
+   *
+   * @param ordinal of the device that is wanted
+   * @return empty if it is there
+   */
+  static Optional<String> unavailable(int ordinal) {
+    Optional<CudaLibrary> found = CudaLibrary.find("libcuda.so.1");
+    if (found.isEmpty()) {
+      return Optional.of("no NVIDIA driver on this machine: libcuda.so.1 was not found");
+    }
+    CudaLibrary driver = found.get();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment number = arena.allocate(ValueLayout.JAVA_INT);
+      MethodHandle version = driver.function("cuDriverGetVersion", INT, POINTER);
+      int status = (int) version.invokeExact(number);
+      int found12 = number.get(ValueLayout.JAVA_INT, 0);
+      if (status == 0 && found12 < OLDEST_DRIVER) {
+        return Optional.of(
+            "the NVIDIA driver is for CUDA %d.%d, 12.0 is needed"
+                .formatted(found12 / 1000, found12 % 1000 / 10));
+      }
+      status = (int) driver.function("cuInit", INT, INT).invokeExact(0);
+      if (status != 0) {
+        return Optional.of("the NVIDIA driver does not start: cuInit gave " + status);
+      }
+      MethodHandle count = driver.function("cuDeviceGetCount", INT, POINTER);
+      status = (int) count.invokeExact(number);
+      int devices = status == 0 ? number.get(ValueLayout.JAVA_INT, 0) : 0;
+      if (devices <= ordinal) {
+        return Optional.of(
+            devices == 0
+                ? "the NVIDIA driver has no device"
+                : "there is no device " + ordinal + ": the last one is " + (devices - 1));
+      }
+      return Optional.empty();
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  private static void call(String what, int result) {
+    if (result != CUresult.CUDA_SUCCESS) {
+      String[] code = {""};
+      String[] reason = {""};
+      cuGetErrorName(result, code);
+      cuGetErrorString(result, reason);
+      throw new CudaException(what + ": " + code[0] + " (" + result + "), " + reason[0]);
+    }
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public String describe() {
+    return "device=" + name + "\nmultiprocessors=" + multiprocessors;
+  }
+
+  @Override
+  public int multiprocessors() {
+    return multiprocessors;
+  }
+
+  @Override
+  public Memory memory() {
+    long[] free = new long[1];
+    long[] total = new long[1];
+    call("cuMemGetInfo", cuMemGetInfo(free, total));
+    return new Memory(total[0], free[0]);
+  }
+
+  @Override
+  public long allocate(long bytes) {
+    DevicePointer pointer = new DevicePointer();
+    int result = cuMemAlloc(pointer, Math.max(bytes, 1));
+    if (result == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
+      return 0;
+    }
+    call("cuMemAlloc of " + bytes + " bytes", result);
+    live.put(pointer.address(), bytes);
+    return pointer.address();
+  }
+
+  @Override
+  public void free(long address) {
+    if (!closed) {
+      live.remove(address);
+      call("cuMemFree", cuMemFree(new DevicePointer(address)));
+    }
+  }
+
+  @Override
+  public long liveBytes() {
+    return live.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  @Override
+  public void upload(long to, MemorySegment from) {
+    for (long at = 0; at < from.byteSize(); at += STAGING) {
+      long part = Math.min(STAGING, from.byteSize() - at);
+      synchronise(); // the last part has left the staging memory
+      MemorySegment.copy(from, at, staged, 0, part);
+      call(
+          "cuMemcpyHtoD of " + part + " bytes",
+          cuMemcpyHtoDAsync(new DevicePointer(to + at), staging, part, stream));
+    }
+    synchronise();
+  }
+
+  @Override
+  public void download(MemorySegment to, long from) {
+    for (long at = 0; at < to.byteSize(); at += STAGING) {
+      long part = Math.min(STAGING, to.byteSize() - at);
+      call(
+          "cuMemcpyDtoH of " + part + " bytes",
+          cuMemcpyDtoHAsync(staging, new DevicePointer(from + at), part, stream));
+      synchronise();
+      MemorySegment.copy(staged, 0, to, at, part);
+    }
+  }
+
+  @Override
+  public void copy(long to, long from, long bytes) {
+    call(
+        "cuMemcpyDtoD of " + bytes + " bytes",
+        cuMemcpyDtoDAsync(new DevicePointer(to), new DevicePointer(from), bytes, stream));
+  }
+
+  @Override
+  public void clear(long to, long bytes) {
+    call(
+        "cuMemsetD8 of " + bytes + " bytes",
+        cuMemsetD8Async(new DevicePointer(to), (byte) 0, bytes, stream));
+  }
+
+  @Override
+  public int threads(String kernel) {
+    return kernel(kernel).threads;
+  }
+
+  private Kernel kernel(String name) {
+    return kernels.computeIfAbsent(
+        name,
+        key -> {
+          CUfunction function = new CUfunction();
+          CUmodule module = modules.computeIfAbsent(CudaKernels.source(key), JCudaDriver::load);
+          call("cuModuleGetFunction " + key, cuModuleGetFunction(function, module, key));
+          int[] threads = new int[1];
+          call(
+              "cuFuncGetAttribute",
+              cuFuncGetAttribute(
+                  threads, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, function));
+          return new Kernel(function, threads[0]);
+        });
+  }
+
+  private static CUmodule load(String source) {
+    String resource = "/io/nepenthe/cuda/" + source + ".fatbin";
+    try (InputStream in = JCudaDriver.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        throw new CudaException(
+            "this build has no CUDA kernels (" + resource + "): it was made without nvcc");
+      }
+      CUmodule module = new CUmodule();
+      call("cuModuleLoadData " + source, cuModuleLoadData(module, in.readAllBytes()));
+      return module;
+    } catch (IOException e) {
+      throw new CudaException("cannot read " + resource + ": " + e, e);
+    }
+  }
+
+  @Override
+  public void launch(String kernel, Grid grid, int sharedBytes, CudaArguments values) {
+    Kernel found = kernel(kernel);
+    if (sharedBytes > DYNAMIC_SHARED_WITHOUT_ASKING) {
+      throw new CudaException(kernel + " asks for " + sharedBytes + " bytes of shared memory");
+    }
+    call(
+        "cuLaunchKernel %s, grid %s, block %d".formatted(kernel, grid, found.threads),
+        cuLaunchKernel(
+            found.function,
+            Math.toIntExact(grid.x()),
+            Math.toIntExact(grid.y()),
+            Math.toIntExact(grid.z()),
+            found.threads,
+            1,
+            1,
+            sharedBytes,
+            stream,
+            pointers(values),
+            null));
+    if (sync) {
+      call(
+          "%s, grid %s, block %d".formatted(kernel, grid, found.threads),
+          cuStreamSynchronize(stream));
+    }
+  }
+
+  /** The slots of the values as JCuda's pointers. */
+  private Pointer pointers(CudaArguments values) {
+    if (values.count() != argumentCount) {
+      argumentCount = values.count();
+      Pointer[] slots = new Pointer[argumentCount];
+      for (int i = 0; i < argumentCount; i++) {
+        slots[i] = new HostPointer(values.address(i));
+      }
+      arguments = Pointer.to(slots);
+    }
+    return arguments;
+  }
+
+  @Override
+  public void synchronise() {
+    call("cuStreamSynchronize", cuStreamSynchronize(stream));
+  }
+
+  @Override
+  public double seconds(Runnable work) {
+    CUevent start = new CUevent();
+    CUevent end = new CUevent();
+    call("cuEventCreate", cuEventCreate(start, 0));
+    call("cuEventCreate", cuEventCreate(end, 0));
+    call("cuEventRecord", cuEventRecord(start, stream));
+    work.run();
+    call("cuEventRecord", cuEventRecord(end, stream));
+    call("cuEventSynchronize", cuEventSynchronize(end));
+    float[] milliseconds = new float[1];
+    call("cuEventElapsedTime", cuEventElapsedTime(milliseconds, start, end));
+    cuEventDestroy(start);
+    cuEventDestroy(end);
+    return milliseconds[0] * 1e-3;
+  }
+
+  @Override
+  public void close() {
+    if (!closed) {
+      cuStreamSynchronize(stream);
+      live.keySet().forEach(address -> cuMemFree(new DevicePointer(address)));
+      live.clear();
+      modules.values().forEach(module -> cuModuleUnload(module));
+      cuMemFreeHost(staging);
+      cuStreamDestroy(stream);
+      cuDevicePrimaryCtxRelease(device);
+      closed = true;
+    }
+  }
+}
