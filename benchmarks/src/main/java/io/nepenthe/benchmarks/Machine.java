@@ -46,6 +46,14 @@ record Machine(
         System.getProperty("java.vendor") + " " + Runtime.version());
   }
 
+  /** Whether figures of the two can be compared: all that the system cannot change is equal. */
+  boolean sameHardware(Machine other) {
+    return processor.equals(other.processor)
+        && cores == other.cores
+        && instructionSet.equals(other.instructionSet)
+        && lastLevelCacheBytes == other.lastLevelCacheBytes;
+  }
+
   /** The size of the largest cache of the first core, 0 if the system does not tell. */
   static long largestCache() {
     Path caches = Path.of("/sys/devices/system/cpu/cpu0/cache");

@@ -1,6 +1,13 @@
 package io.nepenthe.benchmarks;
 
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import java.io.IOException;
 import java.lang.reflect.Method;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -56,6 +63,8 @@ record Report(
    * @param gigaflopsPerSecond likewise
    * @param roof which limit binds: triad, multiplyAdd, or none
    * @param fraction of that limit reached
+   * @param heapBytes that a call allocates on the Java heap; what JMH itself allocates is part of
+   *     it, some tens of bytes shared by all calls of an iteration
    */
   record Row(
       String benchmark,
@@ -66,9 +75,20 @@ record Report(
       double gigabytesPerSecond,
       double gigaflopsPerSecond,
       String roof,
-      double fraction) {}
+      double fraction,
+      double heapBytes) {
+    /** Benchmark and parameters: what makes it one row. */
+    String title() {
+      return benchmark
+          + parameters.entrySet().stream()
+              .map(entry -> entry.getKey() + "=" + entry.getValue())
+              .collect(Collectors.joining(" ", " ", ""));
+    }
+  }
 
   private static final double GIGA = 1e9;
+  private static final ObjectMapper JSON =
+      new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
   static Report of(
       Machine machine, String commit, String date, boolean quick, Collection<RunResult> results) {
@@ -134,7 +154,13 @@ record Report(
         cost.bytes() / seconds / GIGA,
         cost.flops() / seconds / GIGA,
         bound == 0 ? "none" : memory >= arithmetic ? "triad" : "multiplyAdd",
-        bound / seconds);
+        bound == 0 ? 0 : bound / seconds,
+        heapBytes(result));
+  }
+
+  private static double heapBytes(RunResult result) {
+    Result<?> allocated = result.getSecondaryResults().get("gc.alloc.rate.norm");
+    return allocated == null ? Double.NaN : allocated.getScore();
   }
 
   private static String name(BenchmarkParams params) {
@@ -157,8 +183,26 @@ record Report(
     }
   }
 
-  String json() {
-    return Json.write(this);
+  /**
+   * Reads what {@link #write} wrote.
+   *
+   * @throws IOException naming the file, if it is not such a report
+   */
+  static Report read(Path file) throws IOException {
+    try {
+      return JSON.readValue(file.toFile(), Report.class);
+    } catch (JacksonException e) {
+      throw new IOException(file + " is not a report of benchmarks: " + e.getOriginalMessage(), e);
+    }
+  }
+
+  /** Writes the report as JSON; the file is whole or not there. */
+  void write(Path file) throws IOException {
+    Path parent = file.toAbsolutePath().getParent();
+    Files.createDirectories(parent);
+    Path part = Files.createTempFile(parent, "benchmarks", ".part");
+    Files.writeString(part, JSON.writeValueAsString(this) + "\n");
+    Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
   }
 
   /** For people. */
@@ -183,31 +227,25 @@ record Report(
                     roof.gigaflopsPerSecond(),
                     roof.copyGigabytesPerSecond(),
                     roof.triadGigabytesPerSecond())));
-    int width = rows.stream().mapToInt(row -> title(row).length()).max().orElse(0);
-    String format = "%-" + width + "s %12s %10s %8s %8s  %s";
-    lines.add(text(format, "", "ms", "±", "GB/s", "GFLOP/s", "of the roof"));
+    int width = rows.stream().mapToInt(row -> row.title().length()).max().orElse(0);
+    String format = "%-" + width + "s %12s %10s %8s %8s %9s  %s";
+    lines.add(text(format, "", "ms", "±", "GB/s", "GFLOP/s", "B/op", "of the roof"));
     for (Row row : rows) {
       lines.add(
           text(
               format,
-              title(row),
+              row.title(),
               text("%.4f", row.milliseconds),
               Double.isNaN(row.interval) ? "-" : text("%.4f", row.interval),
               row.gigabytesPerSecond == 0 ? "-" : text("%.1f", row.gigabytesPerSecond),
               row.gigaflopsPerSecond == 0 ? "-" : text("%.1f", row.gigaflopsPerSecond),
+              Double.isNaN(row.heapBytes) ? "-" : text("%.0f", row.heapBytes),
               row.roof.equals("none") ? "-" : text("%3.0f %% %s", 100 * row.fraction, row.roof)));
     }
     if (quick) {
       lines.add("a quick run, to see that everything runs: its figures mean nothing");
     }
     return String.join("\n", lines);
-  }
-
-  private static String title(Row row) {
-    return row.benchmark
-        + row.parameters.entrySet().stream()
-            .map(entry -> entry.getKey() + "=" + entry.getValue())
-            .collect(Collectors.joining(" ", " ", ""));
   }
 
   private static String text(String format, Object... arguments) {

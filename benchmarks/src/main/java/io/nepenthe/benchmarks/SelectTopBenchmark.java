@@ -54,7 +54,7 @@ public class SelectTopBenchmark {
     sorted = new float[magnitudes.length];
     // Sorting asks the common pool how many parts to make, and runs them in the caller's pool.
     System.setProperty("java.util.concurrent.ForkJoinPool.common.parallelism", "" + threads);
-    if (ForkJoinPool.getCommonPoolParallelism() != threads && !Benchmarks.quick()) {
+    if (ForkJoinPool.getCommonPoolParallelism() != threads && !Run.isQuick()) {
       throw new IllegalStateException("the common pool started before the benchmark");
     }
     pool = new ForkJoinPool(threads);

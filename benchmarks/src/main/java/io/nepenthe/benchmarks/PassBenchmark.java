@@ -3,15 +3,15 @@ package io.nepenthe.benchmarks;
 import io.nepenthe.curvature.SquaredGradients;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.nn.Architectures;
+import io.nepenthe.kernel.MaskedSgd;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Execution;
-import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.LayerVisitor;
+import io.nepenthe.nn.Learner;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
-import io.nepenthe.nn.Network;
+import io.nepenthe.nn.Optimiser;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.function.Function;
@@ -23,19 +23,17 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 
 /**
- * What exact per-sample Fisher information costs beside training: a forward and backward pass over
- * one batch that adds every sample's squared gradient, and one that adds the batch's gradient.
+ * Whole passes over one batch: a training step, and what exact per-sample Fisher information costs
+ * beside the gradient that training needs.
  */
 @State(Scope.Benchmark)
-public class FisherPassBenchmark {
-  private static final int CLASSES = 10;
-
+public class PassBenchmark {
   /** How many threads share the work. */
   @Param({"1", "2"})
   public int threads;
 
-  /** LeNet on 28×28×1, or ResNet-9 of width 64 on 32×32×3. */
-  @Param({"lenet", "resnet9"})
+  /** LeNet on 28×28×1, or ResNet-9 or ResNet-18 of width 64 on 32×32×3. */
+  @Param({"lenet", "resnet9", "resnet18"})
   public String network;
 
   /** Samples in the batch. */
@@ -45,6 +43,7 @@ public class FisherPassBenchmark {
   private Arena arena;
   private Backend backend;
   private Model model;
+  private Learner learner;
   private Execution training;
   private Execution frozen;
   private GradientAccumulator gradient;
@@ -58,21 +57,26 @@ public class FisherPassBenchmark {
   public void prepare() {
     arena = Arena.ofShared();
     backend = Device.cpu(threads).open();
-    Network layers =
-        network.equals("lenet")
-            ? Architectures.lenet(Extent.image(28, 28, 1), CLASSES)
-            : Architectures.resnet9(Extent.image(32, 32, 3), CLASSES, 64);
-    model = Model.initialise(layers, 1);
+    model = Passes.model(network);
+    input = Passes.input(arena, model, samples);
+    labels = Passes.labels(samples);
+    losses = new double[samples];
+    Optimiser sgd =
+        new Optimiser.Sgd(
+            new MaskedSgd.Options(Passes.RATE, Passes.MOMENTUM, Passes.WEIGHT_DECAY, false, 1));
+    learner =
+        new Learner(
+            model,
+            backend,
+            samples,
+            Mode.TRAIN,
+            sgd.start(model.parameters(), backend),
+            new CrossEntropy());
+    learner.execution().input(samples).copyFrom(input);
     training = new Execution(model, backend, samples, Mode.TRAIN);
     frozen = new Execution(model, backend, samples, Mode.FROZEN);
     gradient = new GradientAccumulator(model, backend);
     squares = new SquaredGradients(model, backend);
-    input = Values.normal(arena, layers.input().batch(samples), 2);
-    labels = new int[samples];
-    losses = new double[samples];
-    for (int n = 0; n < samples; n++) {
-      labels[n] = n % CLASSES;
-    }
   }
 
   /** Frees the memory. */
@@ -82,9 +86,16 @@ public class FisherPassBenchmark {
     gradient.close();
     frozen.close();
     training.close();
+    learner.close();
     model.close();
     backend.close();
     arena.close();
+  }
+
+  /** Forward, loss, backward, and a step of SGD with momentum and weight decay. */
+  @Benchmark
+  public double trainingStep() {
+    return learner.step(samples, labels, 1);
   }
 
   /** Forward, loss, backward and weight gradients, with batch statistics; no optimiser step. */

@@ -1,0 +1,51 @@
+package io.nepenthe.benchmarks;
+
+import io.nepenthe.nn.Architectures;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+
+/** The networks, batches and optimiser that whole-pass benchmarks and their peers share. */
+final class Passes {
+  static final float RATE = 0.01f;
+  static final float MOMENTUM = 0.9f;
+  static final float WEIGHT_DECAY = 5e-4f;
+  private static final int CLASSES = 10;
+  private static final int WIDTH = 64;
+
+  private Passes() {}
+
+  /** LeNet for 28×28×1, ResNet-9 or ResNet-18 of width 64 for 32×32×3, with seeded weights. */
+  static Model model(String name) {
+    Extent colour = Extent.image(32, 32, 3);
+    Network network =
+        switch (name) {
+          case "lenet" -> Architectures.lenet(Extent.image(28, 28, 1), CLASSES);
+          case "resnet9" -> Architectures.resnet9(colour, CLASSES, WIDTH);
+          case "resnet18" -> Architectures.resnet18(colour, CLASSES, WIDTH);
+          default -> throw new IllegalArgumentException("no network is named " + name);
+        };
+    return Model.initialise(network, 1);
+  }
+
+  /** A batch of standard normal images. */
+  static Tensor input(Arena arena, Model model, int samples) {
+    return Values.normal(arena, model.network().input().batch(samples), 2);
+  }
+
+  /** The class of a sample of the batch. */
+  static int label(int sample) {
+    return sample % CLASSES;
+  }
+
+  /** The classes of a batch. */
+  static int[] labels(int samples) {
+    int[] labels = new int[samples];
+    for (int n = 0; n < samples; n++) {
+      labels[n] = label(n);
+    }
+    return labels;
+  }
+}

@@ -1,0 +1,42 @@
+package io.nepenthe.benchmarks;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Writes the page and the picture of recorded figures, so that none is typed by hand. */
+@Command(
+    name = "report",
+    mixinStandardHelpOptions = true,
+    description = "Writes performance.md and roofline.svg from recorded reports.")
+final class ReportCommand implements Callable<Integer> {
+  @Option(
+      names = {"-d", "--directory"},
+      paramLabel = "DIR",
+      defaultValue = "docs",
+      description = "Where the two files go (${DEFAULT-VALUE}).")
+  private Path directory;
+
+  @Parameters(arity = "1..*", paramLabel = "FILE", description = "Reports, of the same machine.")
+  private List<Path> files;
+
+  @Override
+  public Integer call() throws IOException {
+    List<PerformancePage.Source> sources = new ArrayList<>();
+    for (Path file : files) {
+      sources.add(new PerformancePage.Source(file.toString(), Report.read(file)));
+    }
+    Files.createDirectories(directory);
+    Files.writeString(directory.resolve("performance.md"), PerformancePage.of(sources));
+    Files.writeString(
+        directory.resolve("roofline.svg"),
+        RooflineChart.svg(sources.stream().map(PerformancePage.Source::report).toList()));
+    return 0;
+  }
+}
