@@ -112,8 +112,12 @@ final class PackagedLibrary {
     Path part = Files.createTempFile(target.getParent(), file, ".part");
     try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
       if (in == null) {
-        throw new IOException(
-            resource + " is not on the class path (dependency org.bytedeco:dnnl)");
+        throw LoadFailure.message(
+            Path.of(resource),
+            "jar",
+            "no such entry on the class path",
+            "the dependency org.bytedeco:dnnl for " + platform + " is missing",
+            "add it, with its classifier " + platform + ", beside Nepenthe's jar");
       }
       try (OutputStream out = Files.newOutputStream(part)) {
         in.transferTo(out);

@@ -66,34 +66,8 @@ class FisherDiagonalTest {
     }
   }
 
-  /** What a cotangent for one sample's logits is. */
-  private interface Cotangent {
-    double of(double[] p, int label, int output);
-  }
-
-  /** One sample after the other: its gradient through the training path, squared in float64. */
-  private static double[] bruteForce(Model model, Dataset data, Cotangent cotangent) {
-    double[] sum = new double[Math.toIntExact(model.parameters().count())];
-    try (Backend backend = Device.cpu(1).open();
-        Execution execution = new Execution(model, backend, 1, Mode.FROZEN);
-        GradientAccumulator gradient = new GradientAccumulator(model, backend)) {
-      for (long n = 0; n < data.size(); n++) {
-        data.pixels(n, execution.input(1).segment(), 0);
-        PLAIN.apply(execution.input(1).segment(), 0, IMAGE.floats());
-        double[] p = softmax(execution.forward(1));
-        Tensor out = execution.outputGradient();
-        for (int c = 0; c < CLASSES; c++) {
-          out.set(c, (float) cotangent.of(p, data.label(n), c));
-        }
-        gradient.clear();
-        execution.backward(out, gradient);
-        for (int j = 0; j < sum.length; j++) {
-          double g = gradient.gradient().flat().get(j);
-          sum[j] += g * g / data.size();
-        }
-      }
-    }
-    return sum;
+  private static double[] bruteForce(Model model, Dataset data, SingleSamples.Cotangent cotangent) {
+    return SingleSamples.meanSquares(model, data, PLAIN, cotangent);
   }
 
   /** One sample's squared gradient of the loss ‖logits‖². */
@@ -117,39 +91,12 @@ class FisherDiagonalTest {
     return squares;
   }
 
-  private static double[] softmax(Tensor logits) {
-    double[] p = new double[CLASSES];
-    double sum = 0;
-    for (int c = 0; c < CLASSES; c++) {
-      p[c] = Math.exp(logits.get(c));
-      sum += p[c];
-    }
-    for (int c = 0; c < CLASSES; c++) {
-      p[c] /= sum;
-    }
-    return p;
-  }
-
-  /** Relative to the largest value: what cancellation leaves of a small one is rounding. */
-  private static void assertClose(double[] expected, double[] actual, double tolerance) {
-    double largest = 0;
-    for (double value : expected) {
-      largest = Math.max(largest, value);
-    }
-    assertTrue(largest > 0, "the reference is zero");
-    for (int j = 0; j < expected.length; j++) {
-      double error = Math.abs(expected[j] - actual[j]);
-      assertTrue(
-          error <= tolerance * Math.max(expected[j], 1e-3 * largest),
-          "value " + j + ": expected " + expected[j] + ", got " + actual[j]);
-    }
-  }
-
   @Test
   void trueLabelsAgreeWithSingleSamples() {
     try (Model model = Model.initialise(network(), 1)) {
       double[] expected = bruteForce(model, DATA, (p, label, c) -> p[c] - (c == label ? 1 : 0));
-      assertClose(expected, fisher(model, 2, DATA, FisherDiagonal.Options.defaults()), 1e-5);
+      SingleSamples.assertClose(
+          expected, fisher(model, 2, DATA, FisherDiagonal.Options.defaults()), 1e-5);
     }
   }
 
@@ -168,7 +115,7 @@ class FisherDiagonalTest {
                 return (p[c] - (c == label ? 1 : 0)) / Math.sqrt(squares);
               });
       FisherDiagonal.Options unit = FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT);
-      assertClose(expected, fisher(model, 2, DATA, unit), 1e-5);
+      SingleSamples.assertClose(expected, fisher(model, 2, DATA, unit), 1e-5);
     }
   }
 
@@ -202,7 +149,7 @@ class FisherDiagonalTest {
         }
       }
       FisherDiagonal.Options exact = FisherDiagonal.Options.defaults().withLabels(Labels.EXACT);
-      assertClose(expected, fisher(model, 2, DATA, exact), 1e-5);
+      SingleSamples.assertClose(expected, fisher(model, 2, DATA, exact), 1e-5);
     }
   }
 
@@ -233,7 +180,7 @@ class FisherDiagonalTest {
       FisherDiagonal.Options options = FisherDiagonal.Options.defaults();
       double[] whole = fisher(model, 1, DATA, options.withBatchSize(37));
       // The activations come from a library that may order a sum by the batch size.
-      assertClose(whole, fisher(model, 1, DATA, options.withBatchSize(5)), 1e-5);
+      SingleSamples.assertClose(whole, fisher(model, 1, DATA, options.withBatchSize(5)), 1e-5);
     }
   }
 
@@ -243,9 +190,9 @@ class FisherDiagonalTest {
       FisherDiagonal.Options options = FisherDiagonal.Options.defaults();
       double[] perSample = fisher(model, 2, DATA, options);
       double[] ones = fisher(model, 2, DATA, options.withBatchSize(1).withBatchSquared());
-      assertClose(perSample, ones, 1e-5);
+      SingleSamples.assertClose(perSample, ones, 1e-5);
       double[] batches = fisher(model, 2, DATA, options.withBatchSize(10).withBatchSquared());
-      assertClose(batchMeans(model, 10), batches, 1e-5);
+      SingleSamples.assertClose(batchMeans(model, 10), batches, 1e-5);
     }
   }
 
@@ -261,7 +208,7 @@ class FisherDiagonalTest {
         for (long n = b * size; n < to; n++) {
           DATA.pixels(n, execution.input(1).segment(), 0);
           PLAIN.apply(execution.input(1).segment(), 0, IMAGE.floats());
-          double[] p = softmax(execution.forward(1));
+          double[] p = SingleSamples.softmax(execution.forward(1));
           for (int c = 0; c < CLASSES; c++) {
             execution.outputGradient().set(c, (float) (p[c] - (c == DATA.label(n) ? 1 : 0)));
           }
@@ -284,7 +231,8 @@ class FisherDiagonalTest {
         FisherDiagonal second = part(model, backend, 10, 37);
         FisherDiagonal union = first.union(second)) {
       assertEquals(37, union.samples());
-      assertClose(fisher(model, 2, DATA, FisherDiagonal.Options.defaults()), values(union), 1e-6);
+      SingleSamples.assertClose(
+          fisher(model, 2, DATA, FisherDiagonal.Options.defaults()), values(union), 1e-6);
     }
   }
 
@@ -305,7 +253,8 @@ class FisherDiagonalTest {
           FisherDiagonal.Options.defaults().withLabels(Labels.NONE).withBatchSquared();
       double[] squares = bruteForceOfLogits(model, DATA.part(0, 1));
       double[] expected = java.util.Arrays.stream(squares).map(Math::sqrt).toArray();
-      assertClose(expected, fisher(model, 1, DATA.part(0, 1), options.withBatchSize(1)), 1e-5);
+      SingleSamples.assertClose(
+          expected, fisher(model, 1, DATA.part(0, 1), options.withBatchSize(1)), 1e-5);
       assertThrows(
           IllegalArgumentException.class,
           () -> fisher(model, 1, DATA, FisherDiagonal.Options.defaults().withLabels(Labels.NONE)));

@@ -21,6 +21,17 @@ final class ChildJvm {
   static Process start(
       Class<?> main, List<String> properties, Map<String, String> environment, String... arguments)
       throws IOException {
+    return start(System.getProperty("java.class.path"), main, properties, environment, arguments);
+  }
+
+  /** The same with another class path. */
+  static Process start(
+      String classPath,
+      Class<?> main,
+      List<String> properties,
+      Map<String, String> environment,
+      String... arguments)
+      throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("--enable-native-access=ALL-UNNAMED");
@@ -28,7 +39,7 @@ final class ChildJvm {
     command.add("-XX:TieredStopAtLevel=1");
     properties.forEach(property -> command.add("-D" + property));
     command.add("-cp");
-    command.add(System.getProperty("java.class.path"));
+    command.add(classPath);
     command.add(main.getName());
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);

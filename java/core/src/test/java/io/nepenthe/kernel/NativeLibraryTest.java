@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -145,6 +147,26 @@ class NativeLibraryTest {
             "the jar was built without a native library for plan9-mips",
             "build Nepenthe on this system: mvn verify; supported are Linux on x86-64 and aarch64"),
         failure.getMessage());
+  }
+
+  @Test
+  void oneDnnsJarIsMissing() throws Exception {
+    String without =
+        Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+            .filter(entry -> !Path.of(entry).getFileName().toString().startsWith("dnnl-"))
+            .collect(Collectors.joining(File.pathSeparator));
+    Map<String, String> emptyCache = Map.of("XDG_CACHE_HOME", folder.toString());
+    ChildJvm.Outcome outcome =
+        ChildJvm.finish(ChildJvm.start(without, Opener.class, List.of(), emptyCache));
+    assertEquals(3, outcome.status());
+    assertEquals(
+        message(
+            "jar",
+            Path.of("/org/bytedeco/dnnl/linux-x86_64/libgomp.so.1"),
+            "no such entry on the class path",
+            "the dependency org.bytedeco:dnnl for linux-x86_64 is missing",
+            "add it, with its classifier linux-x86_64, beside Nepenthe's jar"),
+        outcome.output());
   }
 
   @Test
