@@ -55,8 +55,8 @@ final class ForgetOptions {
     if (ids != null) {
       chosen = IdList.read(ids);
       run.result().input(ids);
-      // Says which id is unknown.
-      Subset.ofIds(dataset, chosen);
+      // Says what is wrong with the list.
+      Subset.ofIds(dataset, ids);
     } else if (label != null) {
       chosen = matching(dataset, (data, index) -> data.label(index) == label);
     } else {
@@ -64,10 +64,11 @@ final class ForgetOptions {
     }
     if (chosen.length == 0 || chosen.length == dataset.size()) {
       throw new CommandException(
-          "%s: expected some of its %s examples to forget, found %s"
+          "%s: expected some of the %s examples of %s to forget, found %s"
               .formatted(
-                  dataset.name(),
+                  ids == null ? dataset.name() : ids,
                   Text.count(dataset.size()),
+                  dataset.name(),
                   chosen.length == 0 ? "none" : "all of them"));
     }
     return chosen;

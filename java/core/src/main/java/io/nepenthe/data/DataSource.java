@@ -207,7 +207,7 @@ public final class DataSource {
 
   private static Dataset subset(String spec, Dataset whole, String wanted) {
     if (wanted.startsWith("@")) {
-      return Subset.ofIds(whole, IdList.read(path(wanted.substring(1))));
+      return Subset.ofIds(whole, path(wanted.substring(1)));
     }
     if (!wanted.matches("[0-9]{1,18}-[0-9]{1,18}")) {
       throw new DataException(

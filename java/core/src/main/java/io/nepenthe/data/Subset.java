@@ -3,6 +3,7 @@ package io.nepenthe.data;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -73,10 +74,31 @@ public final class Subset implements Dataset {
    * @throws DataException if an id is unknown or occurs twice
    */
   public static Subset ofIds(Dataset base, long[] ids) {
+    return ofIds(base, ids, base.name());
+  }
+
+  /**
+   * The samples whose ids a file lists, in its order.
+   *
+   * @param base the data set
+   * @param list read by {@link IdList}
+   * @return the view
+   * @throws DataException that names the file, if it cannot be read, lists no id, an unknown one,
+   *     or one twice
+   */
+  public static Subset ofIds(Dataset base, Path list) {
+    long[] ids = IdList.read(list);
+    if (ids.length == 0) {
+      throw new DataException(list.toString(), "at least one id", "none");
+    }
+    return ofIds(base, ids, list.toString());
+  }
+
+  private static Subset ofIds(Dataset base, long[] ids, String source) {
     Map<Long, Integer> wanted = HashMap.newHashMap(ids.length);
     for (int i = 0; i < ids.length; i++) {
       if (wanted.put(ids[i], i) != null) {
-        throw new DataException(base.name(), "every id once", "id " + ids[i] + " twice");
+        throw new DataException(source, "every id once", "id " + ids[i] + " twice");
       }
     }
     long[] positions = new long[ids.length];
@@ -90,8 +112,8 @@ public final class Subset implements Dataset {
     }
     if (found < ids.length) {
       throw new DataException(
-          base.name(),
-          "the ids of its " + base.size() + " images",
+          source,
+          "ids of the " + base.size() + " images of " + base.name(),
           "unknown id " + wanted.keySet().stream().min(Long::compare).orElseThrow());
     }
     return at(base, MemorySegment.ofArray(positions));
