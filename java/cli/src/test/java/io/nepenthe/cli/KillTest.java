@@ -5,13 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -21,57 +24,98 @@ class KillTest {
   private static final Map<String, String> QUICK_START =
       Map.of("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1");
 
-  @TempDir Path folder;
+  private static final String DATA = "glyphs:train/1000";
 
-  private static String[] glyphs(Path out) {
-    return new String[] {
-      "data",
-      "glyphs",
-      "--train",
-      "20000",
-      "--test",
-      "10",
-      "--format",
-      "npz",
-      "--out",
-      out.toString()
-    };
+  @TempDir static Path folder;
+
+  @BeforeAll
+  static void aModel() {
+    Nepenthe.Outcome outcome = Nepenthe.here(train(folder.resolve("model.onnx")));
+    assertEquals(0, outcome.status(), outcome.err());
+  }
+
+  private static String[] train(Path out) {
+    return words("train --arch mlp --epochs 2 --quiet --data", DATA, "--out", out);
+  }
+
+  private static String[] unlearn(Path out) {
+    return words(
+        "unlearn --method ssd --forget-class 3 --selection 4 --quiet --data",
+        DATA,
+        "--model",
+        folder.resolve("model.onnx"),
+        "--out",
+        out);
+  }
+
+  private static String[] demo(Path out) {
+    return words("demo --train 1000 --epochs 1 --quiet --out", out);
+  }
+
+  private static String[] words(String first, Object... more) {
+    return Stream.concat(Stream.of(first.split(" ")), Stream.of(more).map(Object::toString))
+        .toArray(String[]::new);
   }
 
   @Test
-  void aKilledRunLeavesWholeFilesOrNone() throws Exception {
-    Path whole = folder.resolve("whole");
+  void killedTrainingLeavesTheModelOrNothing() throws Exception {
+    kill("train", 24, KillTest::train);
+  }
+
+  @Test
+  void killedForgettingLeavesTheModelOrNothing() throws Exception {
+    kill("unlearn", 24, KillTest::unlearn);
+  }
+
+  @Test
+  void aKilledDemoLeavesWholeFilesOrNone() throws Exception {
+    kill("demo", 4, KillTest::demo);
+  }
+
+  /**
+   * Kills so many runs, each after a random time, and compares what is left with what an
+   * undisturbed run writes.
+   */
+  private static void kill(String name, int times, Function<Path, String[]> run) throws Exception {
+    Path whole = folder.resolve(name + "-whole");
     long start = System.nanoTime();
-    assertEquals(0, Nepenthe.start(QUICK_START, glyphs(whole)).waitFor());
+    assertEquals(0, Nepenthe.start(QUICK_START, run.apply(whole)).waitFor());
     long span = System.nanoTime() - start;
-    byte[] train = Files.readAllBytes(whole.resolve("train.npz"));
-    byte[] test = Files.readAllBytes(whole.resolve("test.npz"));
     Random random = new Random(1);
     int killed = 0;
-    int absent = 0;
-    for (int i = 0; i < 50; i++) {
-      Path out = folder.resolve("run" + i);
-      Process process = Nepenthe.start(QUICK_START, glyphs(out));
-      // From when Java is up to a little after the end.
-      long nanos = (long) (span * (0.4 + 0.65 * random.nextDouble()));
-      if (!process.waitFor(nanos, TimeUnit.NANOSECONDS)) {
+    for (int i = 0; killed < times; i++) {
+      assertTrue(i < 3 * times, "only " + killed + " of " + i + " runs were killed");
+      Path out = folder.resolve(name + i);
+      Process process = Nepenthe.start(QUICK_START, run.apply(out));
+      if (!process.waitFor((long) (span * random.nextDouble()), TimeUnit.NANOSECONDS)) {
         process.destroyForcibly().waitFor();
         killed++;
       }
-      absent += wholeOrAbsent(train, out.resolve("train.npz")) ? 0 : 1;
-      wholeOrAbsent(test, out.resolve("test.npz"));
+      wholeOrAbsent(whole, out);
     }
-    assertTrue(killed >= 20, killed + " of 50 runs were killed before their end");
-    assertTrue(absent > 0, "a run was killed before its first file");
   }
 
-  /** Whether it is there; then it must be what an undisturbed run writes. */
-  private static boolean wholeOrAbsent(byte[] whole, Path file) throws IOException {
-    if (!Files.exists(file)) {
-      return false;
+  private static void wholeOrAbsent(Path whole, Path left) throws IOException {
+    if (Files.isDirectory(left)) {
+      try (Stream<Path> files = Files.list(left)) {
+        for (Path file : files.filter(KillTest::isVisible).toList()) {
+          wholeOrAbsent(whole.resolve(file.getFileName()), file);
+        }
+      }
+    } else if (Files.exists(left)) {
+      String text = Files.readString(left, StandardCharsets.ISO_8859_1);
+      switch (text.isEmpty() ? ' ' : text.charAt(0)) {
+        // Results and reports tell how long it took.
+        case '{' -> assertTrue(Nepenthe.json(left).has("seconds"));
+        case '<' -> assertTrue(text.endsWith("</html>\n"), left.toString());
+        default -> assertArrayEquals(Files.readAllBytes(whole), Files.readAllBytes(left));
+      }
     }
-    assertArrayEquals(whole, Files.readAllBytes(file), file.toString());
-    return true;
+  }
+
+  /** Unfinished files are hidden ones. */
+  private static boolean isVisible(Path file) {
+    return !file.getFileName().toString().startsWith(".");
   }
 
   @Test

@@ -96,6 +96,25 @@ class ModelCommandsTest {
         Files.readAllBytes(folder.resolve("single.onnx")));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"--selection 8", "--held-out glyphs:test/300"})
+  void theNumberOfThreadsChangesNoBitOfWhatForgot(String strength) throws Exception {
+    for (String threads : new String[] {"1", "2"}) {
+      String line =
+          "unlearn --method ssd --model MODEL --data T --forget-class 3 --quiet --out OUT %s"
+              .formatted(strength);
+      String[] words =
+          (line.replace("OUT", path(threads + ".onnx")) + " --threads " + threads)
+              .replace("T ", TRAIN + " ")
+              .replace("MODEL", path("model.onnx"))
+              .split(" ");
+      Nepenthe.Outcome outcome = Nepenthe.run(words);
+      assertEquals(0, outcome.status(), outcome.err());
+    }
+    assertArrayEquals(
+        Files.readAllBytes(folder.resolve("1.onnx")), Files.readAllBytes(folder.resolve("2.onnx")));
+  }
+
   @Test
   void theFisherDiagonalHasTheNamesAndShapesOfTheFile() {
     JsonNode result =
