@@ -256,6 +256,66 @@ void nep_masked_adam(float* weights, float* first, float* second, const float* g
                      int64_t n, float keep1, float add1, float keep2, float add2, float rate, float root,
                      float epsilon, float decay, float shrink, float scale, int32_t threads);
 
+/* ---- covariance ------------------------------------------------------------------------------------------
+ */
+
+/* sizes, in this and the next sections, are those of nep_square_gradients. The unfolded input of sample n is
+ * a[t], its window's kernelHeight x kernelWidth x channels / groups values and, where bias is not 0, a
+ * constant 1 as the last feature. */
+
+int64_t nep_covariance_workspace(const int64_t* sizes, int32_t bias, int32_t threads);
+
+/* sum + rest += sum over samples and positions of a[t] a[t]', drift-free as in nep_square_gradients: [groups,
+ * features, features], of which only the half on and above the diagonal is meant. mask [samples, positions]
+ * or NULL: positions with 0 are left out. sharing: 0 each position on its own; 1 and 2, a sample's one row is
+ * the mean or the sum of its positions. outChannels is not used. */
+void nep_covariance(const float* input, const uint8_t* mask, const int64_t* sizes, int32_t bias,
+                    int32_t sharing, int32_t phase, float* sum, float* rest, float* workspace,
+                    int32_t threads);
+
+/* ---- sample_gradients ------------------------------------------------------------------------------------
+ */
+
+int64_t nep_sample_gradients_workspace(const int64_t* sizes, int32_t threads);
+
+/* out[n] = sum over t of g[t] a[t]', [samples, outChannels, features]. */
+void nep_sample_gradients(const float* input, const float* gradient, const int64_t* sizes, int32_t bias,
+                          float* out, float* workspace, int32_t threads);
+
+/* ---- self_scores -----------------------------------------------------------------------------------------
+ */
+
+int64_t nep_self_scores_workspace(const int64_t* sizes, int32_t threads);
+
+/* scores[n] = sum over o, j of weights[o, j] * (sum over t of g[t, o] a[t, j])^2, no bias feature. squares,
+ * for one position: the sum of g^2 weights a^2, as a matrix product. */
+void nep_self_scores(const float* input, const float* gradient, const int64_t* sizes, const float* weights,
+                     int32_t squares, float* scores, float* workspace, int32_t threads);
+
+/* scores[n] = sum over i of weights[i] * gradients[n, i]^2. */
+void nep_self_scores_gradients(const float* gradients, const float* weights, int64_t samples, int64_t size,
+                               float* scores, int32_t threads);
+
+/* ---- pair_scores -----------------------------------------------------------------------------------------
+ */
+
+int64_t nep_pair_scores_workspace(const int64_t* sizes, int64_t queries, int32_t threads);
+
+/* scores[q, n] = sum over o, j of queries[q, o, j] * sum over t of g[t, o] a[t, j], no bias feature. */
+void nep_pair_scores(const float* input, const float* gradient, const int64_t* sizes, const float* queries,
+                     int64_t count, float* scores, float* workspace, int32_t threads);
+
+/* scores[q, n] = sum over t, r of left[n, t, q, r] * right[n, t, q, r]. */
+void nep_pair_scores_factored(const float* left, const float* right, int64_t samples, int64_t positions,
+                              int64_t queries, int64_t rank, float* scores, int32_t threads);
+
+/* ---- philox ----------------------------------------------------------------------------------------------
+ */
+
+/* Words i of Philox4x32-10 with this key: two of each counter first, first + 1, ..., whose upper half is
+ * stream. */
+void nep_philox(uint64_t* out, int64_t n, int64_t key, int64_t stream, int64_t first, int32_t threads);
+
 #ifdef __cplusplus
 }
 #endif

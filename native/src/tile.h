@@ -15,10 +15,10 @@ constexpr int ROWS = 4, VECTORS_WIDE = 2;  // 8 of 16; a multiply needs one more
 #endif
 constexpr int64_t COLUMNS = VECTORS_WIDE * WIDTH;
 
-// acc += gᵀu over k packed rows; g has ROWS and u COLUMNS floats a row.
+// acc += gᵀu over k rows; u has COLUMNS floats a packed row, g lies `pitch` floats apart.
 template <int MR, int NV>
 inline __attribute__((always_inline)) void product(const float* g, const float* u, int64_t k,
-                                                   vfloat (&acc)[MR][NV]) {
+                                                   vfloat (&acc)[MR][NV], int64_t pitch = ROWS) {
   for (int64_t i = 0; i < k; i++) {
     vfloat b[NV];
 #pragma GCC unroll 3
@@ -29,7 +29,7 @@ inline __attribute__((always_inline)) void product(const float* g, const float* 
 #pragma GCC unroll 3
       for (int v = 0; v < NV; v++) acc[r][v] = multiply_add(a, b[v], acc[r][v]);
     }
-    g += ROWS;
+    g += pitch;
     u += COLUMNS;
   }
 }

@@ -7,8 +7,7 @@
 #include <omp.h>
 
 #include "depthwise.h"
-#include "tile.h"
-#include "unfold.h"
+#include "patches.h"
 
 namespace NEP_NAMESPACE {
 namespace {
@@ -21,9 +20,6 @@ constexpr int64_t MAX_PAIR_POSITIONS = 8;       // the symmetric expansion is fo
 constexpr int64_t PARTIAL_FLOATS = BAND_BLOCKS * ROWS * COLUMNS;
 constexpr int64_t RAW_FLOATS = MAX_PAIR_POSITIONS * COLUMNS;
 
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
 struct Plan {
   Geometry geometry;
   bool pairs;                         // the symmetric expansion instead of squares of products
@@ -31,12 +27,6 @@ struct Plan {
   int64_t row_blocks, column_blocks;  // of a group's part of the accumulator
   int64_t band_blocks, bands;         // row blocks whose G is packed at once; how often that takes
 };
-
-Geometry read_geometry(const int64_t* sizes) {
-  Geometry geometry;
-  __builtin_memcpy(&geometry, sizes, sizeof geometry);
-  return geometry;
-}
 
 // One row block of one sample must fit; otherwise a thread's packed G has a fixed size.
 int64_t gradient_floats(const Geometry& geometry) { return most(G_FLOATS, geometry.positions() * ROWS); }

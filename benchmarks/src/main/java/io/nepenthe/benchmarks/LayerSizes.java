@@ -2,6 +2,7 @@ package io.nepenthe.benchmarks;
 
 import io.nepenthe.kernel.Affine;
 import io.nepenthe.kernel.Convolution;
+import io.nepenthe.kernel.SquareGradients;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.tensor.Shape;
 
@@ -60,6 +61,11 @@ record LayerSizes(Window window, long samples, long height, long width, long inp
 
   long positions() {
     return height * width;
+  }
+
+  /** The sizes as the operations' cost models take them. */
+  SquareGradients.Size size() {
+    return new SquareGradients.Size(samples, positions(), weights().elements() / outputs, outputs);
   }
 
   /** The same layer for the dense library: positions of a linear layer are rows like samples. */

@@ -105,12 +105,7 @@ public class SquareGradientsBenchmark {
   static Cost cost(String method, Function<String, String> parameter) {
     LayerSizes sizes =
         LayerSizes.of(parameter.apply("layer"), Long.parseLong(parameter.apply("samples")));
-    SquareGradients.Size size =
-        new SquareGradients.Size(
-            sizes.samples(),
-            sizes.positions(),
-            sizes.weights().elements() / sizes.outputs(),
-            sizes.outputs());
+    SquareGradients.Size size = sizes.size();
     long inputs = sizes.input().elements();
     if (!method.equals("squareGradients")) {
       long floats = inputs + sizes.output().elements() + sizes.weights().elements();

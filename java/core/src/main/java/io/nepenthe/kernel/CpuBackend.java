@@ -11,11 +11,13 @@ final class CpuBackend implements Backend {
   private final int threads;
   private final Workspace workspace = new Workspace();
   private final Dense dense;
+  private final PerSample perSample;
 
   CpuBackend(int threads) {
     NativeLibrary.require();
     this.threads = threads;
     this.dense = new CpuDense(workspace, threads);
+    this.perSample = new CpuPerSample(workspace, threads);
   }
 
   @Override
@@ -126,6 +128,11 @@ final class CpuBackend implements Backend {
   @Override
   public Dense dense() {
     return dense;
+  }
+
+  @Override
+  public PerSample perSample() {
+    return perSample;
   }
 
   @Override

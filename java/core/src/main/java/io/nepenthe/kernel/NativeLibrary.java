@@ -81,6 +81,24 @@ final class NativeLibrary {
     return bind(name, FunctionDescriptor.of(result, parameters));
   }
 
+  /**
+   * A function of LAPACK's library, which is not part of this one: extracted and opened at the
+   * first use.
+   */
+  @SuppressWarnings("restricted")
+  static MethodHandle lapack(String name, FunctionDescriptor descriptor) {
+    Path file = PackagedLibrary.ofThisPlatform().extractLapack(PackagedLibrary.cacheDirectory());
+    try {
+      MemorySegment address =
+          SymbolLookup.libraryLookup(file, Arena.global())
+              .find(name)
+              .orElseThrow(() -> new NativeException(file + " exports no " + name));
+      return Linker.nativeLinker().downcallHandle(address, descriptor);
+    } catch (IllegalArgumentException e) {
+      throw LoadFailure.of(file, "jar", reason(file));
+    }
+  }
+
   /** Every function bound so far, by name: for the test that compares them with the header. */
   static Map<String, FunctionDescriptor> bound() {
     return new TreeMap<>(BOUND);

@@ -18,13 +18,16 @@ import java.util.Locale;
 import java.util.Properties;
 
 /**
- * The library that the jar carries, and the files of oneDNN that it needs: extracted once to a
- * private folder named by their hashes, each hash-checked and moved into place, so that a killed
- * start leaves no half file.
+ * The library that the jar carries, the files of oneDNN that it needs, and LAPACK: extracted once
+ * to private folders named by their hashes, each hash-checked and moved into place, so that a
+ * killed start leaves no half file.
  */
 final class PackagedLibrary {
   private static final String LIBRARY = "libnepenthe.so";
   private static final List<String> FILES = List.of("libgomp.so.1", "libdnnl.so.3", LIBRARY);
+  private static final String LAPACK = "libopenblas.so.0";
+  private static final List<String> LAPACK_FILES =
+      List.of("libquadmath.so.0", "libgfortran.so.5", LAPACK);
 
   private final String platform;
   private final Properties manifest;
@@ -81,10 +84,19 @@ final class PackagedLibrary {
 
   /** Puts the files under {@code cache} if they are not there, and returns the library's path. */
   Path extract(Path cache) {
-    Path directory = cache.resolve(key());
+    return extract(cache, FILES).resolve(LIBRARY);
+  }
+
+  /** The same for LAPACK, whose 40 MB only those take that decompose a matrix. */
+  Path extractLapack(Path cache) {
+    return extract(cache, LAPACK_FILES).resolve(LAPACK);
+  }
+
+  private Path extract(Path cache, List<String> files) {
+    Path directory = cache.resolve(key(files));
     try {
       createPrivate(directory);
-      for (String file : FILES) {
+      for (String file : files) {
         Path target = directory.resolve(file);
         // oneDNN's 90 MB are hashed when they are written; the library itself at every start.
         boolean intact =
@@ -101,14 +113,15 @@ final class PackagedLibrary {
           "the cache folder cannot be written, or the disk is full",
           "make it writable, free some space, or set XDG_CACHE_HOME to another folder");
     }
-    return directory.resolve(LIBRARY);
+    return directory;
   }
 
   private void extract(String file, Path target) throws IOException {
+    String source = LAPACK_FILES.contains(file) ? "openblas" : "dnnl";
     String resource =
         file.equals(LIBRARY)
             ? "/io/nepenthe/native/" + platform + "/" + file
-            : "/org/bytedeco/dnnl/" + platform + "/" + file;
+            : "/org/bytedeco/" + source + "/" + platform + "/" + file;
     Path part = Files.createTempFile(target.getParent(), file, ".part");
     try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
       if (in == null) {
@@ -116,7 +129,7 @@ final class PackagedLibrary {
             Path.of(resource),
             "jar",
             "no such entry on the class path",
-            "the dependency org.bytedeco:dnnl for " + platform + " is missing",
+            "the dependency org.bytedeco:" + source + " for " + platform + " is missing",
             "add it, with its classifier " + platform + ", beside Nepenthe's jar");
       }
       try (OutputStream out = Files.newOutputStream(part)) {
@@ -140,9 +153,9 @@ final class PackagedLibrary {
     return manifest.getProperty(file, "nothing");
   }
 
-  private String key() {
+  private String key(List<String> files) {
     MessageDigest digest = sha256();
-    FILES.forEach(
+    files.forEach(
         file -> digest.update(expected(file).getBytes(java.nio.charset.StandardCharsets.UTF_8)));
     return HexFormat.of().formatHex(digest.digest());
   }

@@ -8,7 +8,6 @@ import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
@@ -51,10 +50,6 @@ public final class SquareGradients {
 
   /** More positions than this the native code does not expand. */
   private static final long MOST_PAIR_POSITIONS = 8;
-
-  private static final long SIZES = 16;
-  // A cache line's multiple, so that what follows stays aligned.
-  private static final long SIZES_BYTES = SIZES * Long.BYTES;
 
   private SquareGradients() {}
 
@@ -108,44 +103,6 @@ public final class SquareGradients {
         };
   }
 
-  /** A call in the form that convolutions and linear layers share. */
-  private record Call(
-      Convolution convolution,
-      long samples,
-      long height,
-      long width,
-      long channels,
-      long outHeight,
-      long outWidth,
-      long outputs) {
-    long positions() {
-      return outHeight * outWidth;
-    }
-
-    void write(MemorySegment sizes) {
-      Window window = convolution.window();
-      long[] values = {
-        samples,
-        height,
-        width,
-        channels,
-        outHeight,
-        outWidth,
-        outputs,
-        window.kernelHeight(),
-        window.kernelWidth(),
-        window.strideHeight(),
-        window.strideWidth(),
-        window.top(),
-        window.left(),
-        window.dilationHeight(),
-        window.dilationWidth(),
-        convolution.groups()
-      };
-      MemorySegment.copy(values, 0, sizes, ValueLayout.JAVA_LONG, 0, values.length);
-    }
-  }
-
   private static final Convolution POINT = Window.square(1).convolution(1);
 
   static void cpu(
@@ -156,7 +113,8 @@ public final class SquareGradients {
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    Call call = convolution(convolution, input, outputGradient, weights);
+    LayerGeometry call = LayerGeometry.convolution(convolution, input, outputGradient);
+    Checks.shape("weights", weights.sum(), convolution.weights(call.channels(), call.outputs()));
     run(call, input, outputGradient, weights, strategy, workspace, threads);
   }
 
@@ -167,28 +125,31 @@ public final class SquareGradients {
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    Call call = linear(input, outputGradient, weights);
+    LayerGeometry call = LayerGeometry.linear(input, outputGradient);
+    Checks.shape("weights", weights.sum(), Shape.of(call.outputs(), call.channels()));
     run(call, input, outputGradient, weights, strategy, workspace, threads);
   }
 
   private static void run(
-      Call call,
+      LayerGeometry call,
       Tensor input,
       Tensor outputGradient,
       DriftFreeSum weights,
       Strategy strategy,
       Workspace workspace,
       int threads) {
+    Checks.untouched(weights, "input", input);
+    Checks.untouched(weights, "output gradient", outputGradient);
     if (strategy == Strategy.PAIRS && call.positions() > MOST_PAIR_POSITIONS) {
       throw new IllegalArgumentException(
           "pairs are for at most " + MOST_PAIR_POSITIONS + " positions, found " + call.positions());
     }
     if (input.elements() > 0 && outputGradient.elements() > 0 && weights.shape().elements() > 0) {
       try {
-        MemorySegment sizes = workspace.reserve(SIZES_BYTES);
+        MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
         call.write(sizes);
         long needed = (long) WORKSPACE.invokeExact(sizes, threads);
-        MemorySegment block = workspace.reserve(SIZES_BYTES + needed);
+        MemorySegment block = workspace.reserve(LayerGeometry.BYTES + needed);
         call.write(block);
         CPU.invokeExact(
             input.segment(),
@@ -198,70 +159,13 @@ public final class SquareGradients {
             strategy.ordinal(),
             weights.sum().segment(),
             weights.rest().segment(),
-            block.asSlice(SIZES_BYTES),
+            block.asSlice(LayerGeometry.BYTES),
             threads);
       } catch (Throwable thrown) {
         throw NativeLibrary.rethrow(thrown);
       }
     }
-    weights.advance(call.samples);
-  }
-
-  private static Call linear(Tensor input, Tensor outputGradient, DriftFreeSum weights) {
-    Shape in = input.shape();
-    Shape out = outputGradient.shape();
-    boolean shared = in.rank() == 3;
-    if ((in.rank() != 2 && !shared) || out.rank() != in.rank()) {
-      throw new IllegalArgumentException(
-          "input and output gradient must both be [samples, features] or [samples, positions, features], found "
-              + in
-              + " and "
-              + out);
-    }
-    long samples = in.size(0);
-    long positions = shared ? in.size(1) : 1;
-    long outputs = out.size(out.rank() - 1);
-    long inputs = in.size(in.rank() - 1);
-    Checks.shape(
-        "output gradient",
-        outputGradient,
-        shared ? Shape.of(samples, positions, outputs) : Shape.of(samples, outputs));
-    check(input, outputGradient, weights, Shape.of(outputs, inputs));
-    return new Call(POINT, samples, 1, positions, inputs, 1, positions, outputs);
-  }
-
-  private static Call convolution(
-      Convolution convolution, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
-    Shape in = input.shape();
-    Shape out = outputGradient.shape();
-    if (in.rank() != 4 || out.rank() != 4) {
-      throw new IllegalArgumentException(
-          "input and output gradient must be [samples, height, width, channels], found "
-              + in
-              + " and "
-              + out);
-    }
-    long outHeight = convolution.window().outputHeight(in.size(1));
-    long outWidth = convolution.window().outputWidth(in.size(2));
-    Checks.shape(
-        "output gradient", outputGradient, Shape.of(in.size(0), outHeight, outWidth, out.size(3)));
-    check(input, outputGradient, weights, convolution.weights(in.size(3), out.size(3)));
-    return new Call(
-        convolution,
-        in.size(0),
-        in.size(1),
-        in.size(2),
-        in.size(3),
-        outHeight,
-        outWidth,
-        out.size(3));
-  }
-
-  private static void check(
-      Tensor input, Tensor outputGradient, DriftFreeSum weights, Shape expected) {
-    Checks.shape("weights", weights.sum(), expected);
-    Checks.untouched(weights, "input", input);
-    Checks.untouched(weights, "output gradient", outputGradient);
+    weights.advance(call.samples());
   }
 
   /** What the plain-Java reference computes beside each other, in the accumulator's layout. */

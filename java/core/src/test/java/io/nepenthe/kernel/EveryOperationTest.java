@@ -26,6 +26,7 @@ class EveryOperationTest {
           "CpuAffinePlan", // oneDNN
           "CpuDense", // a network's forward and backward pass, tested as such
           "CpuPool",
+          "Lapack", // of SymmetricEigen
           "Roof", // what the machine can do at most
           "NativeLibrary");
 

@@ -1,0 +1,78 @@
+package io.nepenthe.benchmarks;
+
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.PairScores;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.function.Function;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+
+/** Dot products of queries with per-sample gradients. */
+@State(Scope.Benchmark)
+public class PairScoresBenchmark {
+  /** How many threads share the work. */
+  @Param({"1", "2"})
+  public int threads;
+
+  /** Which layer. */
+  @Param({"64-64-3x3-32", "512-512-3x3-4", "1024-1024", "6-16-5x5-14"})
+  public String layer;
+
+  /** How many queries. */
+  @Param({"1", "51"})
+  public long queries;
+
+  /** Samples in the batch; 0 for the layer's usual number. */
+  @Param("0")
+  public long samples;
+
+  private Arena arena;
+  private Backend backend;
+  private LayerSizes sizes;
+  private Tensor input;
+  private Tensor gradient;
+  private Tensor values;
+  private Tensor scores;
+
+  /** Fills inputs, gradients and queries. */
+  @Setup
+  public void prepare() {
+    arena = Arena.ofShared();
+    backend = Device.cpu(threads).open();
+    sizes = LayerSizes.of(layer, samples);
+    input = Values.normal(arena, sizes.input(), 1);
+    gradient = Values.normal(arena, sizes.output(), 2);
+    values = Values.normal(arena, Shape.of(queries, sizes.weights().elements()), 3);
+    scores = Tensor.zeros(arena, queries, sizes.samples());
+  }
+
+  /** Frees the memory. */
+  @TearDown
+  public void release() {
+    backend.close();
+    arena.close();
+  }
+
+  /** This project's kernel. */
+  @Benchmark
+  public Tensor pairScores() {
+    backend.perSample().pairScores(sizes.convolution(), input, gradient, values, scores);
+    return scores;
+  }
+
+  static Cost cost(String method, Function<String, String> parameter) {
+    LayerSizes sizes =
+        LayerSizes.of(parameter.apply("layer"), Long.parseLong(parameter.apply("samples")));
+    long queries = Long.parseLong(parameter.apply("queries"));
+    return new Cost(
+        PairScores.bytes(sizes.size(), queries, sizes.input().elements()),
+        PairScores.flops(sizes.size(), queries));
+  }
+}

@@ -1,0 +1,158 @@
+package io.nepenthe.kernel;
+
+import static io.nepenthe.kernel.NativeLibrary.INT;
+import static io.nepenthe.kernel.NativeLibrary.LONG;
+import static io.nepenthe.kernel.NativeLibrary.POINTER;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import io.nepenthe.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * The dot product of every query with every sample's own weight gradient,
+ *
+ * <pre>
+ *   s[q, n]  =  Σ_{o,j} V[q, o, j] · Σₜ Gₙ[t, o] · Aₙ[t, j]
+ * </pre>
+ *
+ * <p>With V a preconditioned query gradient it is the influence of example n on query q (Koh, Liang
+ * 2017; Grosse et al. 2023). A tile of a sample's gradient meets all queries while it is in its
+ * core's cache, so that no gradient reaches memory and the queries are read once for many samples.
+ *
+ * <p>Where the queries are products V_q = Σᵣ l_qr r_qrᵀ (a low rank, or rank 1 for each output), G
+ * first meets every l and A every r, and what is left is the factored form
+ *
+ * <pre>
+ *   s[q, n]  =  Σₜ Σᵣ L[n, t, q, r] · R[n, t, q, r]
+ * </pre>
+ *
+ * <p>Matrix-like: within {@code (T + 1600) · 2⁻²⁴ · Σ|terms|}, the factored form within {@code (r +
+ * 8)}. The bits depend neither on threads nor on the batch.
+ */
+public final class PairScores {
+  private static final MethodHandle WORKSPACE =
+      NativeLibrary.function("nep_pair_scores_workspace", LONG, POINTER, LONG, INT);
+  private static final MethodHandle CPU =
+      NativeLibrary.action(
+          "nep_pair_scores", POINTER, POINTER, POINTER, POINTER, LONG, POINTER, POINTER, INT);
+  private static final MethodHandle FACTORED =
+      NativeLibrary.action(
+          "nep_pair_scores_factored", POINTER, POINTER, LONG, LONG, LONG, LONG, POINTER, INT);
+
+  private PairScores() {}
+
+  /** The least bytes moved: all arguments once. */
+  public static long bytes(SquareGradients.Size size, long queries, long inputElements) {
+    return Float.BYTES
+        * (inputElements
+            + size.samples() * size.positions() * size.outputs()
+            + queries * (size.outputs() * size.columns() + size.samples()));
+  }
+
+  /** The operations. */
+  public static long flops(SquareGradients.Size size, long queries) {
+    return 2 * size.samples() * size.outputs() * size.columns() * (size.positions() + queries);
+  }
+
+  /**
+   * Whether the factored form by queries of rank r costs less, both projections counted: 2QT·r(O +
+   * J) operations a sample against 2(T + Q)·OJ.
+   */
+  public static boolean factoredIsCheaper(SquareGradients.Size size, long queries, long rank) {
+    double factored =
+        (double) queries * size.positions() * rank * (size.outputs() + size.columns());
+    double direct = (double) (size.positions() + queries) * size.outputs() * size.columns();
+    return factored < direct;
+  }
+
+  static void cpu(
+      LayerGeometry geometry,
+      Tensor input,
+      Tensor outputGradient,
+      Tensor queries,
+      Tensor scores,
+      Workspace workspace,
+      int threads) {
+    long count = queries.shape().rank() == 0 ? 0 : queries.shape().size(0);
+    long weights = geometry.outputs() * geometry.columns();
+    if (queries.elements() != count * weights) {
+      throw new IllegalArgumentException(
+          "queries must each have the "
+              + geometry.outputs()
+              + " × "
+              + geometry.columns()
+              + " weights, found "
+              + queries.shape());
+    }
+    SelfScores.checkScores(
+        scores, Shape.of(count, geometry.samples()), input, outputGradient, queries);
+    if (input.elements() == 0 || outputGradient.elements() == 0 || count == 0) {
+      scores.clear();
+      return;
+    }
+    try {
+      MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
+      geometry.write(sizes);
+      long needed = (long) WORKSPACE.invokeExact(sizes, count, threads);
+      MemorySegment block = workspace.reserve(LayerGeometry.BYTES + needed);
+      geometry.write(block);
+      CPU.invokeExact(
+          input.segment(),
+          outputGradient.segment(),
+          block,
+          queries.segment(),
+          count,
+          scores.segment(),
+          block.asSlice(LayerGeometry.BYTES),
+          threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  static void cpuFactored(Tensor left, Tensor right, Tensor scores, int threads) {
+    Shape shape = left.shape();
+    if (shape.rank() != 4) {
+      throw new IllegalArgumentException(
+          "left must be [samples, positions, queries, rank], found " + shape);
+    }
+    Checks.shape("right", right, shape);
+    SelfScores.checkScores(scores, Shape.of(shape.size(2), shape.size(0)), left, right, right);
+    try {
+      FACTORED.invokeExact(
+          left.segment(),
+          right.segment(),
+          shape.size(0),
+          shape.size(1),
+          shape.size(2),
+          shape.size(3),
+          scores.segment(),
+          threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  /** The same in float64 and plain Java, from every sample's gradient and its magnitude. */
+  static SquareGradients.Reference reference(
+      SquareGradients.Reference gradients, Tensor queries, int count, int samples) {
+    SquareGradients.Reference result =
+        new SquareGradients.Reference(new double[count * samples], new double[count * samples]);
+    int size = gradients.sum().length / Math.max(1, samples);
+    for (int q = 0; q < count; q++) {
+      for (int at = 0; at < samples * size; at++) {
+        double value = queries.get((long) q * size + at % size);
+        result.sum()[q * samples + at / size] += value * gradients.sum()[at];
+        result.magnitude()[q * samples + at / size] += Math.abs(value) * gradients.magnitude()[at];
+      }
+    }
+    return result;
+  }
+
+  /** The documented bound's factor of 2⁻²⁴ · Σ|terms|. */
+  static double steps(long positions) {
+    return positions + 1600;
+  }
+}

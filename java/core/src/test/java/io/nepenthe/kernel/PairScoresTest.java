@@ -1,0 +1,159 @@
+package io.nepenthe.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.SplittableRandom;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import org.junit.jupiter.api.Test;
+
+class PairScoresTest {
+  private static void run(
+      Backend backend, LayerCase some, long from, long to, Tensor queries, Tensor scores) {
+    if (some.linear) {
+      backend
+          .perSample()
+          .pairScores(some.input(from, to), some.gradient(from, to), queries, scores);
+    } else {
+      backend
+          .perSample()
+          .pairScores(
+              some.convolution, some.input(from, to), some.gradient(from, to), queries, scores);
+    }
+  }
+
+  private static Tensor queries(Arena arena, LayerCase some, int count, KernelTest.Values values) {
+    long size = some.geometry.outputs() * some.geometry.columns();
+    return KernelTest.guarded(arena, count * size, values)
+        .tensor()
+        .reshape(Shape.of(count, some.geometry.outputs(), some.geometry.columns()));
+  }
+
+  @Property(tries = 150)
+  void agreesWithBruteForce(@ForAll long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(random.nextInt(1, 4)).open()) {
+      int samples = random.nextInt(1, 8);
+      KernelTest.Values values = KernelTest.normal(seed);
+      LayerCase some = LayerCase.random(arena, random, samples, values);
+      int count = random.nextBoolean() ? 1 : random.nextInt(2, 15);
+      Tensor queries = queries(arena, some, count, values);
+      KernelTest.Guarded scores = KernelTest.guarded(arena, (long) count * samples, () -> 7);
+      run(backend, some, 0, samples, queries, scores.tensor().reshape(Shape.of(count, samples)));
+      SquareGradients.Reference reference =
+          PairScores.reference(some.gradients(false), queries, count, samples);
+      KernelTest.assertWithin(
+          reference.sum(),
+          reference.magnitude(),
+          PairScores.steps(some.geometry.positions()),
+          scores.tensor());
+      scores.assertUntouched();
+      some.assertUntouched();
+    }
+  }
+
+  @Property(tries = 30)
+  void bitsDependNeitherOnThreadsNorOnTheBatch(@ForAll long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    int samples = 100;
+    int count = random.nextInt(1, 9);
+    try (Arena arena = Arena.ofConfined();
+        Backend one = Device.cpu(1).open();
+        Backend three = Device.cpu(3).open()) {
+      KernelTest.Values values = KernelTest.normal(seed);
+      LayerCase some = LayerCase.random(arena, random, samples, values);
+      Tensor queries = queries(arena, some, count, values);
+      Tensor whole = Tensor.zeros(arena, count, samples);
+      run(one, some, 0, samples, queries, whole);
+      int cut = random.nextInt(1, samples);
+      for (int[] part : new int[][] {{0, cut}, {cut, samples}}) {
+        Tensor scores = Tensor.zeros(arena, count, part[1] - part[0]);
+        run(three, some, part[0], part[1], queries, scores);
+        for (int q = 0; q < count; q++) {
+          for (int n = part[0]; n < part[1]; n++) {
+            assertEquals(
+                whole.get((long) q * samples + n),
+                scores.get((long) q * (part[1] - part[0]) + n - part[0]));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void tileEdgesAreExactOnSmallIntegers() {
+    int[] edges = {1, 3, 4, 5, 7, 8, 9, 16, 17, 24, 25, 47, 48, 49, 97};
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(2).open()) {
+      for (int inputs : edges) {
+        for (int outputs : edges) {
+          KernelTest.Values values = KernelTest.integers(inputs, 2);
+          LayerCase some = LayerCase.linear(arena, 5, 2, inputs, outputs, values);
+          Tensor queries = queries(arena, some, 7, values);
+          Tensor scores = Tensor.zeros(arena, 7, 5);
+          run(backend, some, 0, 5, queries, scores);
+          SquareGradients.Reference reference =
+              PairScores.reference(some.gradients(false), queries, 7, 5);
+          KernelTest.assertWithin(reference.sum(), reference.magnitude(), 0, scores);
+        }
+      }
+    }
+  }
+
+  @Property(tries = 60)
+  void factoredFormAgrees(@ForAll long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(2).open()) {
+      int samples = random.nextInt(1, 6);
+      int positions = random.nextInt(1, 6);
+      int count = random.nextInt(1, 6);
+      int rank = random.nextInt(1, 70);
+      Shape shape = Shape.of(samples, positions, count, rank);
+      KernelTest.Values values = KernelTest.normal(seed);
+      Tensor left = KernelTest.guarded(arena, shape.elements(), values).tensor().reshape(shape);
+      Tensor right = KernelTest.guarded(arena, shape.elements(), values).tensor().reshape(shape);
+      double[] sum = new double[count * samples];
+      double[] magnitude = new double[count * samples];
+      for (long i = 0; i < shape.elements(); i++) {
+        int q = (int) (i / rank % count);
+        int n = (int) (i / rank / count / positions);
+        double term = (double) left.get(i) * right.get(i);
+        sum[q * samples + n] += term;
+        magnitude[q * samples + n] += Math.abs(term);
+      }
+      Tensor scores = Tensor.zeros(arena, count, samples);
+      backend.perSample().pairScoresFactored(left, right, scores);
+      KernelTest.assertWithin(sum, magnitude, rank + 8, scores);
+    }
+  }
+
+  @Test
+  void refusesMisuse() {
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(1).open()) {
+      PerSample operations = backend.perSample();
+      Tensor input = Tensor.zeros(arena, 2, 3);
+      Tensor gradient = Tensor.zeros(arena, 2, 4);
+      Tensor queries = Tensor.zeros(arena, 5, 4, 3);
+      List<Runnable> wrong =
+          List.of(
+              () -> operations.pairScores(input, gradient, queries, Tensor.zeros(arena, 2, 5)),
+              () ->
+                  operations.pairScores(
+                      input, gradient, Tensor.zeros(arena, 5, 4, 4), Tensor.zeros(arena, 5, 2)),
+              () ->
+                  operations.pairScores(input, gradient, queries, queries.slice(0, Shape.of(5, 2))),
+              () -> operations.pairScoresFactored(input, input, Tensor.zeros(arena, 5, 2)));
+      for (Runnable call : wrong) {
+        assertThrows(IllegalArgumentException.class, call::run);
+      }
+    }
+  }
+}

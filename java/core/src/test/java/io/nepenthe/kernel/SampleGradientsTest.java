@@ -1,0 +1,89 @@
+package io.nepenthe.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.SplittableRandom;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import org.junit.jupiter.api.Test;
+
+class SampleGradientsTest {
+  private static Tensor run(Backend backend, LayerCase some, boolean bias, Tensor out) {
+    if (some.linear) {
+      backend.perSample().sampleGradients(some.input(), some.gradient(), bias, out);
+    } else {
+      backend
+          .perSample()
+          .sampleGradients(some.convolution, some.input(), some.gradient(), bias, out);
+    }
+    return out;
+  }
+
+  private static Shape shape(LayerCase some, boolean bias) {
+    LayerGeometry geometry = some.geometry;
+    return Shape.of(geometry.samples(), geometry.outputs(), geometry.features(bias));
+  }
+
+  @Property(tries = 150)
+  void agreesWithBruteForce(@ForAll long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(random.nextInt(1, 4)).open()) {
+      LayerCase some =
+          LayerCase.random(arena, random, random.nextInt(1, 6), KernelTest.normal(seed));
+      boolean bias = random.nextBoolean();
+      Shape shape = shape(some, bias);
+      KernelTest.Guarded out = KernelTest.guarded(arena, shape.elements(), () -> 7);
+      run(backend, some, bias, out.tensor().reshape(shape));
+      SquareGradients.Reference reference = some.gradients(bias);
+      KernelTest.assertWithin(
+          reference.sum(),
+          reference.magnitude(),
+          SampleGradients.steps(some.geometry.positions()),
+          out.tensor());
+      out.assertUntouched();
+      some.assertUntouched();
+    }
+  }
+
+  @Test
+  void tileEdgesAreExactOnSmallIntegers() {
+    int[] edges = {1, 3, 4, 5, 7, 8, 9, 16, 17, 24, 25, 47, 48, 49, 97};
+    try (Arena arena = Arena.ofConfined();
+        Backend one = Device.cpu(1).open();
+        Backend three = Device.cpu(3).open()) {
+      for (int inputs : edges) {
+        for (int outputs : edges) {
+          LayerCase some =
+              LayerCase.linear(arena, 5, 2, inputs, outputs, KernelTest.integers(inputs, 3));
+          Tensor got = run(one, some, true, Tensor.zeros(arena, shape(some, true)));
+          SquareGradients.Reference reference = some.gradients(true);
+          KernelTest.assertWithin(reference.sum(), reference.magnitude(), 0, got);
+          KernelTest.assertBitwise(
+              got, run(three, some, true, Tensor.zeros(arena, shape(some, true))));
+        }
+      }
+    }
+  }
+
+  @Test
+  void refusesMisuse() {
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(1).open()) {
+      Tensor input = Tensor.zeros(arena, 2, 3);
+      Tensor gradient = Tensor.zeros(arena, 2, 4);
+      assertThrows(
+          IllegalArgumentException.class,
+          () ->
+              backend
+                  .perSample()
+                  .sampleGradients(input, gradient, true, Tensor.zeros(arena, 2, 4, 3)));
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> backend.perSample().sampleGradients(input, input, false, Tensor.zeros(arena, 2)));
+    }
+  }
+}
