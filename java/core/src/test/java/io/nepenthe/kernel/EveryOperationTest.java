@@ -26,6 +26,7 @@ class EveryOperationTest {
           "CpuAffinePlan", // oneDNN
           "CpuDense", // a network's forward and backward pass, tested as such
           "CpuPool",
+          "EmulatedDriver", // the seam to a device
           "Lapack", // of SymmetricEigen
           "Roof", // what the machine can do at most
           "NativeLibrary");
