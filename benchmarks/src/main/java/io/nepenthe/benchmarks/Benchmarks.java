@@ -17,7 +17,7 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = "Measures the machine's limits and then the operations.",
-    subcommands = {CompareCommand.class, ReportCommand.class},
+    subcommands = {CompareCommand.class, ReportCommand.class, ScalingCommand.class},
     footer = {
       "",
       "Example: java -jar benchmarks/target/benchmarks.jar -p threads=2 SquareGradientsBenchmark"

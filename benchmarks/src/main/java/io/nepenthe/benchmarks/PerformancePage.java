@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** The page of measured figures, in Markdown. */
@@ -35,9 +36,18 @@ final class PerformancePage {
    */
   record Source(String file, Report report) {}
 
-  static String of(List<Source> sources) {
+  /**
+   * A record of scaling and where it lies.
+   *
+   * @param file as given
+   */
+  record Growth(String file, Scaling scaling) {}
+
+  static String of(List<Source> sources, Optional<Growth> growth) {
     StringBuilder page = new StringBuilder();
-    String files = sources.stream().map(Source::file).collect(Collectors.joining(" "));
+    String files =
+        growth.map(record -> "--scaling " + record.file() + " ").orElse("")
+            + sources.stream().map(Source::file).collect(Collectors.joining(" "));
     page.append(String.format(Locale.ROOT, HEAD, files));
     for (Source source : sources) {
       run(page, source);
@@ -52,7 +62,37 @@ final class PerformancePage {
     for (Source source : sources) {
       peers(page, source.report().rows());
     }
+    growth.ifPresent(record -> scaling(page, record));
     return page.toString();
+  }
+
+  private static void scaling(StringBuilder page, Growth growth) {
+    Scaling scaling = growth.scaling();
+    page.append("## Growth with the size of the work\n\n");
+    line(
+        page,
+        "Written by `benchmarks.jar scaling` to `%s`: %s, %d cores; commit %s; %s. Exponents are those of the"
+            + " best-fitting power; seconds are the fastest of the repetitions, memory the process's"
+            + " largest resident set, the virtual machine included.\n",
+        growth.file(),
+        scaling.machine().processor(),
+        scaling.machine().cores(),
+        scaling.commit(),
+        scaling.date());
+    for (Scaling.Series series : scaling.series()) {
+      line(
+          page,
+          "**%s**: time grows as %s to the power of %.2f, memory to the power of %.2f.\n",
+          series.work(),
+          series.size(),
+          series.timeExponent(),
+          series.memoryExponent());
+      line(page, "| %s | seconds | MB |\n|---:|---:|---:|", series.size());
+      for (Scaling.Point point : series.points()) {
+        line(page, "| %,d | %.6f | %.0f |", point.size(), point.seconds(), point.bytes() / 1e6);
+      }
+      page.append('\n');
+    }
   }
 
   private static void run(StringBuilder page, Source source) {

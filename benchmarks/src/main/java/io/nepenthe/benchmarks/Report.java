@@ -1,13 +1,8 @@
 package io.nepenthe.benchmarks;
 
-import com.fasterxml.jackson.core.JacksonException;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
 import java.lang.reflect.Method;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -87,8 +82,6 @@ record Report(
   }
 
   private static final double GIGA = 1e9;
-  private static final ObjectMapper JSON =
-      new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
   static Report of(
       Machine machine, String commit, String date, boolean quick, Collection<RunResult> results) {
@@ -189,20 +182,12 @@ record Report(
    * @throws IOException naming the file, if it is not such a report
    */
   static Report read(Path file) throws IOException {
-    try {
-      return JSON.readValue(file.toFile(), Report.class);
-    } catch (JacksonException e) {
-      throw new IOException(file + " is not a report of benchmarks: " + e.getOriginalMessage(), e);
-    }
+    return ReportFile.read(file, Report.class, "a report of benchmarks");
   }
 
   /** Writes the report as JSON; the file is whole or not there. */
   void write(Path file) throws IOException {
-    Path parent = file.toAbsolutePath().getParent();
-    Files.createDirectories(parent);
-    Path part = Files.createTempFile(parent, "benchmarks", ".part");
-    Files.writeString(part, JSON.writeValueAsString(this) + "\n");
-    Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
+    ReportFile.write(file, this);
   }
 
   /** For people. */

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -23,6 +24,12 @@ final class ReportCommand implements Callable<Integer> {
       description = "Where the two files go (${DEFAULT-VALUE}).")
   private Path directory;
 
+  @Option(
+      names = {"-s", "--scaling"},
+      paramLabel = "FILE",
+      description = "What the command scaling wrote.")
+  private Optional<Path> scaling = Optional.empty();
+
   @Parameters(arity = "1..*", paramLabel = "FILE", description = "Reports, of the same machine.")
   private List<Path> files;
 
@@ -32,8 +39,13 @@ final class ReportCommand implements Callable<Integer> {
     for (Path file : files) {
       sources.add(new PerformancePage.Source(file.toString(), Report.read(file)));
     }
+    Optional<PerformancePage.Growth> growth = Optional.empty();
+    if (scaling.isPresent()) {
+      Path file = scaling.get();
+      growth = Optional.of(new PerformancePage.Growth(file.toString(), Scaling.read(file)));
+    }
     Files.createDirectories(directory);
-    Files.writeString(directory.resolve("performance.md"), PerformancePage.of(sources));
+    Files.writeString(directory.resolve("performance.md"), PerformancePage.of(sources, growth));
     Files.writeString(
         directory.resolve("roofline.svg"),
         RooflineChart.svg(sources.stream().map(PerformancePage.Source::report).toList()));
