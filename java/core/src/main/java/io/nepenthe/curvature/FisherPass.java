@@ -165,11 +165,20 @@ final class FisherPass implements AutoCloseable {
     }
   }
 
-  /** The gradient of ‖logits‖². */
+  /** The gradient of ‖logits‖², or with unit weighting that of ‖logits‖. */
   private void squaredNorm(Tensor logits) {
     Tensor gradient = execution.outputGradient();
-    for (long i = 0; i < logits.elements(); i++) {
-      gradient.set(i, 2 * logits.get(i));
+    int classes = probabilities.length;
+    for (long row = 0; row < logits.elements(); row += classes) {
+      double squares = 0;
+      for (int c = 0; c < classes; c++) {
+        squares += (double) logits.get(row + c) * logits.get(row + c);
+      }
+      double unit = squares > 0 ? 1 / Math.sqrt(squares) : 0;
+      double scale = options.weighting() == Weighting.LOSS ? 2 : unit;
+      for (int c = 0; c < classes; c++) {
+        gradient.set(row + c, (float) (scale * logits.get(row + c)));
+      }
     }
     propagate();
   }

@@ -17,7 +17,9 @@ public enum Labels {
   EXACT,
   /**
    * None: the loss is ‖logits‖², and the importance the mean absolute gradient, not its square
-   * (label-free SSD, Foster et al. 2024).
+   * (label-free SSD, Foster et al. 2024). With {@link Weighting#UNIT} the loss is ‖logits‖, whose
+   * gradient is of unit length: no sample counts for more because its logits are large (Schoepf,
+   * Foster, Brintrup, "Potion", 2024).
    */
   NONE
 }

@@ -54,14 +54,16 @@ final class BatchPlan implements AutoCloseable {
     return gradients[gradients.length - 1];
   }
 
-  void forward() {
+  void forward(OutputVisitor visitor) {
     for (int i = 0; i < steps.size(); i++) {
       steps.get(i).forward();
+      visitor.visit(i + 1, outputs[i + 1]);
     }
   }
 
   void backward(LayerVisitor visitor) {
-    for (int i = steps.size() - 1; i >= 0; i--) {
+    // Step i computes node i + 1.
+    for (int i = steps.size() - 1; i >= Math.max(0, context.firstTrained() - 1); i--) {
       steps.get(i).backward(visitor);
     }
   }
@@ -116,7 +118,7 @@ final class BatchPlan implements AutoCloseable {
         yield new BatchNormStep(
             dense,
             layer,
-            context.mode(),
+            context.mode(i),
             new BatchNormStep.Statistics(running.get(0).value(), running.get(1).value()),
             pair(arena, norm.channels()),
             pair(arena, norm.channels()),
@@ -167,7 +169,7 @@ final class BatchPlan implements AutoCloseable {
       case Layer.Add _ -> new PlainSteps.Add(dense, x, input(i, 1), y, dy, edge, edge(i, 1));
       case Layer.Flatten _ -> new PlainSteps.Flatten(dense, dy, edge);
       case Layer.Dropout dropout ->
-          context.mode() == Mode.TRAIN
+          context.mode(i) == Mode.TRAIN
               ? new PlainSteps.Dropout(
                   dense, dropout.probability(), context.draws(), i, x, y, dy, edge)
               : new PlainSteps.Copy(dense, x, y, dy, edge);

@@ -28,9 +28,15 @@ public final class Execution implements AutoCloseable {
       Network network,
       Dense dense,
       Mode mode,
+      int firstTrained,
       MemoryPlan memory,
       List<MemorySegment> blocks,
-      Draws draws) {}
+      Draws draws) {
+    /** What a node's layer is for: those before the first trained one are frozen. */
+    Mode mode(int node) {
+      return mode == Mode.TRAIN && node < firstTrained ? Mode.FROZEN : mode;
+    }
+  }
 
   /** The stream of each dropout layer at the current pass. */
   static final class Draws {
@@ -48,7 +54,26 @@ public final class Execution implements AutoCloseable {
    * @throws IllegalArgumentException if {@code maxBatch} is not positive
    */
   public Execution(Model model, Backend backend, int maxBatch, Mode mode) {
+    this(model, backend, maxBatch, mode, 0);
+  }
+
+  /**
+   * The same with the nodes before {@code firstTrained} frozen: they normalise with running
+   * statistics, which do not change, dropout does not act in them, and the backward pass stops
+   * before them, so that a visitor does not see them.
+   *
+   * @param firstTrained a node's index; 0 freezes nothing
+   * @throws IllegalArgumentException if there is no such node, or {@code maxBatch} is not positive
+   */
+  public Execution(Model model, Backend backend, int maxBatch, Mode mode, int firstTrained) {
     Layers.positive("maxBatch", maxBatch);
+    if (firstTrained < 0 || firstTrained >= model.network().nodes().size()) {
+      throw new IllegalArgumentException(
+          "firstTrained must be a node, found "
+              + firstTrained
+              + " of "
+              + model.network().nodes().size());
+    }
     this.maxBatch = maxBatch;
     MemoryPlan memory = new MemoryPlan(model.network(), mode);
     List<MemorySegment> blocks = new ArrayList<>();
@@ -56,7 +81,15 @@ public final class Execution implements AutoCloseable {
       blocks.add(arena.allocate(size * maxBatch * Float.BYTES, Tensor.ALIGNMENT));
     }
     this.context =
-        new Context(model, model.network(), backend.dense(), mode, memory, blocks, new Draws());
+        new Context(
+            model,
+            model.network(),
+            backend.dense(),
+            mode,
+            firstTrained,
+            memory,
+            blocks,
+            new Draws());
   }
 
   /** What it is for. */
@@ -100,10 +133,15 @@ public final class Execution implements AutoCloseable {
    * @return batch × classes; valid until the next pass
    */
   public Tensor forward(int batch) {
+    return forward(batch, OutputVisitor.NONE);
+  }
+
+  /** The same, showing every node's output to {@code visitor} as soon as it is computed. */
+  public Tensor forward(int batch, OutputVisitor visitor) {
     BatchPlan plan = plan(batch);
     forwarded = false;
     context.draws.pass++;
-    plan.forward();
+    plan.forward(visitor);
     forwarded = true;
     return plan.output();
   }

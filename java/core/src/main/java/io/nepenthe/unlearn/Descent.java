@@ -3,7 +3,6 @@ package io.nepenthe.unlearn;
 import io.nepenthe.data.Batches;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.kernel.Mask;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Mode;
@@ -11,7 +10,6 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.OptimiserState;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.tensor.Tensor;
-import java.util.Optional;
 
 /**
  * A model being changed by gradients of several objectives: a step follows the weighted sum of all
@@ -24,27 +22,23 @@ final class Descent implements AutoCloseable {
   private final Normalisation normalisation;
   private final Objective.Batch batch;
 
-  /**
-   * A descent with running statistics that move and dropout, as in training.
-   *
-   * @param mask of all parameters by flat index: those not selected keep their bits
-   */
-  Descent(
-      Model model,
-      Backend backend,
-      Steps steps,
-      Normalisation normalisation,
-      Optional<Mask.Part> mask,
-      long seed) {
-    this.execution = new Execution(model, backend, steps.batchSize(), Mode.TRAIN);
+  /** A descent with running statistics that move and dropout, as in training. */
+  Descent(Walk.Ground ground) {
+    Steps steps = ground.steps();
+    Model model = ground.model();
+    Backend backend = ground.backend();
+    Parameters parameters = model.parameters();
+    this.execution =
+        new Execution(model, backend, steps.batchSize(), Mode.TRAIN, ground.firstTrained());
     this.gradient = new GradientAccumulator(model, backend);
     this.optimiser =
-        mask.isPresent()
-            ? steps.optimiser().start(model.parameters(), backend, mask.get())
-            : steps.optimiser().start(model.parameters(), backend);
-    this.normalisation = normalisation;
+        ground
+            .mask()
+            .map(mask -> steps.optimiser().start(parameters, backend, mask))
+            .orElseGet(() -> steps.optimiser().start(parameters, backend));
+    this.normalisation = ground.task().normalisation();
     this.batch = new Objective.Batch(steps.batchSize());
-    execution.seedDropout(seed);
+    execution.seedDropout(ground.seed());
   }
 
   /**
@@ -74,6 +68,11 @@ final class Descent implements AutoCloseable {
   /** The gradient that the next step will follow; further terms may be added to it. */
   Parameters gradient() {
     return gradient.gradient();
+  }
+
+  /** The weights. */
+  Parameters weights() {
+    return execution.model().parameters();
   }
 
   /** Follows what was added. */

@@ -29,18 +29,14 @@ public record FineTune(Steps steps) implements GradientMethod {
       Optional<Mask.Part> mask,
       long seed,
       Listener listener) {
-    Recorder recorder = new Recorder();
-    recorder.phase(
-        "update",
-        () -> {
-          long total = steps.epochs() * task.retain().size();
-          try (Walk walk =
-              new Walk(model, backend, task, steps, mask, seed, listener, recorder, total)) {
-            for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-              walk.pass("retain", task.retain(), epoch, Objective.of(task.recipe().loss()), 1);
-            }
-          }
-        });
-    return recorder.trace();
+    return Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
+        .walk(
+            steps.epochs() * task.retain().size(),
+            walk -> {
+              Objective training = Objective.of(task.recipe().loss());
+              for (int epoch = 0; epoch < steps.epochs(); epoch++) {
+                walk.pass("retain", task.retain(), epoch, training, 1);
+              }
+            });
   }
 }

@@ -7,7 +7,7 @@ import java.util.Optional;
 
 /**
  * A method that changes the weights by gradient steps only, and so can be kept to some of them:
- * {@link Masked} and {@link SalUn} choose these by saliency, {@link Prune} by magnitude.
+ * {@link Masked} chooses these by saliency, {@link Prune} by magnitude.
  */
 public interface GradientMethod extends Method {
   /**

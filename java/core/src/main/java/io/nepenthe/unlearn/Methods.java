@@ -18,9 +18,23 @@ public final class Methods {
       List.of(
           new Entry("retrain", "Retraining", new Retrain()),
           new Entry("fine-tune", "Fine-tuning", FineTune.published()),
+          new Entry("gradient-ascent", "Gradient ascent", GradientAscent.published()),
+          new Entry("neggrad-plus", "NegGrad+", NegGradPlus.published()),
+          new Entry("random-label", "Random labels", RandomLabel.published()),
+          new Entry("salun", "SalUn", Masked.published()),
+          new Entry("l1-sparse", "ℓ1-sparse", L1Sparse.published()),
+          new Entry("prune", "Prune, then fine-tune", Prune.published()),
+          new Entry("fisher-forgetting", "Fisher forgetting", FisherForgetting.published()),
+          new Entry("eu-k", "EU-2", LastLayers.exact(2)),
+          new Entry("cf-k", "CF-2", LastLayers.forgetting()),
+          new Entry("scrub", "SCRUB", Scrub.published()),
+          new Entry("scrub-r", "SCRUB+R", Scrub.published().withRewind()),
+          new Entry("bad-teacher", "Bad teacher", BadTeacher.published()),
+          new Entry("amnesiac", "Amnesiac", RandomLabel.amnesiac()),
           new Entry("ssd", "SSD, searched", SearchedSsd.defaults()),
           new Entry("ssd-published", "SSD, α = 10", FixedSsd.published()),
-          new Entry("lfssd", "Label-free SSD", FixedSsd.labelFree()));
+          new Entry("lfssd", "Label-free SSD", FixedSsd.labelFree()),
+          new Entry("potion", "Outlier-resistant SSD", OutlierResistantSsd.published()));
 
   private Methods() {}
 

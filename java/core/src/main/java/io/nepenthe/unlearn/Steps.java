@@ -17,4 +17,12 @@ public record Steps(int epochs, int batchSize, Optimiser optimiser) {
           "epochs and batchSize must be positive, found " + epochs + " and " + batchSize);
     }
   }
+
+  /** The optimiser's base learning rate. */
+  double learningRate() {
+    return switch (optimiser) {
+      case Optimiser.Sgd sgd -> sgd.options().learningRate();
+      case Optimiser.Adam adam -> adam.options().learningRate();
+    };
+  }
 }

@@ -3,6 +3,7 @@ package io.nepenthe.unlearn;
 import io.nepenthe.data.Amount;
 import io.nepenthe.data.BadNets;
 import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Manipulated;
 import io.nepenthe.data.Normalisation;
@@ -42,6 +43,16 @@ final class TinyTask {
   /** The task: half of the poison is known. */
   static Forgetting task() {
     return Forgetting.corrective(POISONED, NORMALISATION, RECIPE).withHeldOut(TRUSTED);
+  }
+
+  /** Another task: one class, all of it known. */
+  static Forgetting threes() {
+    return Forgetting.ofClass(POISONED.dataset(), 3, NORMALISATION, RECIPE).withHeldOut(TRUSTED);
+  }
+
+  /** Test images of the other classes. */
+  static Dataset otherThanThrees() {
+    return Datasets.ofClasses(TEST, 0, 1, 2, 4, 5, 6, 7, 8, 9);
   }
 
   /** A copy of the trained model; the caller closes it. */

@@ -1,0 +1,97 @@
+package io.nepenthe.unlearn;
+
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Mask;
+import io.nepenthe.kernel.MaskStack;
+import io.nepenthe.nn.Layer;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.ParametricLayer;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Prune, then unlearn: the smallest weights by magnitude, all layers ranked together, become 0 and
+ * stay 0; then a gradient method works on the rest (one-shot magnitude pruning in Jia et al.,
+ * "Model sparsity can simplify machine unlearning", NeurIPS 2023).
+ *
+ * @param scope which weights are ranked; biases and normalisation never are
+ * @param rate the share of them that becomes 0, from 0 to 1
+ * @param method what unlearns afterwards
+ */
+public record Prune(Scope scope, double rate, GradientMethod method) implements GradientMethod {
+  /** Which weights are ranked. */
+  public enum Scope {
+    /** Those of convolutions: the published rule. */
+    CONVOLUTIONS,
+    /** Those of convolutions and linear layers. */
+    ALL_WEIGHTS
+  }
+
+  /** Checks the rate. */
+  public Prune {
+    if (!(rate >= 0 && rate <= 1)) {
+      throw new IllegalArgumentException("rate must be from 0 to 1, found " + rate);
+    }
+  }
+
+  /** 95 % of the convolutions' weights, then {@link FineTune#published()}. */
+  public static Prune published() {
+    return new Prune(Scope.CONVOLUTIONS, 0.95, FineTune.published());
+  }
+
+  @Override
+  public Trace forget(
+      Model model,
+      Backend backend,
+      Forgetting task,
+      Optional<Mask.Part> mask,
+      long seed,
+      Listener listener) {
+    Recorder recorder = new Recorder();
+    try (Arena arena = Arena.ofConfined()) {
+      Mask.Part left = recorder.phase("mask", () -> prune(arena, model, backend, mask));
+      recorder.figure("selected", left.selected());
+      recorder.include(method.forget(model, backend, task, Optional.of(left), seed, listener));
+    }
+    return recorder.trace();
+  }
+
+  /** Zeroes the small weights, and selects those that may still change. */
+  private Mask.Part prune(Arena arena, Model model, Backend backend, Optional<Mask.Part> given) {
+    Tensor flat = model.parameters().flat();
+    Mask.Part left = Mask.zeros(arena, List.of(flat.shape())).part(0);
+    for (long j = 0; j < flat.elements(); j++) {
+      left.set(j, given.isEmpty() || given.get().get(j));
+    }
+    List<Parameters.Parameter> ranked =
+        model.layers().stream()
+            .filter(layer -> layer.use() == 0 && isRanked(layer))
+            .map(ParametricLayer::weight)
+            .toList();
+    List<Tensor> weights = ranked.stream().map(Parameters.Parameter::value).toList();
+    List<Shape> shapes = weights.stream().map(Tensor::shape).toList();
+    if (ranked.isEmpty()) {
+      throw new IllegalArgumentException("the model has no " + scope + " to prune");
+    }
+    MaskStack kept = MaskStack.zeros(arena, 1, shapes);
+    backend.selectTop(weights, kept, 1 - rate);
+    for (int t = 0; t < ranked.size(); t++) {
+      for (long i = 0; i < weights.get(t).elements(); i++) {
+        if (!kept.mask(0).get(t, i)) {
+          weights.get(t).set(i, 0);
+          left.set(ranked.get(t).offset() + i, false);
+        }
+      }
+    }
+    return left;
+  }
+
+  private boolean isRanked(ParametricLayer layer) {
+    return layer.layer() instanceof Layer.Conv2d
+        || scope == Scope.ALL_WEIGHTS && layer.layer() instanceof Layer.Linear;
+  }
+}

@@ -1,0 +1,134 @@
+package io.nepenthe.unlearn;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.curvature.FisherDiagonal;
+import io.nepenthe.curvature.Labels;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import org.junit.jupiter.api.Test;
+
+class StatisticMethodsTest {
+  @Test
+  void percentilesInterpolateAndLeaveOutWhatIsNotFinite() {
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor forget = Tensor.copyOf(arena, Shape.of(6), 4, 0, 1, 2, 3, 5);
+      Tensor whole = Tensor.copyOf(arena, Shape.of(6), 1, 0, 1, 1, 1, 0);
+      Percentile ratios = new Percentile(forget, whole);
+      assertEquals(1, ratios.at(0));
+      assertEquals(2.5, ratios.at(50));
+      assertEquals(3.7, ratios.at(90), 1e-12);
+      assertEquals(4, ratios.at(100));
+      Tensor zeros = Tensor.zeros(arena, 6);
+      assertThrows(IllegalArgumentException.class, () -> new Percentile(zeros, zeros).at(50));
+    }
+  }
+
+  @Test
+  void theOutlierResistantSearchHealsAndStops() {
+    try (Backend backend = Device.cpu(2).open();
+        Model model = TinyTask.model()) {
+      double before = TinyTask.accuracy(model, backend, TinyTask.TEST);
+      double known = TinyTask.accuracy(model, backend, TinyTask.task().forget());
+      // No held-out data: it needs none.
+      Forgetting task =
+          Forgetting.corrective(TinyTask.POISONED, TinyTask.NORMALISATION, TinyTask.RECIPE);
+      Trace trace = OutlierResistantSsd.published().forget(model, backend, task, 1, Listener.NONE);
+      double left = TinyTask.accuracy(model, backend, task.forget());
+      assertTrue(left <= 0.2 * known, known + " → " + left);
+      assertEquals(left, trace.figures().get("forgetAccuracy"));
+      assertTrue(trace.figures().get("tries") < 500);
+      double healed = TinyTask.healed(model, backend);
+      double after = TinyTask.accuracy(model, backend, TinyTask.TEST);
+      assertTrue(healed > 0.7, "healed " + healed + ", " + trace.figures());
+      assertTrue(after > before - 0.15, before + " → " + after + ", " + trace.figures());
+    }
+  }
+
+  @Test
+  void publishedSsdComparesSquaresOfBatchMeans() {
+    assertTrue(FixedSsd.published().importance().batchSquared());
+    assertEquals(Labels.NONE, FixedSsd.labelFree().importance().labels());
+    try (Backend backend = Device.cpu(2).open();
+        Model model = TinyTask.model();
+        Model untouched = TinyTask.model()) {
+      Trace trace = FixedSsd.labelFree().forget(model, backend, TinyTask.task(), 1, Listener.NONE);
+      double selected = trace.figures().get("selected");
+      int changed = 0;
+      for (long j = 0; j < model.parameters().count(); j++) {
+        changed += model.parameters().flat().get(j) != untouched.parameters().flat().get(j) ? 1 : 0;
+      }
+      assertTrue(changed <= selected, changed + " of " + selected);
+    }
+  }
+
+  @Test
+  void fisherNoiseHasTheVarianceOfTheFormula() {
+    double alpha = 1e-7;
+    FisherForgetting method = new FisherForgetting(alpha, 64);
+    try (Backend backend = Device.cpu(2).open();
+        Model model = TinyTask.model();
+        Model before = TinyTask.model();
+        FisherDiagonal fisher =
+            FisherDiagonal.of(
+                model,
+                backend,
+                TinyTask.task().retain(),
+                TinyTask.NORMALISATION,
+                FisherDiagonal.Options.defaults().withLabels(Labels.EXACT),
+                Progress.NONE)) {
+      method.forget(model, backend, TinyTask.task(), 3, Listener.NONE);
+      // fc1.weight: 120 rows of 400 inputs, v averaged over each row.
+      Tensor noise = model.parameters().get("fc1.weight").value();
+      Tensor mean = before.parameters().get("fc1.weight").value();
+      Tensor f = fisher.values().get("fc1.weight").value();
+      double chi = 0;
+      for (int row = 0; row < 120; row++) {
+        double variance = 0;
+        for (int i = 0; i < 400; i++) {
+          variance += alpha * Math.min(1 / (f.get(row * 400L + i) + 1e-8), 1e3) / 400;
+        }
+        for (int i = 0; i < 400; i++) {
+          double x = noise.get(row * 400L + i) - mean.get(row * 400L + i);
+          chi += x * x / variance;
+        }
+      }
+      // χ² of 48,000: standard deviation √96,000 = 310; six of them.
+      assertEquals(48_000, chi, 6 * 310);
+      FisherForgetting none = new FisherForgetting(0, 64);
+      none.forget(before, backend, TinyTask.task(), 3, Listener.NONE);
+      try (Model untouched = TinyTask.model()) {
+        assertArrayEquals(
+            untouched.parameters().flat().toArray(), before.parameters().flat().toArray());
+      }
+    }
+  }
+
+  @Test
+  void aForgottenClassLosesItsRow() {
+    Forgetting threes =
+        Forgetting.ofClass(TinyTask.CLEAN, 3, TinyTask.NORMALISATION, TinyTask.RECIPE);
+    try (Backend backend = Device.cpu(2).open();
+        Model model = TinyTask.model()) {
+      // No noise but in that row: it is drawn around 0, whatever it was.
+      new FisherForgetting(0, 64).forget(model, backend, threes, 3, Listener.NONE);
+      double sum = 0;
+      for (int i = 0; i < 84; i++) {
+        double weight = model.parameters().get("fc3.weight").value().get(3 * 84 + i);
+        sum += weight * weight / 1e-3;
+      }
+      // χ² of 84: standard deviation 13; six of them.
+      assertEquals(84, sum, 6 * 13);
+      double left = TinyTask.accuracy(model, backend, threes.forget());
+      assertTrue(left < 0.2, "threes still read: " + left);
+    }
+  }
+}

@@ -1,0 +1,88 @@
+package io.nepenthe.unlearn;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
+import io.nepenthe.data.Subset;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Predictor;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+class WorstCaseTest {
+  @Test
+  void theProjectionIsOnTheSimplexAndStaysThere() {
+    SplittableRandom random = new SplittableRandom(1);
+    for (double total : new double[] {0, 1, 7.5, 39, 40}) {
+      double[] w = random.doubles(40, -2, 3).toArray();
+      double[] given = w.clone();
+      CappedSimplex.project(w, total);
+      assertEquals(total, Arrays.stream(w).sum(), 40 * 0x1p-50);
+      for (double value : w) {
+        assertTrue(value >= 0 && value <= 1);
+      }
+      double[] again = w.clone();
+      CappedSimplex.project(again, total);
+      assertArrayEquals(w, again, 0x1p-49);
+      // Nearest: no feasible exchange of mass between two coordinates comes closer.
+      for (int i = 0; i < 40; i++) {
+        for (int j = 0; j < 40; j++) {
+          double mass = Math.min(1e-3, Math.min(1 - w[i], w[j]));
+          double gain =
+              square(w[i] + mass - given[i])
+                  + square(w[j] - mass - given[j])
+                  - square(w[i] - given[i])
+                  - square(w[j] - given[j]);
+          assertTrue(gain >= -1e-12, "moving " + mass + " from " + j + " to " + i);
+        }
+      }
+    }
+    assertThrows(IllegalArgumentException.class, () -> CappedSimplex.project(new double[2], 3));
+  }
+
+  private static double square(double x) {
+    return x * x;
+  }
+
+  @Test
+  void theWorstKeepALowLossWhenForgottenAndTheEasiestDoNot() {
+    Dataset data = Subset.range(TinyTask.CLEAN, 0, 399);
+    try (Backend backend = Device.cpu(2).open();
+        Model model = TinyTask.model()) {
+      double worst = loss(model, backend, data, choose(model, backend, data, false));
+      double easiest = loss(model, backend, data, choose(model, backend, data, true));
+      double random =
+          loss(model, backend, data, Datasets.ids(Datasets.split(data, 0.1, 1).first()));
+      assertTrue(worst < random && random < easiest, worst + ", " + random + ", " + easiest);
+    }
+  }
+
+  private static long[] choose(Model model, Backend backend, Dataset data, boolean easiest) {
+    WorstCase method = new WorstCase(40, 4, 3, 1e-3, 1, 0, easiest, 64, 1);
+    WorstCase.Chosen chosen =
+        method.choose(model, backend, data, TinyTask.NORMALISATION, Listener.NONE);
+    assertEquals(40, chosen.ids().length);
+    assertEquals(40, Arrays.stream(chosen.weights()).sum(), 1e-9);
+    return chosen.ids();
+  }
+
+  /** The loss of these samples after the others were fine-tuned on. */
+  private static double loss(Model trained, Backend backend, Dataset data, long... ids) {
+    Forgetting task = Forgetting.ofIds(data, ids, TinyTask.NORMALISATION, TinyTask.RECIPE);
+    try (Model model = trained.copy()) {
+      new FineTune(new Steps(3, 64, Optimiser.sgd(3e-3, 0.9, 5e-4)))
+          .forget(model, backend, task, 1, Listener.NONE);
+      try (Predictor predictor = new Predictor(model, backend, 64)) {
+        return predictor.evaluate(task.forget(), TinyTask.NORMALISATION).meanLoss();
+      }
+    }
+  }
+}
