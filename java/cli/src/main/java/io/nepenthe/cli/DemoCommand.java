@@ -150,7 +150,7 @@ final class DemoCommand extends Operation {
   }
 
   /** Adds every cut that was tried. */
-  static void curve(ObjectNode json, SsdSearch.Found found) {
+  private static void curve(ObjectNode json, SsdSearch.Found found) {
     ArrayNode curve = json.putArray("curve");
     for (SsdSearch.Cut cut : found.cuts()) {
       curve

@@ -5,6 +5,7 @@ import io.nepenthe.data.BadNets;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Manipulated;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.evaluate.Predictions;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Predictor;
@@ -17,8 +18,8 @@ import io.nepenthe.nn.Predictor;
  * @param correctedAccuracy the same images answered as labelled
  * @param forgetAccuracy the known poisoned samples answered with their poisoned label
  * @param retainAccuracy the rest of the training data answered as labelled there
- * @param clean the answers to the test images
- * @param triggered the answers to the triggered test images
+ * @param clean the outputs for the test images
+ * @param triggered the outputs for the triggered test images
  */
 record Measured(
     double cleanAccuracy,
@@ -26,8 +27,8 @@ record Measured(
     double correctedAccuracy,
     double forgetAccuracy,
     double retainAccuracy,
-    Answers clean,
-    Answers triggered) {
+    Predictions clean,
+    Predictions triggered) {
   static final int BATCH = 256;
 
   static Measured of(
@@ -41,14 +42,14 @@ record Measured(
       Dataset attacked = backdoor.triggered(test);
       Dataset known = training.known();
       Dataset retained = training.retained();
-      Answers clean = Answers.of(predictor, test, normalisation);
-      Answers triggered = Answers.of(predictor, attacked, normalisation);
+      Predictions clean = Predictions.of(predictor, test, normalisation);
+      Predictions triggered = Predictions.of(predictor, attacked, normalisation);
       return new Measured(
-          clean.accuracy(test),
-          triggered.share(n -> backdoor.target()),
-          triggered.accuracy(attacked),
-          Answers.of(predictor, known, normalisation).accuracy(known),
-          Answers.of(predictor, retained, normalisation).accuracy(retained),
+          clean.accuracy(),
+          triggered.share(n -> triggered.answer(n) == backdoor.target()),
+          triggered.accuracy(),
+          Predictions.of(predictor, known, normalisation).accuracy(),
+          Predictions.of(predictor, retained, normalisation).accuracy(),
           clean,
           triggered);
     }

@@ -191,8 +191,8 @@ final class Report {
         </div>
         """
         .formatted(
-            Text.count(before.clean().classes().length),
-            Text.count(before.triggered().classes().length),
+            Text.count(before.clean().size()),
+            Text.count(before.triggered().size()),
             Template.escape(className(target())),
             rows);
   }
@@ -297,8 +297,8 @@ final class Report {
 
   private String classes() {
     Dataset test = outcome.data().test();
-    double[] was = before.clean().accuracyByClass(test);
-    double[] is = ssd.clean().accuracyByClass(test);
+    double[] was = before.clean().accuracyByClass();
+    double[] is = ssd.clean().accuracyByClass();
     StringBuilder rows = new StringBuilder();
     IntStream.range(0, was.length)
         .forEach(

@@ -1,6 +1,7 @@
 package io.nepenthe.cli;
 
 import io.nepenthe.data.Dataset;
+import io.nepenthe.evaluate.Predictions;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -22,11 +23,11 @@ final class ReportSamples {
     for (int n = 0; n < test.size(); n++) {
       places.put(test.id(n), n);
     }
-    int[] answers = outcome.before().measured().triggered().classes();
+    Predictions answers = outcome.before().measured().triggered();
     boolean[] seen = new boolean[test.classes()];
     for (int n = 0; n < triggered.size() && chosen.size() < most; n++) {
       int label = triggered.label(n);
-      if (!seen[label] && answers[n] == outcome.data().backdoor().target()) {
+      if (!seen[label] && answers.answer(n) == outcome.data().backdoor().target()) {
         seen[label] = true;
         chosen.add(n);
       }
@@ -72,8 +73,8 @@ final class ReportSamples {
     for (int n : chosen) {
       int answer =
           square
-              ? measured.triggered().classes()[n]
-              : measured.clean().classes()[places.get(triggered.id(n))];
+              ? measured.triggered().answer(n)
+              : measured.clean().answer(places.get(triggered.id(n)));
       boolean right = answer == triggered.label(n);
       rows.append("<td class=\"").append(right ? "right" : "wrong").append("\">");
       rows.append(Template.escape(test.classNames().get(answer)));

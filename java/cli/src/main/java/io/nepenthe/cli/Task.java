@@ -1,12 +1,11 @@
 package io.nepenthe.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.Amount;
 import io.nepenthe.data.BadNets;
 import io.nepenthe.data.Dataset;
-import io.nepenthe.data.Normalisation;
+import io.nepenthe.evaluate.Predictions;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Predictor;
 import java.util.Optional;
@@ -30,51 +29,29 @@ record Task(
     return options.target == null ? Optional.empty() : Optional.of(options.of(Amount.count(0)));
   }
 
+  /** Asks a model for its outputs, once for each part. */
+  Observed observe(ModelFile model, Backend backend) {
+    try (Predictor predictor = new Predictor(model.model(), backend, Measured.BATCH)) {
+      return new Observed(
+          test.map(data -> predictions(model, predictor, data)),
+          forget.map(data -> predictions(model, predictor, data)),
+          retain.map(data -> predictions(model, predictor, data)),
+          test.flatMap(
+              data ->
+                  backdoor.map(attack -> predictions(model, predictor, attack.triggered(data)))),
+          backdoor.map(BadNets::target).orElse(-1));
+    }
+  }
+
   /** Measures a model; the rates and accuracies by class are added to the node. */
   void measure(ModelFile model, Backend backend, ObjectNode node) {
-    try (Predictor predictor = new Predictor(model.model(), backend, Measured.BATCH)) {
-      test.ifPresent(data -> test(model, predictor, data, node));
-      forget.ifPresent(
-          data -> node.put("forgetAccuracy", answers(model, predictor, data).accuracy(data)));
-      retain.ifPresent(
-          data -> node.put("retainAccuracy", answers(model, predictor, data).accuracy(data)));
-    }
+    Observed observed = observe(model, backend);
+    observed.rates(node);
+    test.ifPresent(data -> observed.classes(data, node));
   }
 
-  private void test(ModelFile model, Predictor predictor, Dataset data, ObjectNode node) {
-    Answers answers = answers(model, predictor, data);
-    node.put("testAccuracy", answers.accuracy(data));
-    node.put("cleanAccuracy", answers.accuracy(data));
-    backdoor.ifPresent(
-        attack -> {
-          Dataset triggered = attack.triggered(data);
-          Answers deceived = answers(model, predictor, triggered);
-          node.put("attackSuccessRate", deceived.share(n -> attack.target()));
-          node.put("correctedAccuracy", deceived.accuracy(triggered));
-        });
-    ArrayNode classes = node.putArray("classes");
-    double[] byClass = answers.accuracyByClass(data);
-    for (int c = 0; c < byClass.length; c++) {
-      ObjectNode one = classes.addObject().put("name", data.classNames().get(c));
-      if (Double.isNaN(byClass[c])) {
-        one.putNull("accuracy");
-      } else {
-        one.put("accuracy", byClass[c]);
-      }
-    }
-    int outputs = Math.toIntExact(model.model().network().output().elements());
-    ArrayNode confusion = node.putArray("confusion");
-    for (long[] row : answers.confusion(data, outputs)) {
-      ArrayNode cells = confusion.addArray();
-      for (long cell : row) {
-        cells.add(cell);
-      }
-    }
-  }
-
-  private static Answers answers(ModelFile model, Predictor predictor, Dataset data) {
-    Normalisation normalisation = model.normalisationFor(data);
-    return Answers.of(predictor, data, normalisation);
+  private static Predictions predictions(ModelFile model, Predictor predictor, Dataset data) {
+    return Predictions.of(predictor, data, model.normalisationFor(data));
   }
 
   /** Prints the rates of several measurements beside each other. */

@@ -18,6 +18,13 @@ final class Text {
     return String.format(LOCALE, "%,d", number);
   }
 
+  /** A figure of any size: whole numbers in full, others in four digits. */
+  static String figure(double value) {
+    return value == Math.rint(value) && Math.abs(value) < 1e15
+        ? count((long) value)
+        : String.format(LOCALE, "%.4g", value);
+  }
+
   /** A time span: {@code 0.12 s}, {@code 8.1 s}, {@code 75 s}, {@code 12 min}, {@code 3.4 h}. */
   static String seconds(double seconds) {
     if (seconds < 1) {

@@ -10,14 +10,17 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.nepenthe.data.Safetensors;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import io.nepenthe.unlearn.Methods;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Train, evaluate, fisher and unlearn, run as a user runs them, on a model small and quick. */
@@ -166,7 +169,7 @@ class ModelCommandsTest {
             "--out",
             path("forgot.onnx"));
     assertEquals(100, result.get("task").get("forget").asInt());
-    assertTrue(result.get("selected").asLong() > 0);
+    assertTrue(result.get("figures").get("selected").asLong() > 0);
     double was = result.get("before").get("forgetAccuracy").asDouble();
     double is = result.get("after").get("forgetAccuracy").asDouble();
     assertTrue(is < was - 0.3, was + " → " + is);
@@ -212,10 +215,30 @@ class ModelCommandsTest {
             "1e30",
             "--out",
             path("same.onnx"));
-    assertEquals(0, result.get("selected").asLong());
+    assertEquals(0, result.get("figures").get("selected").asLong());
     assertArrayEquals(
         Files.readAllBytes(folder.resolve("model.onnx")),
         Files.readAllBytes(folder.resolve("same.onnx")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("methods")
+  void everyMethodForgetsByItsName(String method) throws Exception {
+    String line =
+        "unlearn --model MODEL --data %s#0-299 --forget-class 3 --held-out glyphs:test/100"
+            + " --epochs 1 --quiet --method %s --json %s --out OUT";
+    Path json = folder.resolve(method + ".json");
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TRAIN, method, json)));
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    JsonNode result = Nepenthe.json(json);
+    assertEquals(30, result.get("task").get("forget").asInt());
+    assertTrue(result.get("after").get("retainAccuracy").asDouble() > 0, result.toString());
+    assertTrue(result.get("settings").isObject());
+    assertTrue(Files.deleteIfExists(folder.resolve("OUT")));
+  }
+
+  static Stream<String> methods() {
+    return Methods.all().stream().map(Methods.Entry::name);
   }
 
   @Test
@@ -250,6 +273,8 @@ class ModelCommandsTest {
         "unlearn --method ssd --model MODEL --data T --selection -1 --forget-class 1 --out OUT",
         "train --arch lenet --model MODEL --data T --out OUT",
         "train --arch lenet --epochs 0 --data T --out OUT",
+        "unlearn --method ssd --selection 1 --set x=1 --model MODEL --data T --forget-class 1 --out OUT",
+        "unlearn --method salun --selection 1 --model MODEL --data T --forget-class 1 --out OUT",
         "fisher --labels none --model MODEL --data T --out OUT"
       })
   void wrongUsageIsTwoAndWritesNothing(String line) {

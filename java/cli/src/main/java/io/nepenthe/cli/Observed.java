@@ -1,0 +1,57 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.evaluate.Predictions;
+import java.util.Optional;
+
+/**
+ * A model's outputs for the parts of a {@link Task}; each part may be absent.
+ *
+ * @param triggered for the test images that carry the backdoor's square, under their true labels
+ * @param target the class that the square gives; -1 without a backdoor
+ */
+record Observed(
+    Optional<Predictions> test,
+    Optional<Predictions> forget,
+    Optional<Predictions> retain,
+    Optional<Predictions> triggered,
+    int target) {
+  /** Adds the rates, as fractions of one, under their names. */
+  void rates(ObjectNode node) {
+    test.ifPresent(
+        it -> node.put("testAccuracy", it.accuracy()).put("cleanAccuracy", it.accuracy()));
+    triggered.ifPresent(
+        it ->
+            node.put("attackSuccessRate", it.share(n -> it.answer(n) == target))
+                .put("correctedAccuracy", it.accuracy()));
+    forget.ifPresent(it -> node.put("forgetAccuracy", it.accuracy()));
+    retain.ifPresent(it -> node.put("retainAccuracy", it.accuracy()));
+  }
+
+  /** Adds each class's accuracy on the test data, and how often each was taken for each. */
+  void classes(Dataset named, ObjectNode node) {
+    test.ifPresent(
+        it -> {
+          ArrayNode classes = node.putArray("classes");
+          double[] accuracy = it.accuracyByClass();
+          for (int c = 0; c < named.classes(); c++) {
+            ObjectNode one = classes.addObject().put("name", named.classNames().get(c));
+            if (Double.isNaN(accuracy[c])) {
+              one.putNull("accuracy");
+            } else {
+              one.put("accuracy", accuracy[c]);
+            }
+          }
+          ArrayNode confusion = node.putArray("confusion");
+          long[][] counts = it.confusion();
+          for (int c = 0; c < named.classes(); c++) {
+            ArrayNode cells = confusion.addArray();
+            for (long cell : counts[c]) {
+              cells.add(cell);
+            }
+          }
+        });
+  }
+}

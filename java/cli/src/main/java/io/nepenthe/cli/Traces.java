@@ -1,0 +1,50 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.unlearn.Method;
+import io.nepenthe.unlearn.Settings;
+import io.nepenthe.unlearn.SsdSearch;
+import io.nepenthe.unlearn.Trace;
+
+/** What a method did, for result files. */
+final class Traces {
+  private Traces() {}
+
+  /** Adds {@code settings}, each as text. */
+  static void settings(Method method, ObjectNode json) {
+    ObjectNode node = json.putObject("settings");
+    Settings.of(method).forEach(node::put);
+  }
+
+  /** Adds {@code figures} and, of methods that train, {@code epochs}. */
+  static void figures(Trace trace, ObjectNode json) {
+    ObjectNode figures = json.putObject("figures");
+    trace.figures().forEach(figures::put);
+    if (!trace.epochs().isEmpty()) {
+      ArrayNode epochs = json.putArray("epochs");
+      for (Trace.Epoch epoch : trace.epochs()) {
+        epochs
+            .addObject()
+            .put("over", epoch.over())
+            .put("epoch", epoch.epoch())
+            .put("loss", epoch.loss());
+      }
+    }
+  }
+
+  /**
+   * A search may have found nothing that keeps the accuracy.
+   *
+   * @throws CommandException if so
+   */
+  static void requireGood(Trace trace, String method) {
+    Double verdict = trace.figures().get("verdict");
+    if (verdict != null && verdict == SsdSearch.Verdict.NONE_TOLERATED.ordinal()) {
+      throw new CommandException(
+          method
+              + ": no strength of dampening keeps the accuracy on the held-out data: nothing is"
+              + " written; remedy: choose one with --selection");
+    }
+  }
+}
