@@ -61,6 +61,12 @@ public final class Benchmarks implements Callable<Integer> {
       description = "One of JMH's profilers, such as perfasm, async or jfr.")
   private String profiler = "";
 
+  @Option(
+      names = "--python",
+      paramLabel = "PYTHON",
+      description = "Also time the same work in PyTorch by this interpreter, for instance python3.")
+  private String python = "";
+
   @Parameters(
       arity = "0..1",
       paramLabel = "REGEX",
@@ -86,8 +92,12 @@ public final class Benchmarks implements Callable<Integer> {
   }
 
   @Override
-  public Integer call() throws IOException, RunnerException {
-    Report report = new Run(quick, quick ? 0 : forks, iterations, parameters, profiler).of(filter);
+  public Integer call() throws IOException, InterruptedException, RunnerException {
+    Run run = new Run(quick, quick ? 0 : forks, iterations, parameters, profiler);
+    Report report = run.of(filter);
+    if (!python.isEmpty()) {
+      report = report.with(new PythonPeers(python, iterations).rows(run.values()));
+    }
     report.write(output);
     System.out.println(report.table());
     System.out.println("written to " + output);

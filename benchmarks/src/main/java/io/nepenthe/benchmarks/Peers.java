@@ -31,6 +31,23 @@ record Peers(String ours, String theirs, String says) {
               "exact per-sample Fisher, beside libtorch's squared batch gradient (not the same"
                   + " quantity: an approximation)"),
           new Peers(
+              "PassBenchmark.trainingStep",
+              "PyTorchPassBenchmark.trainingStep",
+              "training step, beside PyTorch's"),
+          new Peers(
+              "PassBenchmark.fisherPass",
+              "PyTorchPassBenchmark.sampleLoopFisher",
+              "exact per-sample Fisher, beside PyTorch one sample at a time"),
+          new Peers(
+              "PassBenchmark.fisherPass",
+              "PyTorchPassBenchmark.vmapFisher",
+              "exact per-sample Fisher, beside PyTorch's vectorised sample gradients"),
+          new Peers(
+              "PassBenchmark.fisherPass",
+              "PyTorchPassBenchmark.batchSquaredImportance",
+              "exact per-sample Fisher, beside PyTorch's squared batch gradient (not the same quantity:"
+                  + " an approximation)"),
+          new Peers(
               "SquareGradientsBenchmark.squareGradients",
               "SquareGradientsBenchmark.forwardPeer",
               "squared sample gradients, beside oneDNN's forward product of the same layer"),
@@ -42,6 +59,14 @@ record Peers(String ours, String theirs, String says) {
               "SelectTopBenchmark.selectTop",
               "TorchSweepBenchmark.selectOneRatio",
               "ten masks, beside one mask by the published code's two argsorts in libtorch"),
+          new Peers(
+              "DampenBenchmark.dampen",
+              "PyTorchSweepBenchmark.dampen",
+              "dampening, beside the published code's expressions in PyTorch"),
+          new Peers(
+              "SelectTopBenchmark.selectTop",
+              "PyTorchSweepBenchmark.selectOneRatio",
+              "ten masks, beside one mask by the published code's two argsorts in PyTorch"),
           new Peers(
               "SelectTopBenchmark.selectTop",
               "SelectTopBenchmark.parallelSort",

@@ -104,6 +104,13 @@ record Report(
     return new Report(machine, commit, date, quick, roofs, rows);
   }
 
+  /** This report with more rows, measured in the same run by other means. */
+  Report with(List<Row> more) {
+    List<Row> all = new ArrayList<>(rows);
+    all.addAll(more);
+    return new Report(machine, commit, date, quick, roofs, all);
+  }
+
   /** Bytes and operations a second. */
   private record Rate(double bytes, double flops) {}
 

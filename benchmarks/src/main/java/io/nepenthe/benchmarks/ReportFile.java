@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
 
 /** Reads and writes records of figures as JSON. */
 final class ReportFile {
@@ -27,6 +28,11 @@ final class ReportFile {
     } catch (JacksonException e) {
       throw new IOException(file + " is not " + what + ": " + e.getOriginalMessage(), e);
     }
+  }
+
+  /** The rows that another program printed. */
+  static List<Report.Row> rows(String json) throws IOException {
+    return List.of(JSON.readValue(json, Report.Row[].class));
   }
 
   /** Writes a record; the file is whole or not there. */

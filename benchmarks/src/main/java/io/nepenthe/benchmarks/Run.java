@@ -92,7 +92,7 @@ record Run(
   /**
    * JMH runs the union of all values that it is given for a parameter: the caller's replace ours.
    */
-  private Map<String, String> values() {
+  Map<String, String> values() {
     int cores = Runtime.getRuntime().availableProcessors();
     Map<String, String> values = new HashMap<>();
     if (quick) {
