@@ -26,6 +26,11 @@ final class Checksum {
     }
   }
 
+  /** SHA-256 of a text in UTF-8. */
+  static String of(String text) {
+    return HexFormat.of().formatHex(sha256().digest(text.getBytes(StandardCharsets.UTF_8)));
+  }
+
   private static byte[] file(Path file) throws IOException {
     MessageDigest digest = sha256();
     byte[] buffer = new byte[1 << 16];

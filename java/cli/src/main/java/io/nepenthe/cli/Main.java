@@ -18,7 +18,9 @@ import picocli.CommandLine.ParameterException;
       TrainCommand.class,
       EvaluateCommand.class,
       FisherCommand.class,
-      UnlearnCommand.class
+      SaliencyCommand.class,
+      UnlearnCommand.class,
+      CompareCommand.class
     },
     footerHeading = "%nExample:%n",
     footer = {

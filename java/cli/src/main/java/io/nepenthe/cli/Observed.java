@@ -26,7 +26,9 @@ record Observed(
         it ->
             node.put("attackSuccessRate", it.share(n -> it.answer(n) == target))
                 .put("correctedAccuracy", it.accuracy()));
-    forget.ifPresent(it -> node.put("forgetAccuracy", it.accuracy()));
+    forget.ifPresent(
+        it ->
+            node.put("forgetAccuracy", it.accuracy()).put("unlearningAccuracy", 1 - it.accuracy()));
     retain.ifPresent(it -> node.put("retainAccuracy", it.accuracy()));
   }
 

@@ -149,6 +149,53 @@ class ModelCommandsTest {
   }
 
   @Test
+  void theMaskOfTheMostSalientWeightsTakesTheShareAskedFor() {
+    JsonNode result =
+        run(
+            "mask.json",
+            "saliency",
+            "--model",
+            path("model.onnx"),
+            "--data",
+            TRAIN + "#0-99",
+            "--ratio",
+            "0.25",
+            "--out",
+            path("mask.safetensors"));
+    long quarter = result.get("parameters").asLong() / 4;
+    assertEquals(quarter, result.get("selected").asLong());
+    run(
+        "saliency.json",
+        "saliency",
+        "--model",
+        path("model.onnx"),
+        "--data",
+        TRAIN + "#0-99",
+        "--out",
+        path("saliency.safetensors"));
+    try (Arena arena = Arena.ofConfined()) {
+      Safetensors.Contents mask = Safetensors.read(folder.resolve("mask.safetensors"), arena);
+      Safetensors.Contents values = Safetensors.read(folder.resolve("saliency.safetensors"), arena);
+      assertEquals(Shape.of(16, 6, 5, 5), mask.tensor("conv2.weight").shape());
+      float least = Float.POSITIVE_INFINITY;
+      float most = 0;
+      long ones = 0;
+      for (String name : mask.tensors().keySet()) {
+        for (long i = 0; i < mask.tensor(name).elements(); i++) {
+          if (mask.tensor(name).get(i) == 1) {
+            ones++;
+            least = Math.min(least, values.tensor(name).get(i));
+          } else {
+            most = Math.max(most, values.tensor(name).get(i));
+          }
+        }
+      }
+      assertEquals(quarter, ones);
+      assertTrue(most <= least && least > 0, most + " > " + least);
+    }
+  }
+
+  @Test
   void aClassIsForgottenAndTheOthersAreNot() throws Exception {
     JsonNode result =
         run(
@@ -275,6 +322,7 @@ class ModelCommandsTest {
         "train --arch lenet --epochs 0 --data T --out OUT",
         "unlearn --method ssd --selection 1 --set x=1 --model MODEL --data T --forget-class 1 --out OUT",
         "unlearn --method salun --selection 1 --model MODEL --data T --forget-class 1 --out OUT",
+        "saliency --model MODEL --data T --ratio 2 --out OUT",
         "fisher --labels none --model MODEL --data T --out OUT"
       })
   void wrongUsageIsTwoAndWritesNothing(String line) {

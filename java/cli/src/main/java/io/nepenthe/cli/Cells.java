@@ -1,0 +1,76 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.data.AtomicFile;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * What a comparison has done, on disk: for each seed and method a model and, written after it, a
+ * record. A record counts only for the very task and settings that it was made for.
+ *
+ * @param folder with one folder a seed
+ * @param task says everything that decides the results but seed, method and settings
+ */
+record Cells(Path folder, String task) {
+  /**
+   * One seed and method.
+   *
+   * @param name of the method, or {@code before}
+   * @param settings the method's, as text
+   */
+  record Key(long seed, String name, String settings) {}
+
+  /** Where the model is, or is to be. */
+  Path model(Key key) {
+    return place(key, ".onnx");
+  }
+
+  /** The record, if it was done. */
+  Optional<ObjectNode> find(Key key) {
+    Path file = place(key, ".json");
+    if (!Files.exists(file) || !Files.exists(model(key))) {
+      return Optional.empty();
+    }
+    try {
+      JsonNode found = new ObjectMapper().readTree(file.toFile());
+      return found.isObject() && found.path("made").asText().equals(mark(key))
+          ? Optional.of((ObjectNode) found)
+          : Optional.empty();
+    } catch (IOException e) {
+      throw new CommandException(
+          file
+              + ": expected the record of an earlier run, found "
+              + e.getMessage().lines().findFirst().orElse("nothing")
+              + "; remedy: remove it",
+          e);
+    }
+  }
+
+  /** Keeps the model, then the record. */
+  void keep(Key key, ModelFile model, ObjectNode node) {
+    model.write(model(key));
+    node.put("made", mark(key));
+    byte[] text;
+    try {
+      text = new ObjectMapper().writeValueAsString(node).getBytes(StandardCharsets.UTF_8);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+    AtomicFile.write(place(key, ".json"), to -> to.write(text));
+  }
+
+  private Path place(Key key, String suffix) {
+    return folder.resolve("seed-" + key.seed).resolve(key.name + suffix);
+  }
+
+  private String mark(Key key) {
+    return Checksum.of(task + "\n" + key);
+  }
+}

@@ -1,0 +1,158 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.unlearn.Forgetting;
+import io.nepenthe.unlearn.Methods;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.LongStream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+
+/** Several methods on one task. */
+@Command(
+    name = "compare",
+    description = {
+      "Trains a model for each of several seeds, makes each forget the same examples by several",
+      "methods, and compares them with training anew. What is done is kept in the folder: a run that",
+      "was ended goes on where it was, and a method added later is all that is computed then."
+    },
+    footerHeading = "%nExample:%n",
+    footer = {
+      "  nepenthe compare --arch lenet --data npz:poisoned/data.npz --forget poisoned/known.txt \\",
+      "      --test glyphs:test#0-999 --held-out glyphs:test#1000-1999 --target 0 \\",
+      "      --methods ssd,salun,fine-tune --seeds 3 --out comparison",
+      "",
+      "Writes result.json and every model to the folder."
+    })
+final class CompareCommand extends Operation {
+  @Option(
+      names = "--data",
+      paramLabel = "DATA",
+      required = true,
+      description = "The training data, with the examples to be forgotten.")
+  private String data;
+
+  @Mixin private ForgetOptions forget;
+
+  @Option(
+      names = "--test",
+      paramLabel = "DATA",
+      required = true,
+      description = "Test data, to judge by.")
+  private String test;
+
+  @Option(
+      names = "--held-out",
+      paramLabel = "DATA",
+      description = "Trusted clean data that was not trained on, which methods may use.")
+  private String heldOut;
+
+  @Mixin private Backdoor backdoor;
+
+  @Option(
+      names = "--methods",
+      paramLabel = "M[,M…]",
+      split = ",",
+      completionCandidates = MethodNames.class,
+      description = {
+        "Which methods, of ${COMPLETION-CANDIDATES} (default: all that the task allows);",
+        "retrain is always among them."
+      })
+  private List<String> methods;
+
+  @Option(
+      names = "--set",
+      paramLabel = "METHOD.NAME=VALUE",
+      description = "A setting of a method, any number of times; a wrong NAME lists them.")
+  private Map<String, String> settings = new LinkedHashMap<>();
+
+  @Option(
+      names = "--seeds",
+      paramLabel = "N",
+      defaultValue = "3",
+      description = "How many seeds, from --seed on (default: 3).")
+  private int seeds;
+
+  @Mixin private ArchitectureOptions arch;
+  @Mixin private RecipeOptions recipe;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      required = true,
+      description = "Where to write, and to find what an earlier run did.")
+  private Path out;
+
+  @Override
+  void run(Run run) {
+    List<Chosen> chosen = chosen();
+    if (!arch.given()) {
+      throw new ParameterException(spec.commandLine(), "--arch is needed");
+    }
+    recipe.trainer(run.seed());
+    Outputs.requireFolder(out);
+    Dataset training = run.phase("read", () -> run.data(data));
+    Comparison.Plan plan = plan(run, training);
+    Comparison comparison = new Comparison(run, plan, new Cells(out, plan.fingerprint(run)));
+    List<Comparison.Row> rows = comparison.rows(chosen);
+    ObjectNode json = run.result().json();
+    json.putObject("task")
+        .put("kind", backdoor.target == null ? "forget" : "badnets")
+        .put("forget", plan.task().forget().size())
+        .put("train", training.size())
+        .put("test", plan.judged().test().orElseThrow().size())
+        .put("seeds", seeds);
+    Summary.of(rows).to(json);
+    run.result().total(run.elapsed());
+    run.result().write(out.resolve("result.json"));
+    Summary.of(rows).print(run);
+    run.say("%s", out.resolve("result.json"));
+  }
+
+  private List<Chosen> chosen() {
+    if (seeds < 1 || seeds > 1000) {
+      throw new ParameterException(spec.commandLine(), "--seeds takes 1 to 1000");
+    }
+    try {
+      return Chosen.of(methods == null ? allowed() : methods, settings);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+    }
+  }
+
+  /** All, but those that need held-out data where there are none. */
+  private List<String> allowed() {
+    return Methods.all().stream()
+        .map(Methods.Entry::name)
+        .filter(name -> heldOut != null || !name.equals("ssd"))
+        .toList();
+  }
+
+  private Comparison.Plan plan(Run run, Dataset training) {
+    long[] ids = forget.of(training, run);
+    Forgetting whole =
+        Forgetting.ofIds(training, ids, Normalisation.of(training), recipe.trainer(run.seed()));
+    Forgetting task = heldOut == null ? whole : whole.withHeldOut(run.data(heldOut));
+    Task judged =
+        new Task(
+            Optional.of(run.data(test)),
+            Optional.of(task.forget()),
+            Optional.of(task.retain()),
+            Task.backdoor(backdoor));
+    long first = run.seed();
+    return new Comparison.Plan(
+        training,
+        arch.network(training),
+        task,
+        judged,
+        LongStream.range(first, first + seeds).boxed().toList());
+  }
+}

@@ -1,0 +1,164 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
+
+/**
+ * A comparison's figures: for each method and metric the mean over the seeds, the standard
+ * deviation, and the gap, the mean distance to retraining with the same seed.
+ *
+ * @param rows the models before, then the methods; among them {@link Chosen#STANDARD}
+ */
+record Summary(List<Comparison.Row> rows) {
+  /** The metrics of the average gap: UA, RA, TA and membership inference. */
+  private static final List<String> PRIVACY =
+      List.of(
+          "/unlearningAccuracy",
+          "/retainAccuracy",
+          "/testAccuracy",
+          "/membershipInference/confidence");
+
+  static Summary of(List<Comparison.Row> rows) {
+    return new Summary(rows);
+  }
+
+  /** Adds {@code before} and {@code methods}. */
+  void to(ObjectNode json) {
+    json.set("before", row(rows.getFirst(), false));
+    ArrayNode methods = json.putArray("methods");
+    rows.stream().skip(1).forEach(row -> methods.add(row(row, true)));
+  }
+
+  private ObjectNode row(Comparison.Row row, boolean method) {
+    ObjectNode node = JsonNodeFactory.instance.objectNode();
+    node.put("name", row.name()).put("title", row.title());
+    List<JsonNode> metrics = row.cells().stream().map(cell -> cell.get("metrics")).toList();
+    node.setAll((ObjectNode) reduce(metrics, Summary::mean));
+    node.set(
+        "seconds",
+        reduce(row.cells().stream().map(cell -> cell.get("seconds")).toList(), Summary::mean));
+    if (row.cells().size() > 1) {
+      node.set("deviation", reduce(metrics, Summary::deviation));
+    }
+    if (method) {
+      node.set("gap", reduce(gaps(row), Summary::mean));
+      averageGap(row).ifPresent(gap -> node.put("averageGap", gap));
+    }
+    ArrayNode seeds = node.putArray("seeds");
+    row.cells().forEach(cell -> seeds.add(cell.deepCopy().without(List.of("made", "detail"))));
+    return node;
+  }
+
+  private Comparison.Row standard() {
+    return rows.stream()
+        .filter(row -> row.name().equals(Chosen.STANDARD))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** For each seed the distances to retraining. */
+  private List<JsonNode> gaps(Comparison.Row row) {
+    List<JsonNode> gaps = new ArrayList<>();
+    for (int i = 0; i < row.cells().size(); i++) {
+      gaps.add(
+          reduce(
+              List.of(row.cells().get(i).get("metrics"), standard().cells().get(i).get("metrics")),
+              two -> Math.abs(two[0] - two[1])));
+    }
+    return gaps;
+  }
+
+  /** The mean gap of the privacy metrics that there are. */
+  OptionalDouble averageGap(Comparison.Row row) {
+    JsonNode gap = reduce(gaps(row), Summary::mean);
+    return PRIVACY.stream()
+        .map(gap::at)
+        .filter(JsonNode::isNumber)
+        .mapToDouble(JsonNode::asDouble)
+        .average();
+  }
+
+  /** A number for each number that all have, in the same structure. */
+  private static JsonNode reduce(List<JsonNode> nodes, ToDoubleFunction<double[]> function) {
+    ObjectNode result = JsonNodeFactory.instance.objectNode();
+    for (var property : nodes.getFirst().properties()) {
+      String name = property.getKey();
+      List<JsonNode> values = nodes.stream().map(node -> node.path(name)).toList();
+      if (values.stream().allMatch(JsonNode::isNumber)) {
+        double value =
+            function.applyAsDouble(values.stream().mapToDouble(JsonNode::asDouble).toArray());
+        if (Double.isFinite(value)) {
+          result.put(name, value);
+        }
+      } else if (values.stream().allMatch(JsonNode::isObject)) {
+        result.set(name, reduce(values, function));
+      }
+    }
+    return result;
+  }
+
+  private static double mean(double... values) {
+    return DoubleStream.of(values).average().orElse(Double.NaN);
+  }
+
+  private static double deviation(double... values) {
+    double mean = mean(values);
+    double squares = DoubleStream.of(values).map(v -> (v - mean) * (v - mean)).sum();
+    return Math.sqrt(squares / (values.length - 1));
+  }
+
+  /** Prints the table. */
+  void print(Run run) {
+    String[][] columns = {
+      {"forget", "/metrics/forgetAccuracy"},
+      {"retain", "/metrics/retainAccuracy"},
+      {"test", "/metrics/testAccuracy"},
+      {"attack", "/metrics/attackSuccessRate"},
+      {"member", "/metrics/membershipInference/confidence"}
+    };
+    StringBuilder head = new StringBuilder(String.format(Text.LOCALE, "%-22s", ""));
+    for (String[] column : columns) {
+      if (has(column[1])) {
+        head.append(String.format(Text.LOCALE, "%14s", column[0]));
+      }
+    }
+    run.say("%s%9s%10s", head, "gap", "time");
+    for (Comparison.Row row : rows) {
+      StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-22s", row.title()));
+      for (String[] column : columns) {
+        if (has(column[1])) {
+          line.append(String.format(Text.LOCALE, "%14s", spread(values(row, column[1]))));
+        }
+      }
+      OptionalDouble gap = averageGap(row);
+      String shown =
+          row == rows.getFirst() || gap.isEmpty()
+              ? ""
+              : String.format(Text.LOCALE, "%.2f", 100 * gap.getAsDouble());
+      run.say("%s%9s%10s", line, shown, Text.seconds(mean(values(row, "/seconds/total"))));
+    }
+  }
+
+  private boolean has(String pointer) {
+    return rows.getFirst().cells().getFirst().at(pointer).isNumber();
+  }
+
+  private static double[] values(Comparison.Row row, String pointer) {
+    return row.cells().stream().mapToDouble(cell -> cell.at(pointer).asDouble()).toArray();
+  }
+
+  /** Percent, with the deviation where there are several: {@code 98.6 ± 0.2}. */
+  private static String spread(double... values) {
+    String mean = String.format(Text.LOCALE, "%.1f", 100 * mean(values));
+    return values.length == 1
+        ? mean
+        : mean + String.format(Text.LOCALE, " ± %.1f", 100 * deviation(values));
+  }
+}

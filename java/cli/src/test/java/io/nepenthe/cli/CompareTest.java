@@ -1,0 +1,153 @@
+package io.nepenthe.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Methods beside each other, over seeds, and after a kill. */
+class CompareTest {
+  private static final String TASK =
+      "compare --arch mlp --width 16 --epochs 2 --data glyphs:train/400 --test glyphs:test/200"
+          + " --forget-class 3 --target 0";
+  private static final String TWO = " --methods fine-tune,ssd-published";
+
+  @TempDir static Path folder;
+
+  private static Path whole;
+  private static JsonNode result;
+
+  @BeforeAll
+  static void compare() {
+    whole = folder.resolve("whole");
+    result = run(TASK + TWO + " --seeds 2", whole);
+  }
+
+  private static String[] words(String line, Path out) {
+    return (line + " --quiet --out " + out).split(" ");
+  }
+
+  private static JsonNode run(String line, Path out) {
+    assertEquals(new Nepenthe.Outcome(0, "", ""), Nepenthe.here(words(line, out)));
+    return Nepenthe.json(out.resolve("result.json"));
+  }
+
+  /** The records, with when each was written. */
+  private static Map<String, Long> records(Path out) throws IOException {
+    Map<String, Long> records = new TreeMap<>();
+    try (Stream<Path> files = Files.walk(out)) {
+      for (Path file : files.filter(f -> f.toString().matches(".*seed-.*\\.json")).toList()) {
+        records.put(out.relativize(file).toString(), Files.getLastModifiedTime(file).toMillis());
+      }
+    }
+    return records;
+  }
+
+  /** Everything but times. */
+  private static JsonNode timeless(JsonNode result) {
+    ObjectNode methods = result.deepCopy();
+    methods.retain("task", "before", "methods");
+    methods.findParents("seconds").forEach(node -> ((ObjectNode) node).remove("seconds"));
+    return methods;
+  }
+
+  @Test
+  void theResultHasTheFormThatIsPromised() {
+    assertEquals("compare", result.get("command").asText());
+    assertEquals("cpu", result.get("device").asText());
+    assertEquals(40, result.get("task").get("forget").asInt());
+    assertEquals(3, result.get("methods").size());
+    assertEquals("retrain", result.get("methods").get(0).get("name").asText());
+    assertEquals(0, result.get("methods").get(0).get("averageGap").asDouble());
+    for (JsonNode method : result.get("methods")) {
+      assertTrue(method.get("cleanAccuracy").asDouble() > 0, method.toString());
+      assertTrue(method.get("attackSuccessRate").asDouble() >= 0, method.toString());
+      assertTrue(method.get("seconds").get("total").asDouble() > 0, method.toString());
+    }
+  }
+
+  @Test
+  void meansDeviationsAndGapsAreThoseOfTheSeeds() {
+    JsonNode standard = result.get("methods").get(0).get("seeds");
+    JsonNode method = result.get("methods").get(2);
+    double[] rates = new double[2];
+    double gap = 0;
+    for (int i = 0; i < 2; i++) {
+      rates[i] = method.get("seeds").get(i).get("metrics").get("testAccuracy").asDouble();
+      gap += Math.abs(rates[i] - standard.get(i).get("metrics").get("testAccuracy").asDouble()) / 2;
+    }
+    assertEquals((rates[0] + rates[1]) / 2, method.get("testAccuracy").asDouble(), 1e-12);
+    assertEquals(gap, method.get("gap").get("testAccuracy").asDouble(), 1e-12);
+    assertEquals(
+        Math.abs(rates[0] - rates[1]) / Math.sqrt(2),
+        method.get("deviation").get("testAccuracy").asDouble(),
+        1e-12);
+  }
+
+  @Test
+  void afterAKillNothingIsComputedAgain() throws Exception {
+    Path out = folder.resolve("killed");
+    Process process = Nepenthe.start(Map.of(), words(TASK + TWO + " --seeds 2", out));
+    for (int i = 0; i < 6000 && (!Files.isDirectory(out) || records(out).size() < 3); i++) {
+      Thread.sleep(5);
+    }
+    process.destroyForcibly().waitFor(10, TimeUnit.SECONDS);
+    assertFalse(Files.exists(out.resolve("result.json")), "killed before the end");
+    Map<String, Long> before = records(out);
+    assertTrue(before.size() >= 3, before.toString());
+    JsonNode resumed = run(TASK + TWO + " --seeds 2", out);
+    Map<String, Long> after = records(out);
+    assertEquals(8, after.size());
+    before.forEach((name, time) -> assertEquals(time, after.get(name), name));
+    assertEquals(timeless(result), timeless(resumed));
+  }
+
+  @Test
+  void onlyWhatIsNewIsComputed() throws Exception {
+    Path out = folder.resolve("grown");
+    run(TASK + " --methods fine-tune --seeds 1", out);
+    Map<String, Long> first = records(out);
+    run(TASK + TWO + " --seeds 2 --set fine-tune.epochs=1", out);
+    Map<String, Long> second = records(out);
+    assertEquals(8, second.size());
+    assertEquals(first.get("seed-1/before.json"), second.get("seed-1/before.json"));
+    assertEquals(first.get("seed-1/retrain.json"), second.get("seed-1/retrain.json"));
+    assertTrue(
+        first.get("seed-1/fine-tune.json") < second.get("seed-1/fine-tune.json"), "other settings");
+    run(TASK.replace("--epochs 2", "--epochs 1") + TWO + " --seeds 1", out);
+    assertTrue(
+        second.get("seed-1/before.json") < records(out).get("seed-1/before.json"), "other task");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        " --methods magic",
+        " --seeds 0",
+        " --set fine-tune=1",
+        " --methods ssd-published --set fine-tune.epochs=1",
+        " --set fine-tune.magic=1",
+        " --epochs 0"
+      })
+  void wrongUsageIsTwoAndWritesNothing(String more) {
+    Path out = folder.resolve("wrong");
+    String task = more.contains("epochs 0") ? TASK.replace(" --epochs 2", "") : TASK;
+    Nepenthe.Outcome outcome = Nepenthe.here(words(task + more, out));
+    assertEquals(2, outcome.status(), outcome.err());
+    assertFalse(Files.exists(out));
+  }
+}
