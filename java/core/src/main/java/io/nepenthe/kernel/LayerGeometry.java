@@ -111,27 +111,29 @@ record LayerGeometry(
     return columns() + (bias ? 1 : 0);
   }
 
+  /** Without an array between: a pass over a batch allocates nothing on the heap. */
   void write(MemorySegment sizes) {
     Window window = convolution.window();
-    long[] values = {
-      samples,
-      height,
-      width,
-      channels,
-      outHeight,
-      outWidth,
-      outputs,
-      window.kernelHeight(),
-      window.kernelWidth(),
-      window.strideHeight(),
-      window.strideWidth(),
-      window.top(),
-      window.left(),
-      window.dilationHeight(),
-      window.dilationWidth(),
-      convolution.groups()
-    };
-    MemorySegment.copy(values, 0, sizes, ValueLayout.JAVA_LONG, 0, values.length);
+    set(sizes, 0, samples);
+    set(sizes, 1, height);
+    set(sizes, 2, width);
+    set(sizes, 3, channels);
+    set(sizes, 4, outHeight);
+    set(sizes, 5, outWidth);
+    set(sizes, 6, outputs);
+    set(sizes, 7, window.kernelHeight());
+    set(sizes, 8, window.kernelWidth());
+    set(sizes, 9, window.strideHeight());
+    set(sizes, 10, window.strideWidth());
+    set(sizes, 11, window.top());
+    set(sizes, 12, window.left());
+    set(sizes, 13, window.dilationHeight());
+    set(sizes, 14, window.dilationWidth());
+    set(sizes, 15, convolution.groups());
+  }
+
+  private static void set(MemorySegment sizes, long index, long value) {
+    sizes.setAtIndex(ValueLayout.JAVA_LONG, index, value);
   }
 
   /** Feature j of group γ of sample n's unfolded input at position t; feature J is the bias's 1. */
