@@ -20,6 +20,7 @@ constexpr int32_t MOST = 64;  // cuts in one run
 enum Field { REMAINING, KEY, SLOT, TIES, FIELDS };
 
 typedef uint32_t word_at __attribute__((may_alias));
+typedef uint32_t vuint __attribute__((vector_size(NEP_WIDTH * 4)));
 typedef vint vint_at __attribute__((aligned(4), may_alias));
 
 inline vint keys_at(const float* values) { return *reinterpret_cast<const vint_at*>(values) & 0x7fffffff; }
@@ -92,21 +93,87 @@ inline uint64_t among(const vint* values, const vint* many, int64_t size) {
   return word;
 }
 
-// Counts the values in one of the bins, each among the low bits of its bin's slot. bins ascend, and are
-// padded with NOTHING to whole vectors.
-void low_chunk(const float* values, int64_t n, const int32_t* bins, int64_t slots, uint64_t* histogram) {
+// The cuts' bins. Few of them are found without a collision by a multiplicative hash into two vectors, so
+// that one permutation and one comparison ask about all bins at once; ten bins fit 32 places after some dozen
+// tries.
+struct Bins {
+  static constexpr int64_t PLACES = 2 * WIDTH;
+  static constexpr int32_t SHIFT = 32 - __builtin_ctz(PLACES);
+
+  int32_t bins[MOST];  // ascending, padded with NOTHING
+  int64_t slots = 0;
+  uint32_t factor = 0;  // 0 if no factor was found that parts them
+  int32_t at[PLACES];   // the bin in each place
+  int32_t slot[PLACES];
+
+  Bins(const uint64_t* cuts, int32_t count_of_cuts) {
+    for (int32_t& bin : bins) bin = NOTHING;
+    for (int32_t r = 0; r < count_of_cuts; r++) {
+      const uint64_t* cut = cuts + r * FIELDS;
+      if (cut[KEY] == NOTHING) continue;
+      const int64_t s = static_cast<int64_t>(cut[SLOT]);
+      bins[s] = static_cast<int32_t>(cut[KEY]);
+      slots = slots > s + 1 ? slots : s + 1;
+    }
+    uint32_t odd = 0x9e3779b1;
+    for (int32_t tries = 0; tries < 4096 && factor == 0; tries++, odd = odd * 0x2545f491 + 0x3c6ef372) {
+      if (parts(odd | 1)) factor = odd | 1;
+    }
+  }
+
+  uint32_t place(int32_t bin) const { return (static_cast<uint32_t>(bin) * factor) >> SHIFT; }
+
+ private:
+  bool parts(uint32_t by) {
+    for (int32_t& bin : at) bin = NOTHING;
+    for (int64_t s = 0; s < slots; s++) {
+      const uint32_t p = (static_cast<uint32_t>(bins[s]) * by) >> SHIFT;
+      if (at[p] != NOTHING) return false;
+      at[p] = bins[s];
+      slot[p] = static_cast<int32_t>(s);
+    }
+    return true;
+  }
+};
+
+// Counts the values in one of the bins, each among the low bits of its bin's slot.
+void low_chunk_hashed(const float* values, int64_t n, const Bins& bins, uint64_t* histogram) {
+  const vint first = *reinterpret_cast<const vint_at*>(bins.at);
+  const vint second = *reinterpret_cast<const vint_at*>(bins.at + WIDTH);
+  const vuint factor = vuint{} + bins.factor;
+  for (int64_t at = 0; at < n; at += WORD) {
+    vint keys[PER_WORD];
+    word_keys(values + at, n - at, keys);
+    uint64_t chosen = 0;
+#pragma GCC unroll 16
+    for (int64_t v = 0; v < PER_WORD; v++) {
+      const vint bin = keys[v] >> LOW_BITS;
+      const vuint place = (reinterpret_cast<vuint>(bin) * factor) >> Bins::SHIFT;
+      const vint there = __builtin_shuffle(first, second, reinterpret_cast<vint>(place));
+      chosen |= static_cast<uint64_t>(lanes_equal(there, bin)) << (v * WIDTH);
+    }
+    for (; chosen != 0; chosen &= chosen - 1) {
+      const uint32_t bits = reinterpret_cast<const word_at*>(values)[at + __builtin_ctzll(chosen)];
+      const int32_t key = static_cast<int32_t>(bits & 0x7fffffff);
+      histogram[bins.slot[bins.place(key >> LOW_BITS)] * LOW_BINS + (key & (LOW_BINS - 1))]++;
+    }
+  }
+}
+
+// The same for bins that no factor parts.
+void low_chunk(const float* values, int64_t n, const Bins& bins, uint64_t* histogram) {
   vint many[MOST];
-  for (int64_t s = 0; s < slots; s++) many[s] = vint{} + bins[s];
+  for (int64_t s = 0; s < bins.slots; s++) many[s] = vint{} + bins.bins[s];
   for (int64_t at = 0; at < n; at += WORD) {
     vint keys[PER_WORD];
     word_keys(values + at, n - at, keys);
     for (vint& key : keys) key >>= LOW_BITS;
-    for (uint64_t chosen = among(keys, many, slots); chosen != 0; chosen &= chosen - 1) {
+    for (uint64_t chosen = among(keys, many, bins.slots); chosen != 0; chosen &= chosen - 1) {
       const uint32_t bits = reinterpret_cast<const word_at*>(values)[at + __builtin_ctzll(chosen)];
       const int32_t key = static_cast<int32_t>(bits & 0x7fffffff);
       int64_t slot = 0;
-      for (int64_t s = 0; s < slots; s += WIDTH) {
-        const vint some = *reinterpret_cast<const vint_at*>(bins + s);
+      for (int64_t s = 0; s < bins.slots; s += WIDTH) {
+        const vint some = *reinterpret_cast<const vint_at*>(bins.bins + s);
         slot += __builtin_popcount(lanes_above(vint{} + (key >> LOW_BITS), some));
       }
       histogram[slot * LOW_BINS + (key & (LOW_BINS - 1))]++;
@@ -131,22 +198,18 @@ void select_top_high(const float* values, int64_t n, uint64_t* histograms, uint6
 
 void select_top_low(const float* values, int64_t n, const uint64_t* cuts, int32_t count_of_cuts,
                     uint64_t* histograms, int32_t threads) {
-  int32_t bins[MOST];
-  for (int32_t& bin : bins) bin = NOTHING;
-  int64_t slots = 0;
-  for (int32_t r = 0; r < count_of_cuts; r++) {
-    const uint64_t* cut = cuts + r * FIELDS;
-    if (cut[KEY] == NOTHING) continue;
-    const int64_t slot = static_cast<int64_t>(cut[SLOT]);
-    bins[slot] = static_cast<int32_t>(cut[KEY]);
-    slots = slots > slot + 1 ? slots : slot + 1;
-  }
+  const Bins bins(cuts, count_of_cuts);
   const int64_t chunks = (n + CHUNK - 1) / CHUNK;
 #pragma omp parallel for schedule(static) num_threads(threads) if (n > BLOCK)
   for (int64_t c = 0; c < chunks; c++) {
     const int64_t at = c * CHUNK;
-    low_chunk(values + at, n - at < CHUNK ? n - at : CHUNK, bins, slots,
-              histograms + omp_get_thread_num() * slots * LOW_BINS);
+    const int64_t size = n - at < CHUNK ? n - at : CHUNK;
+    uint64_t* histogram = histograms + omp_get_thread_num() * bins.slots * LOW_BINS;
+    if (bins.factor != 0) {
+      low_chunk_hashed(values + at, size, bins, histogram);
+    } else {
+      low_chunk(values + at, size, bins, histogram);
+    }
   }
 }
 
