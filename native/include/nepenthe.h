@@ -301,9 +301,9 @@ void nep_self_scores_gradients(const float* gradients, const float* weights, int
 
 int64_t nep_pair_scores_workspace(const int64_t* sizes, int64_t queries, int32_t threads);
 
-/* scores[q, n] = sum over o, j of queries[q, o, j] * sum over t of g[t, o] a[t, j], no bias feature. */
-void nep_pair_scores(const float* input, const float* gradient, const int64_t* sizes, const float* queries,
-                     int64_t count, float* scores, float* workspace, int32_t threads);
+/* scores[q, n] = sum over o, j of queries[q, o, j] * sum over t of g[t, o] a[t, j]. */
+void nep_pair_scores(const float* input, const float* gradient, const int64_t* sizes, int32_t bias,
+                     const float* queries, int64_t count, float* scores, float* workspace, int32_t threads);
 
 /* scores[q, n] = sum over t, r of left[n, t, q, r] * right[n, t, q, r]. */
 void nep_pair_scores_factored(const float* left, const float* right, int64_t samples, int64_t positions,

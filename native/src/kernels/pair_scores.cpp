@@ -120,9 +120,9 @@ int64_t pair_scores_workspace(const int64_t* sizes, int64_t queries, int32_t thr
   return threads * layout_of(read_geometry(sizes), queries).floats() * static_cast<int64_t>(sizeof(float));
 }
 
-void pair_scores(const float* input, const float* gradient, const int64_t* sizes, const float* queries,
-                 int64_t count, float* scores, float* workspace, int32_t threads) {
-  const Samples all = {read_geometry(sizes), false, input, gradient};
+void pair_scores(const float* input, const float* gradient, const int64_t* sizes, int32_t bias,
+                 const float* queries, int64_t count, float* scores, float* workspace, int32_t threads) {
+  const Samples all = {read_geometry(sizes), bias != 0, input, gradient};
   const int64_t samples = all.geometry.samples, padded = padded_queries(count);
   const Layout layout = layout_of(all.geometry, count);
 #pragma omp parallel num_threads(threads)

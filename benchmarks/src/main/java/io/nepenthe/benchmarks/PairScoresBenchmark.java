@@ -63,7 +63,7 @@ public class PairScoresBenchmark {
   /** This project's kernel. */
   @Benchmark
   public Tensor pairScores() {
-    backend.perSample().pairScores(sizes.convolution(), input, gradient, values, scores);
+    backend.perSample().pairScores(sizes.convolution(), input, gradient, false, values, scores);
     return scores;
   }
 

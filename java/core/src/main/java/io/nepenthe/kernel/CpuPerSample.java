@@ -56,7 +56,18 @@ final class CpuPerSample implements PerSample {
       Tensor weights,
       Tensor scores,
       SelfScores.Strategy strategy) {
-    SelfScores.cpu(input, outputGradient, weights, scores, strategy, workspace, threads);
+    LayerGeometry geometry = LayerGeometry.linear(input, outputGradient);
+    SelfScores.cpu(geometry, input, outputGradient, weights, scores, strategy, workspace, threads);
+  }
+
+  @Override
+  public void selfScores(
+      Convolution convolution, Tensor input, Tensor outputGradient, Tensor weights, Tensor scores) {
+    LayerGeometry geometry = LayerGeometry.convolution(convolution, input, outputGradient);
+    boolean point = convolution.equals(LayerGeometry.POINT);
+    SelfScores.Strategy strategy =
+        point ? SelfScores.strategyFor(geometry.positions()) : SelfScores.Strategy.PRODUCTS;
+    SelfScores.cpu(geometry, input, outputGradient, weights, scores, strategy, workspace, threads);
   }
 
   @Override
@@ -65,16 +76,22 @@ final class CpuPerSample implements PerSample {
   }
 
   @Override
-  public void pairScores(Tensor input, Tensor outputGradient, Tensor queries, Tensor scores) {
+  public void pairScores(
+      Tensor input, Tensor outputGradient, boolean bias, Tensor queries, Tensor scores) {
     LayerGeometry geometry = LayerGeometry.linear(input, outputGradient);
-    PairScores.cpu(geometry, input, outputGradient, queries, scores, workspace, threads);
+    PairScores.cpu(geometry, input, outputGradient, bias, queries, scores, workspace, threads);
   }
 
   @Override
   public void pairScores(
-      Convolution convolution, Tensor input, Tensor outputGradient, Tensor queries, Tensor scores) {
+      Convolution convolution,
+      Tensor input,
+      Tensor outputGradient,
+      boolean bias,
+      Tensor queries,
+      Tensor scores) {
     LayerGeometry geometry = LayerGeometry.convolution(convolution, input, outputGradient);
-    PairScores.cpu(geometry, input, outputGradient, queries, scores, workspace, threads);
+    PairScores.cpu(geometry, input, outputGradient, bias, queries, scores, workspace, threads);
   }
 
   @Override

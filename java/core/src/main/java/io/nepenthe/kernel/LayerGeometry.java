@@ -18,7 +18,9 @@ record LayerGeometry(
     long outHeight,
     long outWidth,
     long outputs) {
-  private static final Convolution POINT = Window.square(1).convolution(1);
+  /** A window of one pixel, one group. */
+  static final Convolution POINT = Window.square(1).convolution(1);
+
   private static final int SIZES = 16;
 
   /**

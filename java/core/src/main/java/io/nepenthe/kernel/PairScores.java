@@ -14,12 +14,13 @@ import java.lang.invoke.MethodHandle;
  * The dot product of every query with every sample's own weight gradient,
  *
  * <pre>
- *   s[q, n]  =  Σ_{o,j} V[q, o, j] · Σₜ Gₙ[t, o] · Aₙ[t, j]
+ *   s[q, n]  =  Σ_{o,j} V[q, o, j] · Σₜ Gₙ[t, o] · Āₙ[t, j]
  * </pre>
  *
- * <p>With V a preconditioned query gradient it is the influence of example n on query q (Koh, Liang
- * 2017; Grosse et al. 2023). A tile of a sample's gradient meets all queries while it is in its
- * core's cache, so that no gradient reaches memory and the queries are read once for many samples.
+ * <p>with a constant 1 as the last feature of Ā where there is a bias. With V a preconditioned
+ * query gradient it is the influence of example n on query q (Koh, Liang 2017; Grosse et al. 2023).
+ * A tile of a sample's gradient meets all queries while it is in its core's cache, so that no
+ * gradient reaches memory and the queries are read once for many samples.
  *
  * <p>Where the queries are products V_q = Σᵣ l_qr r_qrᵀ (a low rank, or rank 1 for each output), G
  * first meets every l and A every r, and what is left is the factored form
@@ -36,7 +37,7 @@ public final class PairScores {
       NativeLibrary.function("nep_pair_scores_workspace", LONG, POINTER, LONG, INT);
   private static final MethodHandle CPU =
       NativeLibrary.action(
-          "nep_pair_scores", POINTER, POINTER, POINTER, POINTER, LONG, POINTER, POINTER, INT);
+          "nep_pair_scores", POINTER, POINTER, POINTER, INT, POINTER, LONG, POINTER, POINTER, INT);
   private static final MethodHandle FACTORED =
       NativeLibrary.action(
           "nep_pair_scores_factored", POINTER, POINTER, LONG, LONG, LONG, LONG, POINTER, INT);
@@ -71,18 +72,19 @@ public final class PairScores {
       LayerGeometry geometry,
       Tensor input,
       Tensor outputGradient,
+      boolean bias,
       Tensor queries,
       Tensor scores,
       Workspace workspace,
       int threads) {
     long count = queries.shape().rank() == 0 ? 0 : queries.shape().size(0);
-    long weights = geometry.outputs() * geometry.columns();
+    long weights = geometry.outputs() * geometry.features(bias);
     if (queries.elements() != count * weights) {
       throw new IllegalArgumentException(
           "queries must each have the "
               + geometry.outputs()
               + " × "
-              + geometry.columns()
+              + geometry.features(bias)
               + " weights, found "
               + queries.shape());
     }
@@ -102,6 +104,7 @@ public final class PairScores {
           input.segment(),
           outputGradient.segment(),
           block,
+          bias ? 1 : 0,
           queries.segment(),
           count,
           scores.segment(),

@@ -76,21 +76,31 @@ public sealed interface PerSample permits CpuPerSample {
       Tensor scores,
       SelfScores.Strategy strategy);
 
+  /** The same for a convolution: weights of the weights' shape. */
+  void selfScores(
+      Convolution convolution, Tensor input, Tensor outputGradient, Tensor weights, Tensor scores);
+
   /** The weighted square norm of gradients that were written out, [samples, …weights]. */
   void selfScores(Tensor gradients, Tensor weights, Tensor scores);
 
   /**
    * The dot product of every query with every sample's gradient of a linear layer.
    *
+   * @param bias whether a constant 1 is the last feature
    * @param queries [queries, outputs, features]
    * @param scores [queries, samples], overwritten
    * @see PairScores
    */
-  void pairScores(Tensor input, Tensor outputGradient, Tensor queries, Tensor scores);
+  void pairScores(Tensor input, Tensor outputGradient, boolean bias, Tensor queries, Tensor scores);
 
-  /** The same for a convolution: queries of the weights' shape each. */
+  /** The same for a convolution. */
   void pairScores(
-      Convolution convolution, Tensor input, Tensor outputGradient, Tensor queries, Tensor scores);
+      Convolution convolution,
+      Tensor input,
+      Tensor outputGradient,
+      boolean bias,
+      Tensor queries,
+      Tensor scores);
 
   /**
    * Σ over positions and rank of products, [samples, positions, queries, rank].

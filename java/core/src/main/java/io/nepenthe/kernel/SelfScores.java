@@ -64,6 +64,7 @@ public final class SelfScores {
   }
 
   static void cpu(
+      LayerGeometry geometry,
       Tensor input,
       Tensor outputGradient,
       Tensor weights,
@@ -71,12 +72,21 @@ public final class SelfScores {
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    LayerGeometry geometry = LayerGeometry.linear(input, outputGradient);
-    Checks.shape("weights", weights, Shape.of(geometry.outputs(), geometry.channels()));
-    checkScores(scores, Shape.of(geometry.samples()), input, outputGradient, weights);
-    if (strategy == Strategy.SQUARES && geometry.positions() != 1) {
+    if (weights.elements() != geometry.outputs() * geometry.columns()) {
       throw new IllegalArgumentException(
-          "squares are for one position, found " + geometry.positions());
+          "weights must be the "
+              + geometry.outputs()
+              + " × "
+              + geometry.columns()
+              + " of the layer, found "
+              + weights.shape());
+    }
+    checkScores(scores, Shape.of(geometry.samples()), input, outputGradient, weights);
+    boolean point =
+        geometry.positions() == 1
+            && geometry.columns() == geometry.height() * geometry.width() * geometry.channels();
+    if (strategy == Strategy.SQUARES && !point) {
+      throw new IllegalArgumentException("squares are for one position and one group");
     }
     if (input.elements() == 0 || outputGradient.elements() == 0) {
       scores.clear();

@@ -14,24 +14,36 @@ import org.junit.jupiter.api.Test;
 
 class PairScoresTest {
   private static void run(
-      Backend backend, LayerCase some, long from, long to, Tensor queries, Tensor scores) {
+      Backend backend,
+      LayerCase some,
+      long from,
+      long to,
+      boolean bias,
+      Tensor queries,
+      Tensor scores) {
     if (some.linear) {
       backend
           .perSample()
-          .pairScores(some.input(from, to), some.gradient(from, to), queries, scores);
+          .pairScores(some.input(from, to), some.gradient(from, to), bias, queries, scores);
     } else {
       backend
           .perSample()
           .pairScores(
-              some.convolution, some.input(from, to), some.gradient(from, to), queries, scores);
+              some.convolution,
+              some.input(from, to),
+              some.gradient(from, to),
+              bias,
+              queries,
+              scores);
     }
   }
 
-  private static Tensor queries(Arena arena, LayerCase some, int count, KernelTest.Values values) {
-    long size = some.geometry.outputs() * some.geometry.columns();
+  private static Tensor queries(
+      Arena arena, LayerCase some, boolean bias, int count, KernelTest.Values values) {
+    long size = some.geometry.outputs() * some.geometry.features(bias);
     return KernelTest.guarded(arena, count * size, values)
         .tensor()
-        .reshape(Shape.of(count, some.geometry.outputs(), some.geometry.columns()));
+        .reshape(Shape.of(count, some.geometry.outputs(), some.geometry.features(bias)));
   }
 
   @Property(tries = 150)
@@ -43,11 +55,19 @@ class PairScoresTest {
       KernelTest.Values values = KernelTest.normal(seed);
       LayerCase some = LayerCase.random(arena, random, samples, values);
       int count = random.nextBoolean() ? 1 : random.nextInt(2, 15);
-      Tensor queries = queries(arena, some, count, values);
+      boolean bias = random.nextBoolean();
+      Tensor queries = queries(arena, some, bias, count, values);
       KernelTest.Guarded scores = KernelTest.guarded(arena, (long) count * samples, () -> 7);
-      run(backend, some, 0, samples, queries, scores.tensor().reshape(Shape.of(count, samples)));
+      run(
+          backend,
+          some,
+          0,
+          samples,
+          bias,
+          queries,
+          scores.tensor().reshape(Shape.of(count, samples)));
       SquareGradients.Reference reference =
-          PairScores.reference(some.gradients(false), queries, count, samples);
+          PairScores.reference(some.gradients(bias), queries, count, samples);
       KernelTest.assertWithin(
           reference.sum(),
           reference.magnitude(),
@@ -63,18 +83,19 @@ class PairScoresTest {
     SplittableRandom random = new SplittableRandom(seed);
     int samples = 100;
     int count = random.nextInt(1, 9);
+    boolean bias = random.nextBoolean();
     try (Arena arena = Arena.ofConfined();
         Backend one = Device.cpu(1).open();
         Backend three = Device.cpu(3).open()) {
       KernelTest.Values values = KernelTest.normal(seed);
       LayerCase some = LayerCase.random(arena, random, samples, values);
-      Tensor queries = queries(arena, some, count, values);
+      Tensor queries = queries(arena, some, bias, count, values);
       Tensor whole = Tensor.zeros(arena, count, samples);
-      run(one, some, 0, samples, queries, whole);
+      run(one, some, 0, samples, bias, queries, whole);
       int cut = random.nextInt(1, samples);
       for (int[] part : new int[][] {{0, cut}, {cut, samples}}) {
         Tensor scores = Tensor.zeros(arena, count, part[1] - part[0]);
-        run(three, some, part[0], part[1], queries, scores);
+        run(three, some, part[0], part[1], bias, queries, scores);
         for (int q = 0; q < count; q++) {
           for (int n = part[0]; n < part[1]; n++) {
             assertEquals(
@@ -94,12 +115,13 @@ class PairScoresTest {
       for (int inputs : edges) {
         for (int outputs : edges) {
           KernelTest.Values values = KernelTest.integers(inputs, 2);
+          boolean bias = outputs % 2 == 0;
           LayerCase some = LayerCase.linear(arena, 5, 2, inputs, outputs, values);
-          Tensor queries = queries(arena, some, 7, values);
+          Tensor queries = queries(arena, some, bias, 7, values);
           Tensor scores = Tensor.zeros(arena, 7, 5);
-          run(backend, some, 0, 5, queries, scores);
+          run(backend, some, 0, 5, bias, queries, scores);
           SquareGradients.Reference reference =
-              PairScores.reference(some.gradients(false), queries, 7, 5);
+              PairScores.reference(some.gradients(bias), queries, 7, 5);
           KernelTest.assertWithin(reference.sum(), reference.magnitude(), 0, scores);
         }
       }
@@ -144,12 +166,18 @@ class PairScoresTest {
       Tensor queries = Tensor.zeros(arena, 5, 4, 3);
       List<Runnable> wrong =
           List.of(
-              () -> operations.pairScores(input, gradient, queries, Tensor.zeros(arena, 2, 5)),
+              () ->
+                  operations.pairScores(input, gradient, false, queries, Tensor.zeros(arena, 2, 5)),
               () ->
                   operations.pairScores(
-                      input, gradient, Tensor.zeros(arena, 5, 4, 4), Tensor.zeros(arena, 5, 2)),
+                      input,
+                      gradient,
+                      false,
+                      Tensor.zeros(arena, 5, 4, 4),
+                      Tensor.zeros(arena, 5, 2)),
               () ->
-                  operations.pairScores(input, gradient, queries, queries.slice(0, Shape.of(5, 2))),
+                  operations.pairScores(
+                      input, gradient, false, queries, queries.slice(0, Shape.of(5, 2))),
               () -> operations.pairScoresFactored(input, input, Tensor.zeros(arena, 5, 2)));
       for (Runnable call : wrong) {
         assertThrows(IllegalArgumentException.class, call::run);

@@ -1,0 +1,219 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Convolution;
+import io.nepenthe.kernel.DriftFreeSum;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.ParametricLayer;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The eigenvalue-corrected Kronecker factorisation of the Fisher information (George, Laurent,
+ * Bouthillier, Ballas, Vincent, "Fast approximate natural gradient descent in a Kronecker-factored
+ * eigenbasis", NeurIPS 2018). In each block
+ *
+ * <pre>
+ *   A = Q_A diag(α) Q_Aᵀ,   B = Q_B diag(β) Q_Bᵀ
+ *   Λ[o, i] = (1/N) Σ_{n,v} (Q_Bᵀ P_{n,v} Q_A)²[o, i]
+ *   F ≈ (Q_B ⊗ Q_A) diag(vec Λ) (Q_B ⊗ Q_A)ᵀ
+ * </pre>
+ *
+ * <p>Λ is the diagonal of F in that basis: of all diagonals the one closest to F. The draws of
+ * {@link Labels#SAMPLED} for Λ are independent of those for the factors. It owns its memory.
+ */
+public final class EkFac implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final List<ParameterBlock> blocks;
+  private final FactorOptions options;
+  private final Map<String, EigenBasis> bases;
+  private final Map<String, Tensor> corrected = new LinkedHashMap<>();
+  private final Map<String, Tensor> uncorrected = new LinkedHashMap<>();
+  private long samples;
+
+  /** Decomposed factors, Λ still to come. */
+  EkFac(Model model, KroneckerFactors factors) {
+    this.blocks = factors.blocks();
+    this.options = factors.options();
+    this.bases = EigenBasis.of(arena, factors);
+    Parameters diagonal = model.parameters().zerosLike(arena);
+    factors.diagonal(diagonal);
+    for (ParameterBlock block : blocks) {
+      Tensor kronecker = Tensor.zeros(arena, shape(block));
+      if (block.isDiagonal()) {
+        block.gather(diagonal, kronecker);
+        corrected.put(block.name(), kronecker);
+      } else {
+        bases.get(block.name()).kroneckerValues(kronecker);
+        corrected.put(block.name(), Tensor.zeros(arena, shape(block)));
+      }
+      uncorrected.put(block.name(), kronecker);
+    }
+  }
+
+  /** [O, columns], or two rows, scale and shift. */
+  static Shape shape(ParameterBlock block) {
+    return block.isDiagonal()
+        ? Shape.of(2, block.outputs())
+        : Shape.of(block.outputs(), block.columns());
+  }
+
+  /**
+   * Decomposes factors and estimates Λ, in one more pass over the data.
+   *
+   * @param factors of this model; they may be closed afterwards
+   * @param progress told after every batch, in samples
+   */
+  public static EkFac of(
+      KroneckerFactors factors,
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      Progress progress) {
+    EkFac result = new EkFac(model, factors);
+    FactorOptions options = factors.options();
+    try (SamplePass pass =
+            new SamplePass(model, backend, data, normalisation, options.batchSize());
+        Correction correction = result.new Correction(backend)) {
+      FisherVectors vectors =
+          new FisherVectors(options, Math.toIntExact(model.network().output().elements()), 1);
+      pass.run(
+          progress,
+          (execution, first, outputs, labels, ids) -> {
+            vectors.backward(execution, outputs, labels, ids, correction);
+            correction.count(outputs.shape().size(0));
+          });
+      correction.finish();
+      return result;
+    } catch (RuntimeException e) {
+      result.close();
+      throw e;
+    }
+  }
+
+  /** Accumulates Λ. */
+  final class Correction implements FisherVectors.Listener, AutoCloseable {
+    private final Backend backend;
+    private final Ones ones = new Ones();
+    private final Map<String, RotatedGradients> rotated = new LinkedHashMap<>();
+    private final Map<String, DriftFreeSum> sums = new LinkedHashMap<>();
+
+    Correction(Backend backend) {
+      this.backend = backend;
+      bases.forEach(
+          (name, basis) -> {
+            rotated.put(name, new RotatedGradients(basis, backend));
+            ParameterBlock block = basis.block();
+            Shape shape = Shape.of(block.outputs(), 1, 1, block.columns());
+            sums.put(name, DriftFreeSum.zeros(arena, shape));
+          });
+    }
+
+    void count(long more) {
+      samples += more;
+    }
+
+    @Override
+    public void pass(int number) {}
+
+    @Override
+    public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
+      Tensor gradient = ParameterBlock.image(outputGradient);
+      for (ParameterBlock block : blocks) {
+        if (block.layer().equals(layer.layer().name()) && !block.isDiagonal()) {
+          DriftFreeSum sum = sums.get(block.name());
+          rotated
+              .get(block.name())
+              .visit(layer, ones.inputOf(block, input, gradient), gradient, new Squares(sum));
+        }
+      }
+    }
+
+    private final class Squares implements RotatedGradients.Sink {
+      private final DriftFreeSum sum;
+
+      Squares(DriftFreeSum sum) {
+        this.sum = sum;
+      }
+
+      @Override
+      public void products(long first, Convolution convolution, Tensor input, Tensor gradient) {
+        backend.squareGradients(convolution, input, gradient, sum);
+      }
+
+      @Override
+      public void whole(long first, Tensor gradients) {
+        Shape shape = gradients.shape();
+        backend.accumulateSquare(
+            sum, gradients.reshape(Shape.of(shape.size(0), shape.size(1), 1, 1, shape.size(2))));
+      }
+    }
+
+    void finish() {
+      sums.forEach(
+          (name, sum) -> {
+            Tensor mean = corrected.get(name);
+            for (long i = 0; i < mean.elements(); i++) {
+              mean.set(i, (float) (((double) sum.sum().get(i) + sum.rest().get(i)) / samples));
+            }
+          });
+    }
+
+    @Override
+    public void close() {
+      ones.close();
+      rotated.values().forEach(RotatedGradients::close);
+    }
+  }
+
+  /** The blocks, in node order. */
+  public List<ParameterBlock> blocks() {
+    return blocks;
+  }
+
+  /** How it was computed. */
+  public FactorOptions options() {
+    return options;
+  }
+
+  /** The samples that Λ is the mean over. */
+  public long samples() {
+    return samples;
+  }
+
+  /** Λ of a block, [O, columns]; a normalisation's diagonal, [2, channels]. */
+  public Tensor eigenvalues(ParameterBlock block) {
+    return corrected.get(block.name());
+  }
+
+  /** β ⊗ α, what KFAC has in Λ's place. */
+  public Tensor kroneckerEigenvalues(ParameterBlock block) {
+    return uncorrected.get(block.name());
+  }
+
+  /** How many eigenvalues of the factors rounding had made negative. */
+  public int clamped() {
+    return bases.values().stream().mapToInt(EigenBasis::clamped).sum();
+  }
+
+  Map<String, EigenBasis> bases() {
+    return bases;
+  }
+
+  /** Releases the memory; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+}

@@ -1,0 +1,243 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.Subset;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.GradientAccumulator;
+import io.nepenthe.nn.LayerVisitor;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.List;
+
+/**
+ * Influence functions (Hampel 1974; Koh, Liang 2017): how a query's measurement f would change if a
+ * training example were left out, to first order in its weight and with a damped approximation of
+ * the curvature (Grosse et al. 2023). {@link InfluenceScores} says what sign and scale mean.
+ */
+public final class Influence {
+  private Influence() {}
+
+  /**
+   * How scores are computed; none of it changes them.
+   *
+   * @param batchSize training examples at once
+   * @param perBlock whether the scores of each block are kept as well
+   * @param queryBytes the memory for preconditioned queries; more of them take more passes over the
+   *     training data
+   */
+  public record Options(int batchSize, boolean perBlock, long queryBytes) {
+    /** Checks the sizes. */
+    public Options {
+      if (batchSize < 1 || queryBytes < 1) {
+        throw new IllegalArgumentException(
+            "batchSize and queryBytes must be positive, found " + batchSize + ", " + queryBytes);
+      }
+    }
+
+    /** 64 at once, no scores by block, queries of up to a gigabyte. */
+    public static Options defaults() {
+      return new Options(64, false, 1L << 30);
+    }
+
+    /** The same with another batch size. */
+    public Options withBatchSize(int other) {
+      return new Options(other, perBlock, queryBytes);
+    }
+
+    /** The same with scores by block. */
+    public Options withBlocks() {
+      return new Options(batchSize, true, queryBytes);
+    }
+
+    /** The same with this much memory for queries. */
+    public Options withQueryBytes(long bytes) {
+      return new Options(batchSize, perBlock, bytes);
+    }
+  }
+
+  /**
+   * The influence of every training example on every query: one pass over the queries and, for each
+   * group of queries that fits the memory, one over the training data.
+   *
+   * @param progress told after every batch of training data, in examples over all passes
+   */
+  public static InfluenceScores pairwise(
+      Model model,
+      Backend backend,
+      InverseCurvature inverse,
+      Dataset queries,
+      Measurement measurement,
+      Dataset training,
+      Normalisation normalisation,
+      Options options,
+      Progress progress) {
+    long each = model.parameters().count() * Float.BYTES;
+    long group = Math.clamp(options.queryBytes / each, 1, Math.max(1, queries.size()));
+    long groups = Math.ceilDiv(queries.size(), group);
+    InfluenceScores scores =
+        new InfluenceScores(
+            queries.size(), training.size(), options.perBlock ? inverse.blocks() : List.of());
+    try {
+      for (long g = 0; g < groups; g++) {
+        long first = g * group;
+        Dataset part =
+            groups == 1
+                ? queries
+                : Subset.range(queries, first, Math.min(queries.size(), first + group) - 1);
+        long before = g * training.size();
+        try (Queries own =
+            Queries.of(
+                model,
+                backend,
+                inverse,
+                part,
+                normalisation,
+                measurement,
+                options.batchSize,
+                Progress.NONE)) {
+          add(
+              scores,
+              first,
+              model,
+              backend,
+              own,
+              training,
+              normalisation,
+              options,
+              (done, total) -> progress.report(before + done, groups * total));
+        }
+      }
+      return scores;
+    } catch (RuntimeException e) {
+      scores.close();
+      throw e;
+    }
+  }
+
+  /** The influence of every training example on queries that were preconditioned before. */
+  public static InfluenceScores pairwise(
+      Model model,
+      Backend backend,
+      Queries queries,
+      Dataset training,
+      Normalisation normalisation,
+      Options options,
+      Progress progress) {
+    InfluenceScores scores =
+        new InfluenceScores(
+            queries.count(), training.size(), options.perBlock ? queries.blocks() : List.of());
+    try {
+      add(scores, 0, model, backend, queries, training, normalisation, options, progress);
+      return scores;
+    } catch (RuntimeException e) {
+      scores.close();
+      throw e;
+    }
+  }
+
+  private static void add(
+      InfluenceScores scores,
+      long firstQuery,
+      Model model,
+      Backend backend,
+      Queries queries,
+      Dataset training,
+      Normalisation normalisation,
+      Options options,
+      Progress progress) {
+    try (PairScorer scorer = new PairScorer(backend, queries, scores, firstQuery)) {
+      losses(
+          model, backend, training, normalisation, options.batchSize, progress, scorer::visiting);
+    }
+  }
+
+  /**
+   * Every training example's influence on its own loss, ⟨H⁻¹∇ℓ_j, ∇ℓ_j⟩ ≥ 0: in the eigenbasis a
+   * weighted square norm, which one rotation gives.
+   */
+  public static InfluenceScores self(
+      Model model,
+      Backend backend,
+      InverseCurvature inverse,
+      Dataset training,
+      Normalisation normalisation,
+      Options options,
+      Progress progress) {
+    InfluenceScores scores =
+        new InfluenceScores(1, training.size(), options.perBlock ? inverse.blocks() : List.of());
+    try (SelfScorer scorer = new SelfScorer(backend, inverse, scores)) {
+      losses(
+          model, backend, training, normalisation, options.batchSize, progress, scorer::visiting);
+      return scores;
+    } catch (RuntimeException e) {
+      scores.close();
+      throw e;
+    }
+  }
+
+  /**
+   * The influence of all training examples together on each query, ⟨H⁻¹∇f_q, Σⱼ∇ℓ_j⟩: no gradient
+   * of a single example is formed.
+   *
+   * @return one raw score a query
+   */
+  public static double[] aggregated(
+      Model model,
+      Backend backend,
+      Queries queries,
+      Dataset training,
+      Normalisation normalisation,
+      int batchSize,
+      Progress progress) {
+    double[] scores = new double[Math.toIntExact(queries.count())];
+    try (GradientAccumulator gradient = new GradientAccumulator(model, backend);
+        Arena arena = Arena.ofConfined()) {
+      losses(model, backend, training, normalisation, batchSize, progress, (first, n) -> gradient);
+      for (ParameterBlock block : queries.blocks()) {
+        Tensor sum = Tensor.zeros(arena, EkFac.shape(block));
+        block.gather(gradient.gradient(), sum);
+        Tensor values = queries.values(block);
+        for (int q = 0; q < scores.length; q++) {
+          for (long i = 0; i < sum.elements(); i++) {
+            scores[q] += (double) values.get(q * sum.elements() + i) * sum.get(i);
+          }
+        }
+      }
+    }
+    return scores;
+  }
+
+  /** What looks at the batch that begins with this example. */
+  interface Visitors {
+    LayerVisitor of(long first, int count);
+  }
+
+  /** One pass over the training data with the gradients of the true labels' losses. */
+  static void losses(
+      Model model,
+      Backend backend,
+      Dataset training,
+      Normalisation normalisation,
+      int batchSize,
+      Progress progress,
+      Visitors visitors) {
+    OutputGradients gradients =
+        new OutputGradients(
+            Likelihood.CATEGORICAL, Math.toIntExact(model.network().output().elements()));
+    try (SamplePass pass = new SamplePass(model, backend, training, normalisation, batchSize)) {
+      pass.run(
+          progress,
+          (execution, first, outputs, labels, ids) -> {
+            Tensor out = execution.outputGradient();
+            int n = (int) outputs.shape().size(0);
+            for (int i = 0; i < n; i++) {
+              gradients.loss(outputs, i, labels[i], 1, out);
+            }
+            execution.backward(out, visitors.of(first, n));
+          });
+    }
+  }
+}

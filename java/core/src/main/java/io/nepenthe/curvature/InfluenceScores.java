@@ -1,0 +1,71 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Influences of training examples on queries,
+ *
+ * <pre>
+ *   raw         s[q, j] = ⟨H⁻¹∇f_q, ∇ℓ_j⟩        H the mean curvature of N examples
+ *   perExample  s[q, j] / N ≈ f_q(without j) − f_q
+ * </pre>
+ *
+ * <p>A positive score means that removing j raises f_q: for the loss, that j helps the query; for
+ * the log-likelihood, that j harms it. It owns its memory.
+ */
+public final class InfluenceScores implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final Tensor total;
+  private final Map<String, Tensor> blocks = new LinkedHashMap<>();
+
+  InfluenceScores(long queries, long examples, List<ParameterBlock> each) {
+    Shape shape = Shape.of(queries, examples);
+    this.total = Tensor.zeros(arena, shape);
+    for (ParameterBlock block : each) {
+      blocks.put(block.name(), Tensor.zeros(arena, shape));
+    }
+  }
+
+  /** Raw scores, [queries, examples]; for self-influence [1, examples]. */
+  public Tensor raw() {
+    return total;
+  }
+
+  /** Raw scores of each block alone, where they were asked for. */
+  public Map<String, Tensor> blocks() {
+    return Collections.unmodifiableMap(blocks);
+  }
+
+  /** The predicted change of f_q when j is removed from N examples. */
+  public double perExample(long query, long example, long of) {
+    return (double) total.get(query * total.shape().size(1) + example) / of;
+  }
+
+  /** Adds [q, n] scores of a block for the examples from {@code first} on. */
+  void add(ParameterBlock block, long firstQuery, long first, Tensor scores) {
+    Tensor own = blocks.get(block.name());
+    long examples = total.shape().size(1);
+    long n = scores.shape().size(1);
+    for (long i = 0; i < scores.elements(); i++) {
+      long at = (firstQuery + i / n) * examples + first + i % n;
+      total.set(at, total.get(at) + scores.get(i));
+      if (own != null) {
+        own.set(at, own.get(at) + scores.get(i));
+      }
+    }
+  }
+
+  /** Releases the memory; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+}

@@ -1,0 +1,222 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The damped inverse of a block-diagonal curvature. Of every block it has weights W and, but for
+ * the identity and the diagonal, eigenvectors:
+ *
+ * <pre>
+ *   H⁻¹P = Q_B [ (Q_BᵀPQ_A) ∘ W ] Q_Aᵀ
+ *   identity   W = 1
+ *   diagonal   W = 1/(D + λ)                 D the Fisher diagonal, no rotation
+ *   KFAC       W = 1/(β⊗α + λ)               or factored, 1/((β + √λ/π)(α + π√λ))
+ *   EK-FAC     W = 1/(Λ + λ)
+ * </pre>
+ *
+ * <p>with π² = (tr A/I)/(tr B/O) for the factored damping (Martens, Grosse 2015, section 6.3). It
+ * owns its memory; eigenvectors are those of the {@link EkFac} that it was made from, which must
+ * outlive it.
+ */
+public final class InverseCurvature implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final List<ParameterBlock> blocks;
+  private final Map<String, Tensor> weights = new LinkedHashMap<>();
+  private final Map<String, EigenBasis> bases;
+
+  private InverseCurvature(List<ParameterBlock> blocks, Map<String, EigenBasis> bases) {
+    this.blocks = blocks;
+    this.bases = bases;
+  }
+
+  /** No curvature: H = I. */
+  public static InverseCurvature identity(Model model) {
+    InverseCurvature inverse = new InverseCurvature(ParameterBlock.of(model, true), Map.of());
+    for (ParameterBlock block : inverse.blocks) {
+      Tensor ones = inverse.put(block);
+      for (long i = 0; i < ones.elements(); i++) {
+        ones.set(i, 1);
+      }
+    }
+    return inverse;
+  }
+
+  /** The diagonal of the Fisher information. */
+  public static InverseCurvature diagonal(Model model, Parameters diagonal, Damping damping) {
+    InverseCurvature inverse = new InverseCurvature(ParameterBlock.of(model, true), Map.of());
+    try (Arena scratch = Arena.ofConfined()) {
+      for (ParameterBlock block : inverse.blocks) {
+        Tensor values = Tensor.zeros(scratch, EkFac.shape(block));
+        block.gather(diagonal, values);
+        inverse.invert(block, values, damping);
+      }
+    }
+    return inverse;
+  }
+
+  /** EK-FAC. */
+  public static InverseCurvature ekfac(EkFac curvature, Damping damping) {
+    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    for (ParameterBlock block : inverse.blocks) {
+      inverse.invert(block, curvature.eigenvalues(block), damping);
+    }
+    return inverse;
+  }
+
+  /** KFAC, damped exactly: λ is added to the eigenvalues of the product. */
+  public static InverseCurvature kfac(EkFac curvature, Damping damping) {
+    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    for (ParameterBlock block : inverse.blocks) {
+      inverse.invert(block, curvature.kroneckerEigenvalues(block), damping);
+    }
+    return inverse;
+  }
+
+  /** KFAC with the damping split over the two factors. */
+  public static InverseCurvature kfacFactored(EkFac curvature, Damping damping) {
+    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    for (ParameterBlock block : inverse.blocks) {
+      Tensor values = curvature.kroneckerEigenvalues(block);
+      if (block.isDiagonal()) {
+        inverse.invert(block, values, damping);
+        continue;
+      }
+      double root = Math.sqrt(damping.of(block.name(), values));
+      Tensor out = inverse.put(block);
+      EigenBasis basis = curvature.bases().get(block.name());
+      for (long o = 0; o < block.outputs(); o++) {
+        int group = (int) (o / block.groupOutputs());
+        double[] alpha = basis.inputValues()[group];
+        double[] beta = basis.gradientValues()[group];
+        double pi = Math.sqrt(mean(alpha) / mean(beta));
+        double left = beta[(int) (o % block.groupOutputs())] + root / pi;
+        for (int i = 0; i < alpha.length; i++) {
+          out.set(o * alpha.length + i, (float) (1 / (left * (alpha[i] + pi * root))));
+        }
+      }
+    }
+    return inverse;
+  }
+
+  private static double mean(double[] values) {
+    double sum = 0;
+    for (double value : values) {
+      sum += value;
+    }
+    // Where a factor is zero, any split does.
+    return sum > 0 ? sum / values.length : 1;
+  }
+
+  private Tensor put(ParameterBlock block) {
+    Tensor tensor = Tensor.zeros(arena, EkFac.shape(block));
+    weights.put(block.name(), tensor);
+    return tensor;
+  }
+
+  private void invert(ParameterBlock block, Tensor eigenvalues, Damping damping) {
+    double lambda = damping.of(block.name(), eigenvalues);
+    Tensor out = put(block);
+    for (long i = 0; i < out.elements(); i++) {
+      out.set(i, (float) (1 / (eigenvalues.get(i) + lambda)));
+    }
+  }
+
+  /** The blocks, in node order. */
+  public List<ParameterBlock> blocks() {
+    return blocks;
+  }
+
+  /** W of a block. */
+  public Tensor weights(ParameterBlock block) {
+    return weights.get(block.name());
+  }
+
+  /** The eigenvectors of a block, where it has any. */
+  Optional<EigenBasis> basis(ParameterBlock block) {
+    return Optional.ofNullable(bases.get(block.name()));
+  }
+
+  /**
+   * g ↦ H⁻¹g, in place.
+   *
+   * @param gradient under the model's parameter names
+   */
+  public void apply(Backend backend, Parameters gradient) {
+    try (Arena scratch = Arena.ofConfined()) {
+      for (ParameterBlock block : blocks) {
+        Shape shape = EkFac.shape(block);
+        Tensor one = Tensor.zeros(scratch, shape);
+        block.gather(gradient, one);
+        apply(backend, block, one.reshape(Shape.of(1, shape.size(0), shape.size(1))));
+        block.scatter(one, gradient);
+      }
+    }
+  }
+
+  /** The same for m gradients of a block, [m, O, columns], in place. */
+  void apply(Backend backend, ParameterBlock block, Tensor gradients) {
+    Tensor w = weights.get(block.name());
+    EigenBasis basis = bases.get(block.name());
+    if (basis == null) {
+      multiply(gradients, w);
+      return;
+    }
+    try (Rotation rotation = new Rotation(basis, backend)) {
+      long chunk = Math.max(1, (1L << 24) / block.size());
+      long m = gradients.shape().size(0);
+      for (long first = 0; first < m; first += chunk) {
+        Tensor part = RotatedGradients.samples(gradients, first, Math.min(chunk, m - first));
+        for (int group = 0; group < block.groups(); group++) {
+          apply(rotation, group, part, w);
+        }
+      }
+    }
+  }
+
+  private static void apply(Rotation rotation, int group, Tensor gradients, Tensor w) {
+    ParameterBlock block = rotation.block();
+    long m = gradients.shape().size(0);
+    long size = block.groupOutputs() * block.columns();
+    Shape shape = Shape.of(m, block.groupOutputs(), block.columns());
+    Tensor one = rotation.room("one", shape);
+    Tensor two = rotation.room("two", shape);
+    for (long i = 0; i < m; i++) {
+      one.slice(i * size, Shape.of(size))
+          .copyFrom(gradients.slice(i * block.size() + group * size, Shape.of(size)));
+    }
+    rotation.right(one, group, false, two);
+    rotation.left(two, group, false, one);
+    multiply(one, w.slice(group * size, Shape.of(size)));
+    rotation.left(one, group, true, two);
+    rotation.right(two, group, true, one);
+    for (long i = 0; i < m; i++) {
+      gradients
+          .slice(i * block.size() + group * size, Shape.of(size))
+          .copyFrom(one.slice(i * size, Shape.of(size)));
+    }
+  }
+
+  private static void multiply(Tensor gradients, Tensor w) {
+    long size = w.elements();
+    for (long i = 0; i < gradients.elements(); i++) {
+      gradients.set(i, gradients.get(i) * w.get(i % size));
+    }
+  }
+
+  /** Releases the memory; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+}

@@ -1,0 +1,248 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Covariance;
+import io.nepenthe.kernel.DriftFreeSum;
+import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.ParametricLayer;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The Kronecker factors of every block's Fisher information,
+ *
+ * <pre>
+ *   expand   A = Σ āāᵀ / Σ Tₙ                        B = Σ_{n,t,v} ggᵀ / N
+ *   reduce   A = Σₙ mean_t(ā) mean_t(ā)ᵀ / N         B = Σ_{n,v} (Σₜg)(Σₜg)ᵀ / N
+ *   F ≈ B ⊗ A
+ * </pre>
+ *
+ * <p>with g the output gradients of one sample's own loss (Martens, Grosse 2015; the scaling for
+ * shared weights is that of Grosse, Martens 2016, under which B ⊗ A keeps F's trace; Eschenhagen et
+ * al. 2023). Tied layers count the positions of all their uses (in "reduce", each use's pooled
+ * row); each group of a convolution has factors of its own. Of normalisations the diagonal of F is
+ * kept. Sums and counts are kept apart, so that those of disjoint data add up. It owns its memory.
+ */
+public final class KroneckerFactors implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final List<ParameterBlock> blocks;
+  private final FactorOptions options;
+  private final Map<String, Sums> sums = new LinkedHashMap<>();
+  private final SquaredGradients squares;
+  private long samples;
+
+  /** A block's sums. */
+  private static final class Sums {
+    private final ParameterBlock block;
+    private final DriftFreeSum inputs;
+    private final DriftFreeSum gradients;
+    private long rows;
+
+    Sums(Arena arena, ParameterBlock block) {
+      this.block = block;
+      this.inputs = DriftFreeSum.zeros(arena, square(block.groups(), block.columns()));
+      this.gradients = DriftFreeSum.zeros(arena, square(block.groups(), block.groupOutputs()));
+    }
+
+    private static Shape square(int groups, long size) {
+      return groups == 1 ? Shape.of(size, size) : Shape.of(groups, size, size);
+    }
+  }
+
+  /** Empty factors of a model. The backend must outlive this. */
+  KroneckerFactors(Model model, Backend backend, FactorOptions options) {
+    this.options = options;
+    this.blocks = ParameterBlock.of(model, options.jointBias());
+    this.squares = new SquaredGradients(model, backend);
+    for (ParameterBlock block : blocks) {
+      if (!block.isDiagonal()) {
+        sums.put(block.name(), new Sums(arena, block));
+      }
+    }
+  }
+
+  /**
+   * Computes them in one pass over the data.
+   *
+   * @param model whose parameters; it is not changed
+   * @param data at least one sample, of the model's input size
+   * @param normalisation applied to the pixels
+   * @param progress told after every batch, in samples
+   * @throws IllegalArgumentException if there are no samples, or they do not fit the model
+   */
+  public static KroneckerFactors of(
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      FactorOptions options,
+      Progress progress) {
+    KroneckerFactors factors = new KroneckerFactors(model, backend, options);
+    try (SamplePass pass =
+        new SamplePass(model, backend, data, normalisation, options.batchSize())) {
+      FisherVectors vectors =
+          new FisherVectors(options, Math.toIntExact(model.network().output().elements()), 0);
+      try (Visitor visitor = factors.new Visitor(backend)) {
+        pass.run(
+            progress,
+            (execution, first, outputs, labels, ids) -> {
+              vectors.backward(execution, outputs, labels, ids, visitor);
+              factors.count(outputs.shape().size(0));
+            });
+      }
+      return factors;
+    } catch (RuntimeException e) {
+      factors.close();
+      throw e;
+    }
+  }
+
+  /** Counts samples whose passes were visited. */
+  void count(long more) {
+    samples += more;
+  }
+
+  /** Adds what it sees. */
+  final class Visitor implements FisherVectors.Listener, AutoCloseable {
+    private final Backend backend;
+    private final Ones ones = new Ones();
+    private int pass;
+
+    Visitor(Backend backend) {
+      this.backend = backend;
+    }
+
+    @Override
+    public void pass(int number) {
+      pass = number;
+    }
+
+    @Override
+    public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
+      for (ParameterBlock block : blocks) {
+        if (!block.layer().equals(layer.layer().name())) {
+          continue;
+        }
+        if (block.isDiagonal()) {
+          squares.visit(layer, input, outputGradient);
+          continue;
+        }
+        Sums into = sums.get(block.name());
+        Tensor gradient = ParameterBlock.image(outputGradient);
+        if (pass == 0) {
+          // The inputs are the same in every pass of a batch.
+          addInputs(into, ones.inputOf(block, input, gradient), gradient.shape());
+        }
+        backend
+            .perSample()
+            .covariance(
+                Window.square(1).convolution(block.groups()),
+                gradient,
+                false,
+                options.reduce() ? Covariance.Sharing.SUM : Covariance.Sharing.EXPAND,
+                into.gradients);
+      }
+    }
+
+    private void addInputs(Sums into, Tensor input, Shape out) {
+      backend
+          .perSample()
+          .covariance(
+              into.block.convolution(),
+              input,
+              into.block.appendsOne(),
+              options.reduce() ? Covariance.Sharing.MEAN : Covariance.Sharing.EXPAND,
+              into.inputs);
+      into.rows += out.size(0) * (options.reduce() ? 1 : out.size(1) * out.size(2));
+    }
+
+    @Override
+    public void close() {
+      ones.close();
+    }
+  }
+
+  /** The blocks, in node order. */
+  public List<ParameterBlock> blocks() {
+    return blocks;
+  }
+
+  /** How they were computed. */
+  public FactorOptions options() {
+    return options;
+  }
+
+  /** N. */
+  public long samples() {
+    return samples;
+  }
+
+  /**
+   * A, of one group: columns × columns, row-major.
+   *
+   * @throws IllegalArgumentException if the block has no factors
+   */
+  public double[] inputFactor(ParameterBlock block, int group) {
+    Sums of = sums(block);
+    return matrix(of.inputs, group, block.columns(), of.rows);
+  }
+
+  /** B, of one group: outputs × outputs, row-major. */
+  public double[] gradientFactor(ParameterBlock block, int group) {
+    return matrix(sums(block).gradients, group, block.groupOutputs(), samples);
+  }
+
+  /** Σ āāᵀ's count: Σ Tₙ over all uses, or the samples of all uses. */
+  long rows(ParameterBlock block) {
+    return sums(block).rows;
+  }
+
+  private Sums sums(ParameterBlock block) {
+    Sums found = sums.get(block.name());
+    if (found == null) {
+      throw new IllegalArgumentException(block.name() + " has no factors");
+    }
+    return found;
+  }
+
+  /** The mean squared gradients, for the diagonal blocks; zero elsewhere. */
+  void diagonal(Parameters out) {
+    squares.value(out);
+    for (long j = 0; j < out.count(); j++) {
+      out.flat().set(j, out.flat().get(j) / samples);
+    }
+  }
+
+  private static double[] matrix(DriftFreeSum sum, int group, long size, long count) {
+    int n = Math.toIntExact(size);
+    long first = (long) group * n * n;
+    double[] matrix = new double[n * n];
+    for (int i = 0; i < n; i++) {
+      for (int j = i; j < n; j++) {
+        long at = first + (long) i * n + j;
+        double value = ((double) sum.sum().get(at) + sum.rest().get(at)) / count;
+        matrix[i * n + j] = value;
+        matrix[j * n + i] = value;
+      }
+    }
+    return matrix;
+  }
+
+  /** Releases the memory; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      squares.close();
+      arena.close();
+    }
+  }
+}

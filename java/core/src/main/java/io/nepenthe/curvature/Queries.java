@@ -1,0 +1,130 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The preconditioned gradients H⁻¹∇f_q of some queries: what training examples' gradients are
+ * multiplied by. They take 4 bytes a query and parameter. It owns its memory.
+ */
+public final class Queries implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final List<ParameterBlock> blocks;
+  private final Map<String, Tensor> values = new LinkedHashMap<>();
+  private final long count;
+
+  private Queries(List<ParameterBlock> blocks, long count) {
+    this.blocks = blocks;
+    this.count = count;
+    for (ParameterBlock block : blocks) {
+      Shape shape = EkFac.shape(block);
+      values.put(block.name(), Tensor.zeros(arena, count, shape.size(0), shape.size(1)));
+    }
+  }
+
+  /**
+   * Computes them in one pass over the queries.
+   *
+   * @param queries whose labels are those that {@code measurement} takes
+   * @param measurement f
+   * @param batchSize queries at once; no result depends on it
+   */
+  public static Queries of(
+      Model model,
+      Backend backend,
+      InverseCurvature inverse,
+      Dataset queries,
+      Normalisation normalisation,
+      Measurement measurement,
+      int batchSize,
+      Progress progress) {
+    Queries result = new Queries(inverse.blocks(), queries.size());
+    try (SamplePass pass = new SamplePass(model, backend, queries, normalisation, batchSize);
+        SampleBlockGradients writer =
+            new SampleBlockGradients(backend, result.blocks, result.values)) {
+      OutputGradients gradients =
+          new OutputGradients(
+              Likelihood.CATEGORICAL, Math.toIntExact(model.network().output().elements()));
+      pass.run(
+          progress,
+          (execution, first, outputs, labels, ids) -> {
+            Tensor out = execution.outputGradient();
+            for (int n = 0; n < outputs.shape().size(0); n++) {
+              measurement.gradient(gradients, outputs, n, labels[n], out);
+            }
+            writer.first(first);
+            execution.backward(out, writer);
+          });
+      result.precondition(backend, inverse);
+      return result;
+    } catch (RuntimeException e) {
+      result.close();
+      throw e;
+    }
+  }
+
+  /** Queries whose gradients the caller gives, [count, O, columns] by block name; copied. */
+  static Queries of(Backend backend, InverseCurvature inverse, Map<String, Tensor> gradients) {
+    long count = gradients.values().iterator().next().shape().size(0);
+    Queries result = new Queries(inverse.blocks(), count);
+    result.values.forEach((name, value) -> value.copyFrom(gradients.get(name)));
+    result.precondition(backend, inverse);
+    return result;
+  }
+
+  private void precondition(Backend backend, InverseCurvature inverse) {
+    for (ParameterBlock block : blocks) {
+      inverse.apply(backend, block, values.get(block.name()));
+    }
+  }
+
+  /** One query in place of all: their sum, and so the influence on the sum of their f. */
+  public Queries sum() {
+    Queries result = new Queries(blocks, 1);
+    values.forEach(
+        (name, value) -> {
+          Tensor into = result.values.get(name);
+          long size = into.elements();
+          for (long i = 0; i < size; i++) {
+            double total = 0;
+            for (long q = 0; q < count; q++) {
+              total += value.get(q * size + i);
+            }
+            into.set(i, (float) total);
+          }
+        });
+    return result;
+  }
+
+  /** How many. */
+  public long count() {
+    return count;
+  }
+
+  /** The blocks, in node order. */
+  public List<ParameterBlock> blocks() {
+    return blocks;
+  }
+
+  /** H⁻¹∇f of a block, [count, O, columns], or [count, 2, channels] of a normalisation. */
+  public Tensor values(ParameterBlock block) {
+    return values.get(block.name());
+  }
+
+  /** Releases the memory; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+}

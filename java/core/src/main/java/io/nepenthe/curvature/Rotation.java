@@ -1,0 +1,189 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.kernel.Affine;
+import io.nepenthe.kernel.AffinePlan;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Convolution;
+import io.nepenthe.kernel.Window;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * Products with a block's eigenvectors, by the dense library: rows of ā and g, and whole gradients
+ * P ↦ Q_Bᵀ P Q_A and back. Plans and memory are kept for each batch size.
+ *
+ * <p>Q_Aᵀā of an unfolded input is a convolution whose weights are the eigenvectors and whose bias
+ * is their last component, so nothing is unfolded.
+ */
+final class Rotation implements AutoCloseable {
+  private final Backend backend;
+  private final EigenBasis basis;
+  private final ParameterBlock block;
+  private final Arena arena = Arena.ofShared();
+  private final Map<Object, AffinePlan> plans = new HashMap<>();
+  private final Map<String, Tensor> memory = new HashMap<>();
+  private final Tensor inputTransposed;
+  private final Tensor gradientTransposed;
+  private final Tensor inputWeights;
+  private final Tensor inputBias;
+  private static final Tensor NONE = Tensor.zeros(Arena.global(), 0);
+
+  Rotation(EigenBasis basis, Backend backend) {
+    this.backend = backend;
+    this.basis = basis;
+    this.block = basis.block();
+    this.inputTransposed = transposed(basis.inputVectors());
+    this.gradientTransposed = transposed(basis.gradientVectors());
+    long columns = block.columns();
+    long inputs = columns - (block.appendsOne() ? 1 : 0);
+    this.inputWeights = Tensor.zeros(arena, block.groups() * columns * inputs);
+    this.inputBias = block.appendsOne() ? Tensor.zeros(arena, block.groups() * columns) : NONE;
+    for (long k = 0; k < block.groups() * columns; k++) {
+      for (long j = 0; j < inputs; j++) {
+        inputWeights.set(k * inputs + j, inputTransposed.get(k * columns + j));
+      }
+      if (block.appendsOne()) {
+        inputBias.set(k, inputTransposed.get(k * columns + inputs));
+      }
+    }
+  }
+
+  private Tensor transposed(Tensor matrices) {
+    Shape shape = matrices.shape();
+    long n = shape.size(1);
+    Tensor out = Tensor.zeros(arena, shape);
+    for (long at = 0; at < matrices.elements(); at++) {
+      long group = at / (n * n);
+      out.set(group * n * n + at % n * n + at / n % n, matrices.get(at));
+    }
+    return out;
+  }
+
+  ParameterBlock block() {
+    return block;
+  }
+
+  /** Memory of this name, at least this large, as a tensor of this shape. */
+  Tensor room(String name, Shape shape) {
+    Tensor held = memory.get(name);
+    if (held == null || held.elements() < shape.elements()) {
+      held = Tensor.zeros(arena, shape.elements());
+      memory.put(name, held);
+    }
+    return held.slice(0, shape);
+  }
+
+  /** ā ↦ Q_Aᵀā: an image of γ·columns channels. */
+  Tensor inputs(Tensor input, Tensor gradient) {
+    Shape in = input.shape();
+    Shape out = gradient.shape();
+    long channels = block.groups() * block.columns();
+    Tensor rotated = room("inputs", Shape.of(out.size(0), out.size(1), out.size(2), channels));
+    Convolution convolution = block.convolution();
+    if (isPoint(convolution)) {
+      linear(input, in.size(3), inputWeights, inputBias, rotated);
+      return rotated;
+    }
+    Affine.Convolution sizes =
+        new Affine.Convolution(
+            in.size(0),
+            in.size(1),
+            in.size(2),
+            in.size(3),
+            channels,
+            convolution.window(),
+            convolution.groups(),
+            block.appendsOne());
+    plan(sizes).forward(input, inputWeights.reshape(sizes.weights()), inputBias, rotated);
+    return rotated;
+  }
+
+  private static boolean isPoint(Convolution convolution) {
+    return convolution.equals(Window.square(1).convolution(1));
+  }
+
+  /** g ↦ Q_Bᵀg at every position. */
+  Tensor gradients(Tensor gradient) {
+    Shape shape = gradient.shape();
+    Tensor rotated = room("gradients", shape);
+    if (block.groups() == 1) {
+      linear(gradient, shape.size(3), gradientTransposed, NONE, rotated);
+      return rotated;
+    }
+    Affine.Convolution sizes =
+        new Affine.Convolution(
+            shape.size(0),
+            shape.size(1),
+            shape.size(2),
+            shape.size(3),
+            shape.size(3),
+            Window.square(1),
+            block.groups(),
+            false);
+    plan(sizes).forward(gradient, gradientTransposed.reshape(sizes.weights()), NONE, rotated);
+    return rotated;
+  }
+
+  /** Rows of {@code x} times the transpose of a matrix of as many rows as {@code y} has columns. */
+  private void linear(Tensor x, long inputs, Tensor matrix, Tensor bias, Tensor y) {
+    long rows = x.elements() / inputs;
+    Affine.Linear sizes = new Affine.Linear(rows, inputs, y.elements() / rows, bias.elements() > 0);
+    plan(sizes)
+        .forward(
+            x.reshape(sizes.input()),
+            matrix.reshape(sizes.weights()),
+            bias,
+            y.reshape(sizes.output()));
+  }
+
+  private AffinePlan plan(Affine sizes) {
+    return plans.computeIfAbsent(sizes, key -> backend.dense().plan(sizes));
+  }
+
+  /** P ↦ P·Q_A or, back, P·Q_Aᵀ, for one group's gradients [m, O/γ, columns]. */
+  void right(Tensor gradients, int group, boolean back, Tensor out) {
+    Tensor matrix = part(back ? basis.inputVectors() : inputTransposed, group);
+    linear(gradients, block.columns(), matrix, NONE, out);
+  }
+
+  /** P ↦ Q_BᵀP or, back, Q_B P, for one group's gradients [m, O/γ, columns]. */
+  void left(Tensor gradients, int group, boolean back, Tensor out) {
+    Tensor tiles = tiles(gradients.shape().size(0), group, back);
+    backend.perSample().sampleGradients(gradients, tiles, false, out);
+  }
+
+  /**
+   * Q_B (back, its transpose) of a group once for each of m gradients: Σₖ tile[k, o]·P[k, j] is
+   * Q_BᵀP, in the form of a sample's gradient with P's rows as its positions.
+   */
+  Tensor tiles(long m, int group, boolean back) {
+    long size = block.groupOutputs();
+    String name = (back ? "back" : "tiles") + group;
+    Shape shape = Shape.of(m, size, size);
+    Tensor held = memory.get(name);
+    if (held == null || held.elements() < shape.elements()) {
+      Tensor filled = room(name, shape);
+      Tensor one = part(back ? gradientTransposed : basis.gradientVectors(), group);
+      for (long i = 0; i < m; i++) {
+        filled.slice(i * size * size, one.shape()).copyFrom(one);
+      }
+    }
+    return room(name, shape);
+  }
+
+  private static Tensor part(Tensor matrices, int group) {
+    long n = matrices.shape().size(1);
+    return matrices.slice(group * n * n, Shape.of(n, n));
+  }
+
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      plans.values().forEach(AffinePlan::close);
+      arena.close();
+    }
+  }
+}
