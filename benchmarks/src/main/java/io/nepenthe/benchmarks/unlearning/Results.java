@@ -1,0 +1,48 @@
+package io.nepenthe.benchmarks.unlearning;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The rows measured so far, a line each in a file: a killed run goes on where it stopped. */
+final class Results {
+  private final Path file;
+  private final List<Row> rows = new ArrayList<>();
+
+  Results(Path file) {
+    this.file = file;
+    try {
+      if (Files.exists(file)) {
+        for (String line : Files.readAllLines(file)) {
+          if (!line.isBlank() && !line.startsWith("#")) {
+            rows.add(Row.parse(line));
+          }
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  boolean has(Row.Cell cell, String method) {
+    return rows.stream().anyMatch(row -> row.cell().equals(cell) && row.method().equals(method));
+  }
+
+  void add(Row row) {
+    try {
+      Files.writeString(
+          file, row.line() + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    rows.add(row);
+  }
+
+  List<Row> rows() {
+    return rows;
+  }
+}
