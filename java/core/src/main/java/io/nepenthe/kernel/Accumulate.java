@@ -97,7 +97,7 @@ public final class Accumulate {
   }
 
   /** The number of terms: 1 for the state's shape, N for N of them. */
-  private static long check(DriftFreeSum state, Tensor terms) {
+  static long check(DriftFreeSum state, Tensor terms) {
     Shape one = state.shape();
     Shape given = terms.shape();
     boolean many = given.rank() == one.rank() + 1;

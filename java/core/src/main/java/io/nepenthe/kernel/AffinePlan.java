@@ -10,7 +10,7 @@ import io.nepenthe.tensor.Tensor;
  * underlying library are a {@link NativeException}; every use after {@link #close()} is an {@link
  * IllegalStateException}.
  */
-public sealed interface AffinePlan extends AutoCloseable permits CpuAffinePlan {
+public sealed interface AffinePlan extends AutoCloseable permits CpuAffinePlan, CudaAffinePlan {
   /** What was planned. */
   Affine sizes();
 

@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -10,8 +11,12 @@ import java.util.List;
  * is touched: a wrong shape, an output that overlaps another argument or a bad option is an {@link
  * IllegalArgumentException}, memory that was closed an {@link IllegalStateException}. A backend is
  * used by one thread at a time.
+ *
+ * <p>Tensors of {@link #zeros} lie where the operations run. A backend of a CUDA device also takes
+ * tensors of the host: it copies them to the device for the call, and what it wrote back, which
+ * costs more than most operations.
  */
-public sealed interface Backend extends AutoCloseable permits CpuBackend {
+public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBackend {
   /** The device that this runs on. */
   Device device();
 
@@ -20,6 +25,15 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend {
    * threads.
    */
   String describe();
+
+  /** Zeros where the operations run, in memory that ends with the arena. */
+  Tensor zeros(Arena arena, Shape shape);
+
+  /** Whether the operations use this tensor as it is, without copying it. */
+  boolean holds(Tensor tensor);
+
+  /** The bytes that {@link #zeros} can still give; of the processor, {@link Long#MAX_VALUE}. */
+  long freeBytes();
 
   /**
    * Selective synaptic dampening of {@code weights}, in place.

@@ -4,7 +4,6 @@ import static io.nepenthe.kernel.NativeLibrary.INT;
 import static io.nepenthe.kernel.NativeLibrary.LONG;
 import static io.nepenthe.kernel.NativeLibrary.POINTER;
 
-import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
 import java.lang.foreign.Arena;
@@ -49,10 +48,6 @@ final class CpuAffinePlan implements AffinePlan {
   private static final int TEXT_CAPACITY = 1024;
 
   private final Affine sizes;
-  private final Shape input;
-  private final Shape output;
-  private final Shape weights;
-  private final Shape biases;
   private final Workspace workspace;
   private final int threads;
   private final Primitive[] primitives = new Primitive[3];
@@ -62,10 +57,6 @@ final class CpuAffinePlan implements AffinePlan {
 
   CpuAffinePlan(Affine sizes, Workspace workspace, int threads) {
     this.sizes = sizes;
-    this.input = sizes.input();
-    this.output = sizes.output();
-    this.weights = sizes.weights();
-    this.biases = sizes.biases();
     this.workspace = workspace;
     this.threads = threads;
   }
@@ -77,15 +68,13 @@ final class CpuAffinePlan implements AffinePlan {
 
   @Override
   public void forward(Tensor x, Tensor weights, Tensor bias, Tensor y) {
-    check(x, input, "x", weights, this.weights, "weights", y, output, "y");
-    Checks.shape("bias", bias, biases);
-    Checks.disjoint("y", y, "bias", bias);
+    DenseChecks.forward(sizes, x, weights, bias, y);
     execute(FORWARD, x.segment(), weights.segment(), optional(bias), y, MemorySegment.NULL, false);
   }
 
   @Override
   public void inputGradient(Tensor dy, Tensor weights, Tensor dx) {
-    check(dy, output, "dy", weights, this.weights, "weights", dx, input, "dx");
+    DenseChecks.inputGradient(sizes, dy, weights, dx);
     MemorySegment none = MemorySegment.NULL;
     execute(INPUT_GRADIENT, dy.segment(), weights.segment(), none, dx, none, false);
   }
@@ -93,11 +82,7 @@ final class CpuAffinePlan implements AffinePlan {
   @Override
   public void parameterGradient(
       Tensor x, Tensor dy, Tensor dWeights, Tensor dBias, boolean accumulate) {
-    check(x, input, "x", dy, output, "dy", dWeights, weights, "dWeights");
-    Checks.shape("dBias", dBias, biases);
-    Checks.disjoint("dBias", dBias, "x", x);
-    Checks.disjoint("dBias", dBias, "dy", dy);
-    Checks.disjoint("dBias", dBias, "dWeights", dWeights);
+    DenseChecks.parameterGradient(sizes, x, dy, dWeights, dBias);
     execute(
         PARAMETER_GRADIENT,
         x.segment(),
@@ -106,23 +91,6 @@ final class CpuAffinePlan implements AffinePlan {
         dWeights,
         optional(dBias),
         accumulate);
-  }
-
-  private static void check(
-      Tensor first,
-      Shape firstShape,
-      String firstName,
-      Tensor second,
-      Shape secondShape,
-      String secondName,
-      Tensor result,
-      Shape resultShape,
-      String resultName) {
-    Checks.shape(firstName, first, firstShape);
-    Checks.shape(secondName, second, secondShape);
-    Checks.shape(resultName, result, resultShape);
-    Checks.disjoint(resultName, result, firstName, first);
-    Checks.disjoint(resultName, result, secondName, second);
   }
 
   private static MemorySegment optional(Tensor tensor) {

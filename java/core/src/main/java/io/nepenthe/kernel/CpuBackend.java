@@ -1,7 +1,9 @@
 package io.nepenthe.kernel;
 
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
@@ -28,6 +30,21 @@ final class CpuBackend implements Backend {
   @Override
   public String describe() {
     return NativeLibrary.require().describe();
+  }
+
+  @Override
+  public Tensor zeros(Arena arena, Shape shape) {
+    return Tensor.zeros(arena, shape);
+  }
+
+  @Override
+  public boolean holds(Tensor tensor) {
+    return tensor.device().isEmpty();
+  }
+
+  @Override
+  public long freeBytes() {
+    return Long.MAX_VALUE;
   }
 
   @Override

@@ -82,7 +82,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void relu(Tensor x, Tensor y) {
-    elementwise("y", y, "x", x);
+    DenseChecks.elementwise("y", y, "x", x);
     try {
       RELU.invokeExact(x.segment(), y.segment(), x.elements(), threads);
     } catch (Throwable thrown) {
@@ -92,8 +92,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void reluGradient(Tensor y, Tensor dy, Tensor dx) {
-    elementwise("dx", dx, "dy", dy);
-    gradientOf(y, dx);
+    DenseChecks.gradient(y, dy, dx);
     try {
       RELU_GRADIENT.invokeExact(y.segment(), dy.segment(), dx.segment(), y.elements(), threads);
     } catch (Throwable thrown) {
@@ -103,7 +102,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void celu(Tensor x, Tensor y, float alpha) {
-    elementwise("y", y, "x", x);
+    DenseChecks.elementwise("y", y, "x", x);
     Checks.finitePositive("alpha", alpha);
     try {
       CELU.invokeExact(x.segment(), y.segment(), x.elements(), alpha, threads);
@@ -114,8 +113,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void celuGradient(Tensor y, Tensor dy, Tensor dx, float alpha) {
-    elementwise("dx", dx, "dy", dy);
-    gradientOf(y, dx);
+    DenseChecks.gradient(y, dy, dx);
     Checks.finitePositive("alpha", alpha);
     try {
       CELU_GRADIENT.invokeExact(
@@ -127,9 +125,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
-    elementwise("out", out, "a", a);
-    Checks.shape("b", b, a.shape());
-    Checks.disjoint("out", out, "b", b);
+    DenseChecks.sum(a, b, out);
     try {
       ADD.invokeExact(a.segment(), b.segment(), out.segment(), a.elements(), threads);
     } catch (Throwable thrown) {
@@ -139,10 +135,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void dropout(Tensor x, Tensor y, long key, double probability) {
-    elementwise("y", y, "x", x);
-    if (!(probability >= 0 && probability < 1)) {
-      throw new IllegalArgumentException("probability must be in [0, 1), found " + probability);
-    }
+    DenseChecks.dropout(x, y, probability);
     long threshold = (long) (probability * 0x1p32);
     float scale = (float) (1 / (1 - probability));
     try {
@@ -174,12 +167,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void batchNormStatistics(Tensor x, Tensor mean, Tensor variance) {
-    long channels = channels(x);
-    perChannel("mean", mean, channels);
-    perChannel("variance", variance, channels);
-    Checks.disjoint("mean", mean, "x", x);
-    Checks.disjoint("variance", variance, "x", x);
-    Checks.disjoint("variance", variance, "mean", mean);
+    long channels = DenseChecks.statistics(x, mean, variance);
     MemorySegment scratch = workspace.reserve(SUM_DOUBLES * Double.BYTES * channels);
     try {
       STATISTICS.invokeExact(
@@ -205,19 +193,9 @@ final class CpuDense implements Dense {
       float epsilon,
       Tensor normalised,
       Tensor y) {
-    long channels = channels(x);
-    parameters(y, channels, mean, variance, scale, shift);
-    Checks.finiteNotNegative("epsilon", epsilon);
-    boolean keep = normalised.elements() > 0;
-    if (keep) {
-      elementwise("normalised", normalised, "x", x);
-      parameters(normalised, channels, mean, variance, scale, shift);
-      Checks.shape("y", y, x.shape());
-      Checks.disjoint("y", y, "x", x);
-      Checks.disjoint("y", y, "normalised", normalised);
-    } else {
-      elementwise("y", y, "x", x);
-    }
+    long channels = DenseChecks.channels(x);
+    boolean keep =
+        DenseChecks.normalisation(x, mean, variance, scale, shift, epsilon, normalised, y);
     MemorySegment kept = keep ? normalised.segment() : MemorySegment.NULL;
     try {
       NORMALISE.invokeExact(
@@ -240,14 +218,7 @@ final class CpuDense implements Dense {
   @Override
   public void batchNormSums(
       Tensor normalised, Tensor dy, Tensor dScale, Tensor dShift, boolean accumulate) {
-    long channels = channels(normalised);
-    Checks.shape("dy", dy, normalised.shape());
-    for (Tensor sum : new Tensor[] {dScale, dShift}) {
-      perChannel("a sum", sum, channels);
-      Checks.disjoint("a sum", sum, "normalised", normalised);
-      Checks.disjoint("a sum", sum, "dy", dy);
-    }
-    Checks.disjoint("dScale", dScale, "dShift", dShift);
+    long channels = DenseChecks.sums(normalised, dy, dScale, dShift);
     MemorySegment scratch = workspace.reserve(SUM_DOUBLES * Double.BYTES * channels);
     try {
       SUMS.invokeExact(
@@ -276,11 +247,9 @@ final class CpuDense implements Dense {
       Tensor dShift,
       boolean frozen,
       Tensor dx) {
-    long channels = channels(normalised);
-    elementwise("dx", dx, "dy", dy);
-    gradientOf(normalised, dx);
-    parameters(dx, channels, variance, scale, dScale, dShift);
-    Checks.finiteNotNegative("epsilon", epsilon);
+    long channels =
+        DenseChecks.normalisationGradient(
+            normalised, dy, variance, scale, epsilon, dScale, dShift, dx);
     try {
       NORMALISE_GRADIENT.invokeExact(
           normalised.segment(),
@@ -300,42 +269,11 @@ final class CpuDense implements Dense {
     }
   }
 
-  private static void elementwise(String name, Tensor output, String inputName, Tensor input) {
-    Checks.shape(name, output, input.shape());
-    Checks.sameOrDisjoint(name, output, inputName, input);
-  }
-
-  private static void gradientOf(Tensor saved, Tensor dx) {
-    Checks.shape("dx", dx, saved.shape());
-    Checks.disjoint("dx", dx, "the saved activation", saved);
-  }
-
-  private static long channels(Tensor x) {
-    int rank = x.shape().rank();
-    if (rank < 2 || x.elements() == 0) {
-      throw new IllegalArgumentException(
-          "batch normalisation needs samples and channels, found shape " + x.shape());
+  @Override
+  public void moveAverage(Tensor running, Tensor value, float momentum, float factor) {
+    DenseChecks.average(running, value);
+    for (long c = 0; c < running.elements(); c++) {
+      running.set(c, (1 - momentum) * running.get(c) + momentum * (factor * value.get(c)));
     }
-    return x.shape().size(rank - 1);
-  }
-
-  private static void perChannel(String name, Tensor tensor, long channels) {
-    if (tensor.shape().rank() != 1 || tensor.elements() != channels) {
-      throw new IllegalArgumentException(
-          name + " must have shape [" + channels + "], found " + tensor.shape());
-    }
-  }
-
-  private static void parameters(
-      Tensor output, long channels, Tensor first, Tensor second, Tensor third, Tensor fourth) {
-    parameter(output, channels, first);
-    parameter(output, channels, second);
-    parameter(output, channels, third);
-    parameter(output, channels, fourth);
-  }
-
-  private static void parameter(Tensor output, long channels, Tensor parameter) {
-    perChannel("a parameter of the normalisation", parameter, channels);
-    Checks.disjoint("the output", output, "a parameter of the normalisation", parameter);
   }
 }

@@ -43,12 +43,8 @@ final class CpuPool {
   }
 
   void maxGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window) {
+    DenseChecks.maxPoolGradient(x, y, dy, dx, window);
     MemorySegment geometry = geometry(x.shape(), y.shape(), window);
-    Checks.shape("dy", dy, y.shape());
-    Checks.shape("dx", dx, x.shape());
-    Checks.disjoint("dx", dx, "x", x);
-    Checks.disjoint("dx", dx, "y", y);
-    Checks.disjoint("dx", dx, "dy", dy);
     try {
       MAX_GRADIENT.invokeExact(
           x.segment(), y.segment(), dy.segment(), dx.segment(), geometry, threads);
@@ -80,18 +76,7 @@ final class CpuPool {
 
   /** Checks the two shapes against the window and writes the kernel's argument. */
   private MemorySegment geometry(Shape x, Shape y, Window w) {
-    if (x.rank() != 4 || y.rank() != 4 || x.elements() == 0) {
-      throw new IllegalArgumentException("pooling needs N·H·W·C images, found " + x + " → " + y);
-    }
-    long height = w.outputHeight(x.size(1));
-    long width = w.outputWidth(x.size(2));
-    if (y.size(0) != x.size(0)
-        || y.size(1) != height
-        || y.size(2) != width
-        || y.size(3) != x.size(3)) {
-      throw new IllegalArgumentException(
-          "pooling " + x + " gives " + height + "×" + width + " positions, found " + y);
-    }
+    DenseChecks.pooling(x, y, w);
     MemorySegment at = workspace.reserve(GEOMETRY * Long.BYTES);
     for (int i = 0; i < 4; i++) {
       put(at, i, x.size(i));

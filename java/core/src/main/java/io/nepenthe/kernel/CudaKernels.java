@@ -9,6 +9,11 @@ final class CudaKernels {
 
   private CudaKernels() {}
 
+  /** Whether the kernels are in the jar: nvcc may have been missing when it was made. */
+  static boolean built() {
+    return CudaKernels.class.getResource("/io/nepenthe/cuda/" + SOURCES.get(0) + ".fatbin") != null;
+  }
+
   /** The source of a kernel: nep_dampen_totals is in dampen. */
   static String source(String kernel) {
     return SOURCES.stream()

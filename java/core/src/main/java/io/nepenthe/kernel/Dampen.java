@@ -181,7 +181,7 @@ public final class Dampen {
         selected, zeroed, nonFinite, before.total(), after.total(), factors.total(), largestChange);
   }
 
-  private static void check(Tensor weights, Tensor forget, Tensor reference) {
+  static void check(Tensor weights, Tensor forget, Tensor reference) {
     Checks.shape("forget", forget, weights.shape());
     Checks.shape("reference", reference, weights.shape());
     Checks.disjoint("weights", weights, "forget", forget);

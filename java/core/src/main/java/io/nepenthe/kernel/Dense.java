@@ -7,7 +7,7 @@ import io.nepenthe.tensor.Tensor;
  * {@link Backend}, arguments are checked first; outputs may not overlap another argument unless a
  * method says that one may be the other, exactly. No result depends on the number of threads.
  */
-public sealed interface Dense permits CpuDense {
+public sealed interface Dense permits CpuDense, CudaDense {
   /** Plans an affine operation; the caller closes the plan. */
   AffinePlan plan(Affine sizes);
 
@@ -90,4 +90,10 @@ public sealed interface Dense permits CpuDense {
       Tensor dShift,
       boolean frozen,
       Tensor dx);
+
+  /**
+   * running ← (1 − momentum)·running + momentum·(factor·value), elementwise: how batch
+   * normalisation's running statistics follow a batch's.
+   */
+  void moveAverage(Tensor running, Tensor value, float momentum, float factor);
 }

@@ -93,10 +93,26 @@ public final class DriftFreeSum {
     Checks.shape("out", out, shape());
     Checks.disjoint("out", out, "sum", sum);
     Checks.disjoint("out", out, "rest", rest);
-    long n = out.elements();
-    for (long j = 0; j < n; j++) {
-      out.set(j, sum.get(j) + rest.get(j));
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor leading = host(arena, sum);
+      Tensor trailing = host(arena, rest);
+      Tensor value = out.device().isEmpty() ? out : Tensor.zeros(arena, out.shape());
+      for (long j = 0; j < value.elements(); j++) {
+        value.set(j, leading.get(j) + trailing.get(j));
+      }
+      if (value != out) {
+        out.copyFrom(value);
+      }
     }
+  }
+
+  private static Tensor host(Arena arena, Tensor tensor) {
+    if (tensor.device().isEmpty()) {
+      return tensor;
+    }
+    Tensor copy = Tensor.zeros(arena, tensor.shape());
+    copy.copyFrom(tensor);
+    return copy;
   }
 
   /** Empties the sum: zero planes, no terms. */

@@ -119,7 +119,7 @@ public final class MaskedAdam {
   }
 
   /** The scalars of one step. */
-  private record Scalars(
+  record Scalars(
       float keep1,
       float add1,
       float keep2,
@@ -215,7 +215,7 @@ public final class MaskedAdam {
     }
   }
 
-  private static void check(
+  static void check(
       Tensor weights,
       Tensor first,
       Tensor second,

@@ -145,8 +145,7 @@ public final class MaskedSgd {
     }
   }
 
-  private static void check(
-      Tensor weights, Tensor velocity, Tensor gradient, Optional<Mask.Part> mask) {
+  static void check(Tensor weights, Tensor velocity, Tensor gradient, Optional<Mask.Part> mask) {
     Checks.shape("velocity", velocity, weights.shape());
     Checks.shape("gradient", gradient, weights.shape());
     Checks.disjoint("weights", weights, "velocity", velocity);

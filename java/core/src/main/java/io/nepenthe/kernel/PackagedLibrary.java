@@ -23,6 +23,7 @@ import java.util.Properties;
  * killed start leaves no half file.
  */
 final class PackagedLibrary {
+  private static final String EMULATOR = "libnepenthe-emulator.so";
   private static final String LIBRARY = "libnepenthe.so";
   private static final List<String> FILES = List.of("libgomp.so.1", "libdnnl.so.3", LIBRARY);
   private static final String LAPACK = "libopenblas.so.0";
@@ -146,6 +147,34 @@ final class PackagedLibrary {
       Files.move(part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(part);
+    }
+  }
+
+  /**
+   * The CUDA emulator, put into a folder of its hash under {@code cache} if it is not there.
+   *
+   * @throws CudaException if the jar has none for this system, or it cannot be written
+   */
+  static Path extractEmulator(Path cache) {
+    String resource = "/io/nepenthe/cuda/" + ofThisPlatform().platform + "/" + EMULATOR;
+    try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        throw new CudaException("this build has no CUDA emulator: " + resource + " is missing");
+      }
+      byte[] bytes = in.readAllBytes();
+      String digest = HexFormat.of().formatHex(sha256().digest(bytes));
+      Path directory = cache.resolve(digest);
+      Path target = directory.resolve(EMULATOR);
+      createPrivate(directory);
+      if (!Files.exists(target) || !hash(target).equals(digest)) {
+        Path part = Files.createTempFile(directory, EMULATOR, ".part");
+        Files.write(part, bytes);
+        Files.move(
+            part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      }
+      return target;
+    } catch (IOException e) {
+      throw new CudaException("cannot put the CUDA emulator into " + cache + ": " + e, e);
     }
   }
 

@@ -309,7 +309,7 @@ public final class SelectTop {
   }
 
   /** The number of values together. */
-  private static long check(List<Tensor> values, MaskStack out, double[] ratios) {
+  static long check(List<Tensor> values, MaskStack out, double[] ratios) {
     if (ratios.length < 1 || ratios.length > MAX_RATIOS) {
       throw new IllegalArgumentException(
           "ratios must be 1 to " + MAX_RATIOS + ", found " + ratios.length);

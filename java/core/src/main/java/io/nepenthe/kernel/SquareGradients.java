@@ -113,8 +113,7 @@ public final class SquareGradients {
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    LayerGeometry call = LayerGeometry.convolution(convolution, input, outputGradient);
-    Checks.shape("weights", weights.sum(), convolution.weights(call.channels(), call.outputs()));
+    LayerGeometry call = convolution(convolution, input, outputGradient, weights);
     run(call, input, outputGradient, weights, strategy, workspace, threads);
   }
 
@@ -125,8 +124,7 @@ public final class SquareGradients {
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    LayerGeometry call = LayerGeometry.linear(input, outputGradient);
-    Checks.shape("weights", weights.sum(), Shape.of(call.outputs(), call.channels()));
+    LayerGeometry call = linear(input, outputGradient, weights);
     run(call, input, outputGradient, weights, strategy, workspace, threads);
   }
 
@@ -138,12 +136,7 @@ public final class SquareGradients {
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    Checks.untouched(weights, "input", input);
-    Checks.untouched(weights, "output gradient", outputGradient);
-    if (strategy == Strategy.PAIRS && call.positions() > MOST_PAIR_POSITIONS) {
-      throw new IllegalArgumentException(
-          "pairs are for at most " + MOST_PAIR_POSITIONS + " positions, found " + call.positions());
-    }
+    requireFew(call, strategy);
     if (input.elements() > 0 && outputGradient.elements() > 0 && weights.shape().elements() > 0) {
       try {
         MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
@@ -166,6 +159,36 @@ public final class SquareGradients {
       }
     }
     weights.advance(call.samples());
+  }
+
+  /** Pairs are for few positions. */
+  static void requireFew(LayerGeometry call, Strategy strategy) {
+    if (strategy == Strategy.PAIRS && call.positions() > MOST_PAIR_POSITIONS) {
+      throw new IllegalArgumentException(
+          "pairs are for at most " + MOST_PAIR_POSITIONS + " positions, found " + call.positions());
+    }
+  }
+
+  /** The checked sizes of a convolution's call. */
+  static LayerGeometry convolution(
+      Convolution convolution, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+    LayerGeometry call = LayerGeometry.convolution(convolution, input, outputGradient);
+    Checks.shape("weights", weights.sum(), convolution.weights(call.channels(), call.outputs()));
+    untouched(input, outputGradient, weights);
+    return call;
+  }
+
+  /** The checked sizes of a linear layer's call. */
+  static LayerGeometry linear(Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+    LayerGeometry call = LayerGeometry.linear(input, outputGradient);
+    Checks.shape("weights", weights.sum(), Shape.of(call.outputs(), call.channels()));
+    untouched(input, outputGradient, weights);
+    return call;
+  }
+
+  private static void untouched(Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+    Checks.untouched(weights, "input", input);
+    Checks.untouched(weights, "output gradient", outputGradient);
   }
 
   /** What the plain-Java reference computes beside each other, in the accumulator's layout. */

@@ -154,9 +154,9 @@ public final class SquareVectorGradients {
     rows.advance(shape.size(0));
   }
 
-  private record Size(long samples, long positions, long channels) {}
+  record Size(long samples, long positions, long channels) {}
 
-  private static Size size(Tensor outputGradient, DriftFreeSum state) {
+  static Size size(Tensor outputGradient, DriftFreeSum state) {
     Shape shape = outputGradient.shape();
     if (shape.rank() < 2) {
       throw new IllegalArgumentException(
@@ -172,8 +172,7 @@ public final class SquareVectorGradients {
     return new Size(shape.size(0), positions, channels);
   }
 
-  private static void checkEmbedding(
-      MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows) {
+  static void checkEmbedding(MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows) {
     Shape shape = outputGradient.shape();
     if (shape.rank() != 3 || rows.shape().rank() != 2 || rows.shape().size(1) != shape.size(2)) {
       throw new IllegalArgumentException(

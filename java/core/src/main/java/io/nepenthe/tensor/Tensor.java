@@ -4,11 +4,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
- * Float32 values in native memory, row-major and contiguous. A tensor owns nothing: its memory
- * lives as long as the arena it came from, and every use after that arena closed throws {@link
- * IllegalStateException}.
+ * Float32 values in native memory, row-major and contiguous, on the host or on a device. A tensor
+ * owns nothing: its memory lives as long as the arena it came from, and every use after that arena
+ * closed throws {@link IllegalStateException}. The values of a tensor on a device can only be
+ * copied, from tensor to tensor: reading or writing one is an {@link IllegalStateException} too.
  */
 public final class Tensor {
   /** Tensors start at a cache line, so that no two share one. */
@@ -19,14 +21,18 @@ public final class Tensor {
   private final MemorySegment segment;
   private final Shape shape;
 
-  private Tensor(MemorySegment segment, Shape shape) {
+  /** Where it lies; null for the host. */
+  private final DeviceMemory device;
+
+  private Tensor(MemorySegment segment, Shape shape, DeviceMemory device) {
     this.segment = segment;
     this.shape = shape;
+    this.device = device;
   }
 
   /** A new tensor of zeros in {@code arena}. */
   public static Tensor zeros(Arena arena, Shape shape) {
-    return new Tensor(arena.allocate(shape.bytes(), ALIGNMENT), shape);
+    return new Tensor(arena.allocate(shape.bytes(), ALIGNMENT), shape, null);
   }
 
   /** A new tensor of zeros in {@code arena}, of these sizes. */
@@ -71,12 +77,47 @@ public final class Tensor {
       throw new IllegalArgumentException(
           "shape " + shape + " needs " + shape.bytes() + " bytes, found " + segment.byteSize());
     }
-    return new Tensor(segment, shape);
+    return new Tensor(segment, shape, null);
   }
 
-  /** The memory, {@code shape().bytes()} long. */
+  /**
+   * Memory of a device as a tensor.
+   *
+   * @param segment stands for it: its address, its size and its life; never read here
+   * @throws IllegalArgumentException if it is not of exactly the shape's bytes
+   */
+  public static Tensor of(MemorySegment segment, Shape shape, DeviceMemory device) {
+    Objects.requireNonNull(device, "device");
+    if (segment.byteSize() != shape.bytes()) {
+      throw new IllegalArgumentException(
+          "shape " + shape + " needs " + shape.bytes() + " bytes, found " + segment.byteSize());
+    }
+    return new Tensor(segment, shape, device);
+  }
+
+  /**
+   * The memory, {@code shape().bytes()} long.
+   *
+   * @throws IllegalStateException if it lies on a device
+   */
   public MemorySegment segment() {
+    requireHost();
     return segment;
+  }
+
+  /**
+   * Where the memory begins, on the host or on its device.
+   *
+   * @throws IllegalStateException if the memory was closed
+   */
+  public long address() {
+    requireAlive();
+    return segment.address();
+  }
+
+  /** The device that it lies on; empty for the host. */
+  public Optional<DeviceMemory> device() {
+    return Optional.ofNullable(device);
   }
 
   /** The sizes. */
@@ -91,11 +132,13 @@ public final class Tensor {
 
   /** The value at flat index {@code index}. */
   public float get(long index) {
+    requireHost();
     return segment.getAtIndex(FLOAT, index);
   }
 
   /** Sets the value at flat index {@code index}. */
   public void set(long index, float value) {
+    requireHost();
     segment.setAtIndex(FLOAT, index, value);
   }
 
@@ -108,7 +151,7 @@ public final class Tensor {
     if (other.elements() != shape.elements()) {
       throw new IllegalArgumentException("cannot view shape " + shape + " as " + other);
     }
-    return new Tensor(segment, other);
+    return new Tensor(segment, other, device);
   }
 
   /**
@@ -118,24 +161,42 @@ public final class Tensor {
    */
   public Tensor slice(long offset, Shape part) {
     Objects.checkFromIndexSize(offset, part.elements(), shape.elements());
-    return new Tensor(segment.asSlice(offset * Float.BYTES, part.bytes()), part);
+    return new Tensor(segment.asSlice(offset * Float.BYTES, part.bytes()), part, device);
   }
 
   /** Sets every value to 0. */
   public void clear() {
-    segment.fill((byte) 0);
+    requireAlive();
+    if (device == null) {
+      segment.fill((byte) 0);
+    } else {
+      device.clear(segment);
+    }
   }
 
   /**
-   * Copies all values of {@code source} into this tensor.
+   * Copies all values of {@code source} into this tensor, wherever the two lie.
    *
-   * @throws IllegalArgumentException if the shapes differ
+   * @throws IllegalArgumentException if the shapes differ, or the two lie on different devices
    */
   public void copyFrom(Tensor source) {
     if (!source.shape.equals(shape)) {
       throw new IllegalArgumentException("cannot copy shape " + source.shape + " to " + shape);
     }
-    segment.copyFrom(source.segment);
+    requireAlive();
+    source.requireAlive();
+    if (device == null && source.device == null) {
+      segment.copyFrom(source.segment);
+    } else if (device == null) {
+      source.device.download(segment, source.segment);
+    } else if (source.device == null) {
+      device.upload(segment, source.segment);
+    } else if (device == source.device) {
+      device.copy(segment, source.segment);
+    } else {
+      throw new IllegalArgumentException(
+          "cannot copy from " + source.device.name() + " to " + device.name());
+    }
   }
 
   /**
@@ -144,6 +205,7 @@ public final class Tensor {
    * @throws IllegalStateException if there are more values than an array can hold
    */
   public float[] toArray() {
+    requireHost();
     return segment.toArray(FLOAT);
   }
 
@@ -161,6 +223,13 @@ public final class Tensor {
         && otherStart < start + segment.byteSize()
         && elements() > 0
         && other.elements() > 0;
+  }
+
+  private void requireHost() {
+    if (device != null) {
+      throw new IllegalStateException(
+          this + " lies on " + device.name() + ": copy it to a tensor of the host first");
+    }
   }
 
   private void requireAlive() {

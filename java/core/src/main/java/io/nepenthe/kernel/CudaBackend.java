@@ -1,0 +1,371 @@
+package io.nepenthe.kernel;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** A CUDA device: the kernels of cuda/, and cuBLAS where it is found. */
+final class CudaBackend implements Backend {
+  private static final int ACCUMULATE_EACH = 4;
+  private static final long CHUNK_BYTES = 32;
+  private static final int CHUNK = Reduction.CHUNK;
+  private static final int CHUNK_THREADS = Reduction.LANES / 4;
+
+  private final Device.Cuda device;
+  private final CudaContext context;
+  private final CudaDense dense;
+  private boolean closed;
+
+  CudaBackend(Device.Cuda device, CudaDriver driver) {
+    this.device = device;
+    this.context = new CudaContext(driver);
+    this.dense = new CudaDense(context, device.precision());
+  }
+
+  /** What stands for a device. */
+  private enum Kind {
+    REAL,
+    EMULATED,
+    OFF;
+
+    static Kind chosen() {
+      String value = System.getProperty(Device.Cuda.PROPERTY, "real");
+      return switch (value) {
+        case "real" -> REAL;
+        case "emulated" -> EMULATED;
+        case "off" -> OFF;
+        default ->
+            throw new CudaException(
+                "-D" + Device.Cuda.PROPERTY + "=" + value + ": expected real, emulated or off");
+      };
+    }
+  }
+
+  static Optional<String> unavailable(int ordinal) {
+    return switch (Kind.chosen()) {
+      case REAL ->
+          JCudaDriver.unavailable(ordinal)
+              .or(
+                  () ->
+                      CudaKernels.built()
+                          ? Optional.empty()
+                          : Optional.of(
+                              "this build has no CUDA kernels: it was made without nvcc"));
+      case EMULATED ->
+          ordinal == 0 ? Optional.empty() : Optional.of("the emulator is device 0 only");
+      case OFF -> Optional.of("-D" + Device.Cuda.PROPERTY + "=off");
+    };
+  }
+
+  static CudaBackend open(Device.Cuda device) {
+    unavailable(device.ordinal())
+        .ifPresent(
+            reason -> {
+              throw new CudaException("cuda:" + device.ordinal() + " cannot be used: " + reason);
+            });
+    CudaDriver driver =
+        Kind.chosen() == Kind.EMULATED
+            ? new EmulatedDriver(emulator(), Long.getLong("nepenthe.cuda.seed", 1))
+            : new JCudaDriver(device.ordinal());
+    return new CudaBackend(device, driver);
+  }
+
+  /** The emulator's library, from the jar. */
+  static Path emulator() {
+    return PackagedLibrary.extractEmulator(PackagedLibrary.cacheDirectory());
+  }
+
+  @Override
+  public Device device() {
+    return device;
+  }
+
+  @Override
+  public String describe() {
+    return context.driver().describe()
+        + "\nprecision="
+        + device.precision()
+        + "\nmatrix="
+        + dense.matrixLibrary();
+  }
+
+  /** The launches, for tests. */
+  CudaContext context() {
+    return context;
+  }
+
+  @Override
+  public Tensor zeros(Arena arena, Shape shape) {
+    return context.memory().zeros(arena, shape);
+  }
+
+  @Override
+  public boolean holds(Tensor tensor) {
+    return tensor.device().isPresent() && tensor.device().get() == context.memory();
+  }
+
+  @Override
+  public long freeBytes() {
+    return context.memory().freeBytes();
+  }
+
+  @Override
+  public Dampen.Result dampen(
+      Tensor weights, Tensor forget, Tensor reference, Dampen.Options options) {
+    Dampen.check(weights, forget, reference);
+    long n = weights.elements();
+    if (n == 0) {
+      return new Dampen.Result(0, 0, 0, 0, 0, 0, 0);
+    }
+    long chunks = (n + CHUNK - 1) / CHUNK;
+    try (var op = context.begin("dampen", weights.shape(), Dampen.bytes(n), Dampen.flops(n));
+        Arena arena = Arena.ofConfined()) {
+      long partial = op.scratch(chunks * CHUNK_BYTES);
+      long results = op.scratch(7 * Long.BYTES);
+      op.launch(
+          "nep_dampen",
+          context.allBlocks("nep_dampen", chunks * CHUNK_THREADS),
+          op.update(weights),
+          op.read(forget),
+          op.read(reference),
+          n,
+          options.selection(),
+          options.dampening(),
+          options.upper(),
+          partial);
+      op.launch("nep_dampen_totals", 1, partial, chunks, results, results + 3 * Long.BYTES);
+      MemorySegment host = arena.allocate(7 * Long.BYTES, Long.BYTES);
+      context.driver().download(host, results);
+      op.finish();
+      return new Dampen.Result(
+          host.getAtIndex(ValueLayout.JAVA_LONG, 0),
+          host.getAtIndex(ValueLayout.JAVA_LONG, 1),
+          host.getAtIndex(ValueLayout.JAVA_LONG, 2),
+          host.getAtIndex(ValueLayout.JAVA_DOUBLE, 3),
+          host.getAtIndex(ValueLayout.JAVA_DOUBLE, 4),
+          host.getAtIndex(ValueLayout.JAVA_DOUBLE, 5),
+          host.getAtIndex(ValueLayout.JAVA_DOUBLE, 6));
+    }
+  }
+
+  @Override
+  public void sgd(Tensor weights, Tensor velocity, Tensor gradient, MaskedSgd.Options options) {
+    sgd(weights, velocity, gradient, Optional.empty(), options);
+  }
+
+  @Override
+  public void maskedSgd(
+      Tensor weights, Tensor velocity, Tensor gradient, Mask.Part mask, MaskedSgd.Options options) {
+    sgd(weights, velocity, gradient, Optional.of(mask), options);
+  }
+
+  private void sgd(
+      Tensor weights,
+      Tensor velocity,
+      Tensor gradient,
+      Optional<Mask.Part> mask,
+      MaskedSgd.Options o) {
+    MaskedSgd.check(weights, velocity, gradient, mask);
+    long n = weights.elements();
+    if (n == 0) {
+      return;
+    }
+    try (var op =
+        context.begin("maskedSgd", weights.shape(), MaskedSgd.bytes(n), MaskedSgd.flops(n))) {
+      op.launch(
+          "nep_masked_sgd",
+          context.blocks("nep_masked_sgd", n, 4),
+          op.update(weights),
+          op.update(velocity),
+          op.read(gradient),
+          bits(op, mask),
+          n,
+          o.learningRate(),
+          o.momentum(),
+          o.weightDecay(),
+          o.gradientScale(),
+          o.nesterov() ? 1 : 0);
+      op.finish();
+    }
+  }
+
+  private static long bits(CudaContext.Operation op, Optional<Mask.Part> mask) {
+    return mask.map(part -> op.upload(part.segment())).orElse(0L);
+  }
+
+  @Override
+  public void adam(
+      Tensor weights,
+      Tensor first,
+      Tensor second,
+      Tensor gradient,
+      long step,
+      MaskedAdam.Options options) {
+    adam(weights, first, second, gradient, Optional.empty(), step, options);
+  }
+
+  @Override
+  public void maskedAdam(
+      Tensor weights,
+      Tensor first,
+      Tensor second,
+      Tensor gradient,
+      Mask.Part mask,
+      long step,
+      MaskedAdam.Options options) {
+    adam(weights, first, second, gradient, Optional.of(mask), step, options);
+  }
+
+  private void adam(
+      Tensor weights,
+      Tensor first,
+      Tensor second,
+      Tensor gradient,
+      Optional<Mask.Part> mask,
+      long step,
+      MaskedAdam.Options options) {
+    MaskedAdam.check(weights, first, second, gradient, mask, step);
+    long n = weights.elements();
+    if (n == 0) {
+      return;
+    }
+    MaskedAdam.Scalars s = MaskedAdam.Scalars.of(options, step);
+    try (var op =
+        context.begin("maskedAdam", weights.shape(), MaskedAdam.bytes(n), MaskedAdam.flops(n))) {
+      op.launch(
+          "nep_masked_adam",
+          context.blocks("nep_masked_adam", n, 4),
+          op.update(weights),
+          op.update(first),
+          op.update(second),
+          op.read(gradient),
+          bits(op, mask),
+          n,
+          s.keep1(),
+          s.add1(),
+          s.keep2(),
+          s.add2(),
+          s.rate(),
+          s.root(),
+          options.epsilon(),
+          s.decay(),
+          s.shrink(),
+          options.gradientScale());
+      op.finish();
+    }
+  }
+
+  @Override
+  public void accumulate(DriftFreeSum state, Tensor terms) {
+    accumulate(state, terms, Accumulate.Kind.VALUE);
+  }
+
+  @Override
+  public void accumulateAbs(DriftFreeSum state, Tensor terms) {
+    accumulate(state, terms, Accumulate.Kind.ABSOLUTE);
+  }
+
+  @Override
+  public void accumulateSquare(DriftFreeSum state, Tensor terms) {
+    accumulate(state, terms, Accumulate.Kind.SQUARE);
+  }
+
+  private void accumulate(DriftFreeSum state, Tensor terms, Accumulate.Kind kind) {
+    long rows = Accumulate.check(state, terms);
+    long n = state.shape().elements();
+    if (n > 0 && rows > 0) {
+      try (var op =
+          context.begin(
+              "accumulate",
+              terms.shape(),
+              Accumulate.bytes(n) * rows,
+              Accumulate.flops(n) * rows)) {
+        op.launch(
+            "nep_accumulate",
+            context.blocks("nep_accumulate", n, ACCUMULATE_EACH),
+            op.update(state.sum()),
+            op.update(state.rest()),
+            op.read(terms),
+            rows,
+            n,
+            kind.ordinal(),
+            state.phase());
+        op.finish();
+      }
+    }
+    state.advance(rows);
+  }
+
+  @Override
+  public void squareGradients(
+      Tensor input,
+      Tensor outputGradient,
+      DriftFreeSum weights,
+      SquareGradients.Strategy strategy) {
+    CudaSquares.weights(
+        context,
+        device.precision(),
+        SquareGradients.linear(input, outputGradient, weights),
+        input,
+        outputGradient,
+        weights,
+        strategy);
+  }
+
+  @Override
+  public void squareGradients(
+      Convolution convolution,
+      Tensor input,
+      Tensor outputGradient,
+      DriftFreeSum weights,
+      SquareGradients.Strategy strategy) {
+    CudaSquares.weights(
+        context,
+        device.precision(),
+        SquareGradients.convolution(convolution, input, outputGradient, weights),
+        input,
+        outputGradient,
+        weights,
+        strategy);
+  }
+
+  @Override
+  public void squareBiasGradients(Tensor outputGradient, DriftFreeSum bias) {
+    CudaSquares.vector(context, Optional.empty(), outputGradient, bias);
+  }
+
+  @Override
+  public void squareScaleGradients(Tensor normalised, Tensor outputGradient, DriftFreeSum scale) {
+    CudaSquares.vector(context, Optional.of(normalised), outputGradient, scale);
+  }
+
+  @Override
+  public void squareEmbeddingGradients(
+      MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows) {
+    CudaSquares.embedding(context, tokens, outputGradient, rows);
+  }
+
+  @Override
+  public List<SelectTop.Cut> selectTop(List<Tensor> values, MaskStack out, double... ratios) {
+    return CudaSelectTop.run(context, List.copyOf(values), out, ratios);
+  }
+
+  @Override
+  public Dense dense() {
+    return dense;
+  }
+
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      dense.close();
+      context.close();
+    }
+  }
+}

@@ -1,0 +1,241 @@
+package io.nepenthe.kernel;
+
+import io.nepenthe.kernel.SquareGradients.Strategy;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+
+/** Launches of cuda/square_gradients.cu and cuda/square_vector_gradients.cu. */
+final class CudaSquares {
+  private static final long TILE = 64;
+
+  /** Runs of samples are cut until every multiprocessor has this many blocks. */
+  private static final long BLOCKS_EACH = 2;
+
+  private static final long MOST_Y = 65535;
+  private static final long CHANNELS = 32;
+
+  private CudaSquares() {}
+
+  /**
+   * Weights of a linear layer or a convolution. With more than one position a sample, pairs are
+   * formed as products: on the tensor cores these cost less.
+   */
+  static void weights(
+      CudaContext context,
+      Precision precision,
+      LayerGeometry call,
+      Tensor input,
+      Tensor gradient,
+      DriftFreeSum weights,
+      Strategy strategy) {
+    SquareGradients.requireFew(call, strategy);
+    long count = weights.shape().elements();
+    if (input.elements() > 0 && gradient.elements() > 0 && count > 0) {
+      long groups = call.convolution().groups();
+      long columns = count / call.outputs();
+      var size =
+          new SquareGradients.Size(call.samples(), call.positions(), columns, call.outputs());
+      Strategy used = call.positions() == 1 ? strategy : Strategy.PRODUCTS;
+      long tiles = ceiling(call.outputs() / groups, TILE) * ceiling(columns, TILE);
+      long runs = runs(context, tiles * groups, call.samples());
+      try (var op =
+          context.begin(
+              "squareGradients",
+              input.shape() + " " + gradient.shape(),
+              SquareGradients.bytes(size, input.elements()),
+              SquareGradients.flops(size, used))) {
+        long sum = op.update(weights.sum());
+        long rest = op.update(weights.rest());
+        long partial = runs == 1 ? 0L : op.scratch(runs * count * Float.BYTES);
+        launch(
+            op,
+            "nep_square_gradients_" + precision.suffix(),
+            new CudaDriver.Grid(tiles, groups, runs),
+            new long[] {op.read(input), op.read(gradient), sum, rest, partial},
+            call,
+            weights.phase(),
+            used);
+        if (runs > 1) {
+          op.launch(
+              "nep_square_gradients_totals",
+              context.blocks("nep_square_gradients_totals", count, 1),
+              partial,
+              call.samples(),
+              runs,
+              count,
+              weights.phase(),
+              sum,
+              rest);
+        }
+        op.finish();
+      }
+    }
+    weights.advance(call.samples());
+  }
+
+  /** 1, or as many runs as keep the device busy, of no more than a period of samples each. */
+  static long runs(CudaContext context, long blocks, long samples) {
+    long wanted = ceiling(context.driver().multiprocessors() * BLOCKS_EACH, blocks);
+    if (wanted <= 1) {
+      return 1;
+    }
+    return Math.min(samples, Math.max(wanted, ceiling(samples, DriftFreeSum.PERIOD)));
+  }
+
+  static void launch(
+      CudaContext.Operation op,
+      String kernel,
+      CudaDriver.Grid grid,
+      long[] pointers,
+      LayerGeometry call,
+      int phase,
+      Strategy strategy) {
+    Window window = call.convolution().window();
+    op.launch(
+        kernel,
+        grid,
+        pointers[0],
+        pointers[1],
+        pointers[2],
+        pointers[3],
+        pointers[4],
+        call.samples(),
+        phase,
+        strategy.ordinal(),
+        Math.toIntExact(call.height()),
+        Math.toIntExact(call.width()),
+        Math.toIntExact(call.channels()),
+        Math.toIntExact(call.outHeight()),
+        Math.toIntExact(call.outWidth()),
+        Math.toIntExact(call.outputs()),
+        window.kernelHeight(),
+        window.kernelWidth(),
+        window.strideHeight(),
+        window.strideWidth(),
+        window.top(),
+        window.left(),
+        window.dilationHeight(),
+        window.dilationWidth(),
+        call.convolution().groups());
+  }
+
+  /** A bias, or, where the normalised input is given, a scale. */
+  static void vector(
+      CudaContext context, Optional<Tensor> normalised, Tensor gradient, DriftFreeSum state) {
+    SquareVectorGradients.Size size = SquareVectorGradients.size(gradient, state);
+    normalised.ifPresent(
+        input -> {
+          Checks.shape("normalised input", input, gradient.shape());
+          Checks.untouched(state, "normalised input", input);
+        });
+    if (gradient.elements() > 0) {
+      int reads = normalised.isPresent() ? 2 : 1;
+      try (var op =
+          context.begin(
+              "squareVectorGradients",
+              gradient.shape(),
+              SquareVectorGradients.bytes(gradient.elements()) * reads,
+              SquareVectorGradients.flops(gradient.elements()) * reads)) {
+        long totals = op.scratch(size.samples() * size.channels() * Float.BYTES);
+        op.launch(
+            "nep_square_vector_gradients_positions",
+            new CudaDriver.Grid(
+                ceiling(size.channels(), CHANNELS), Math.min(size.samples(), MOST_Y), 1),
+            op.read(gradient),
+            normalised.map(op::read).orElse(0L),
+            size.samples(),
+            size.positions(),
+            size.channels(),
+            totals);
+        op.launch(
+            "nep_square_vector_gradients_samples",
+            context.blocks("nep_square_vector_gradients_samples", size.channels(), 1),
+            totals,
+            size.samples(),
+            size.channels(),
+            state.phase(),
+            op.update(state.sum()),
+            op.update(state.rest()));
+        op.finish();
+      }
+    }
+    state.advance(size.samples());
+  }
+
+  static void embedding(
+      CudaContext context, MemorySegment tokens, Tensor gradient, DriftFreeSum rows) {
+    SquareVectorGradients.checkEmbedding(tokens, gradient, rows);
+    Shape shape = gradient.shape();
+    long samples = shape.size(0);
+    if (gradient.elements() > 0) {
+      int positions = Math.toIntExact(shape.size(1));
+      try (var op =
+          context.begin(
+              "squareVectorGradients",
+              shape,
+              SquareVectorGradients.bytes(gradient.elements()),
+              SquareVectorGradients.flops(gradient.elements()))) {
+        long words = op.upload(tokens);
+        long links = op.scratch(tokens.byteSize());
+        op.launch(
+            "nep_square_vector_gradients_links",
+            context.blocks("nep_square_vector_gradients_links", samples * positions, 1),
+            words,
+            samples,
+            positions,
+            links);
+        embedSamples(context, op, words, links, positions, gradient, rows);
+        op.finish();
+      }
+    }
+    rows.advance(samples);
+  }
+
+  /** Sample by sample up to each fold. */
+  private static void embedSamples(
+      CudaContext context,
+      CudaContext.Operation op,
+      long tokens,
+      long links,
+      int positions,
+      Tensor gradient,
+      DriftFreeSum rows) {
+    long values = op.read(gradient);
+    long sum = op.update(rows.sum());
+    long rest = op.update(rows.rest());
+    long columns = gradient.shape().size(2);
+    long samples = gradient.shape().size(0);
+    long to;
+    for (long from = 0; from < samples; from = to) {
+      to =
+          Math.min(
+              samples, from + DriftFreeSum.PERIOD - (rows.phase() + from) % DriftFreeSum.PERIOD);
+      op.launch(
+          "nep_square_vector_gradients_embedding",
+          context.blocks("nep_square_vector_gradients_embedding", columns, 1),
+          tokens,
+          links,
+          values,
+          from,
+          to,
+          positions,
+          columns,
+          rest);
+      if ((rows.phase() + to) % DriftFreeSum.PERIOD == 0) {
+        long n = rows.shape().elements();
+        op.launch(
+            "nep_square_vector_gradients_fold",
+            context.blocks("nep_square_vector_gradients_fold", n, 1),
+            sum,
+            rest,
+            n);
+      }
+    }
+  }
+
+  private static long ceiling(long a, long b) {
+    return (a + b - 1) / b;
+  }
+}

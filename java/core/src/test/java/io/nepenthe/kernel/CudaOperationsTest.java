@@ -1,0 +1,306 @@
+package io.nepenthe.kernel;
+
+import static io.nepenthe.kernel.CudaTest.everySchedule;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.kernel.CudaTest.Board;
+import io.nepenthe.kernel.CudaTest.Twin;
+import io.nepenthe.kernel.CudaTest.TwinSum;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/** Elementwise operations and selections give the plain Java bits, under every schedule. */
+class CudaOperationsTest {
+  private static final int[] SIZES = {0, 1, 3, 4, 5, 63, 64, 65, 257, 1009, 4096, 4097, 9001};
+
+  @Test
+  void dampen() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(SIZES);
+          Twin weights = board.twin(board.normal(n));
+          Twin forget = board.twin(importance(board, n));
+          Twin reference = board.twin(importance(board, n));
+          Dampen.Options options = new Dampen.Options(1.5f, 0.7f, 0.9f);
+          Tensor plain = board.copy(weights.host);
+          Dampen.Result want = Dampen.reference(weights.host, forget.host, reference.host, options);
+          assertEquals(
+              want, board.cuda().dampen(weights.device, forget.device, reference.device, options));
+          weights.assertSame();
+          forget.assertSame();
+          dampenPlain(board, plain, forget.host, reference.host, options);
+          KernelTest.assertBitwise(weights.host, plain);
+          assertTrue(n < 1000 || want.selected() > n / 10);
+        });
+  }
+
+  /** The obviously right kernel, and tensors of the host. */
+  private static void dampenPlain(
+      Board board, Tensor weights, Tensor forget, Tensor reference, Dampen.Options o) {
+    long n = weights.elements();
+    CudaContext context = board.cuda().context();
+    try (var op = context.begin("plain", weights.shape(), 0, 0)) {
+      long chunks = (n + 4095) / 4096;
+      op.launch(
+          "nep_dampen_plain",
+          context.allBlocks("nep_dampen_plain", chunks),
+          op.update(weights),
+          op.read(forget),
+          op.read(reference),
+          n,
+          o.selection(),
+          o.dampening(),
+          o.upper(),
+          op.scratch(32 * Math.max(1, chunks)));
+      op.finish();
+    }
+  }
+
+  private static Tensor importance(Board board, int n) {
+    float[] odd = {0, Float.NaN, Float.POSITIVE_INFINITY, Float.MIN_VALUE};
+    Tensor tensor = Tensor.zeros(board.arena(), n);
+    for (int i = 0; i < n; i++) {
+      int kind = board.random().nextInt(32);
+      tensor.set(i, kind < odd.length ? odd[kind] : board.random().nextFloat());
+    }
+    return tensor;
+  }
+
+  @Test
+  void accumulate() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(0, 1, 3, 4, 5, 63, 64, 65, 131);
+          TwinSum state = new TwinSum(board, Shape.of(n));
+          for (Accumulate.Kind kind : Accumulate.Kind.values()) {
+            Twin terms = board.twin(board.normal(board.pick(1, 40, 70, 130), n));
+            Accumulate.reference(state.host, terms.host, kind);
+            switch (kind) {
+              case VALUE -> board.cuda().accumulate(state.device, terms.device);
+              case ABSOLUTE -> board.cuda().accumulateAbs(state.device, terms.device);
+              case SQUARE -> board.cuda().accumulateSquare(state.device, terms.device);
+            }
+            state.assertSame();
+          }
+          accumulatePlain(board, state, board.normal(3, n));
+        });
+  }
+
+  private static void accumulatePlain(Board board, TwinSum state, Tensor terms) {
+    long n = state.host.shape().elements();
+    CudaContext context = board.cuda().context();
+    try (var op = context.begin("plain", terms.shape(), 0, 0)) {
+      op.launch(
+          "nep_accumulate_plain",
+          context.allBlocks("nep_accumulate_plain", n),
+          op.update(state.sum.device),
+          op.update(state.rest.device),
+          op.read(terms),
+          3L,
+          n,
+          2,
+          state.device.phase());
+    }
+    state.device.advance(3);
+    Accumulate.reference(state.host, terms, Accumulate.Kind.SQUARE);
+    state.assertSame();
+  }
+
+  private static Mask.Part mask(Board board, int n) {
+    Mask.Part part = Mask.zeros(board.arena(), List.of(Shape.of(n))).part(0);
+    for (int i = 0; i < n; i++) {
+      part.set(i, board.random().nextInt(3) > 0);
+    }
+    return part;
+  }
+
+  @Test
+  void maskedSgd() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(SIZES);
+          Twin weights = board.twin(board.normal(n));
+          Twin velocity = board.twin(board.normal(n));
+          Twin gradient = board.twin(board.normal(n));
+          for (boolean nesterov : new boolean[] {false, true}) {
+            var options = new MaskedSgd.Options(0.1f, 0.9f, 0.01f, nesterov, 0.5f);
+            Optional<Mask.Part> mask =
+                board.seed() % 3 == 0 ? Optional.empty() : Optional.of(mask(board, n));
+            MaskedSgd.reference(weights.host, velocity.host, gradient.host, mask, options);
+            Tensor g = nesterov ? gradient.device : gradient.host;
+            if (mask.isPresent()) {
+              board.cuda().maskedSgd(weights.device, velocity.device, g, mask.get(), options);
+            } else {
+              board.cuda().sgd(weights.device, velocity.device, g, options);
+            }
+            weights.assertSame();
+            velocity.assertSame();
+          }
+          plainStep(board, weights, velocity, gradient);
+        });
+  }
+
+  private static void plainStep(Board board, Twin weights, Twin velocity, Twin gradient) {
+    long n = weights.host.elements();
+    CudaContext context = board.cuda().context();
+    try (var op = context.begin("plain", weights.host.shape(), 0, 0)) {
+      op.launch(
+          "nep_masked_sgd_plain",
+          context.allBlocks("nep_masked_sgd_plain", n),
+          op.update(weights.device),
+          op.update(velocity.device),
+          op.read(gradient.device),
+          0L,
+          n,
+          0.1f,
+          0.9f,
+          0f,
+          1f,
+          0);
+    }
+    var options = MaskedSgd.Options.of(0.1f, 0.9f, 0);
+    MaskedSgd.reference(weights.host, velocity.host, gradient.host, Optional.empty(), options);
+    weights.assertSame();
+  }
+
+  @Test
+  void maskedAdam() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(SIZES);
+          Twin weights = board.twin(board.normal(n));
+          Twin first = board.twin(Tensor.zeros(board.arena(), n));
+          Twin second = board.twin(Tensor.zeros(board.arena(), n));
+          Twin gradient = board.twin(board.normal(n));
+          MaskedAdam.Options options =
+              board.seed() % 2 == 0
+                  ? MaskedAdam.Options.adam(0.01f)
+                  : MaskedAdam.Options.adamW(0.01f, 0.1f);
+          for (int step = 1; step <= 3; step++) {
+            Optional<Mask.Part> mask = step == 2 ? Optional.empty() : Optional.of(mask(board, n));
+            MaskedAdam.reference(
+                weights.host, first.host, second.host, gradient.host, mask, step, options);
+            if (mask.isPresent()) {
+              board
+                  .cuda()
+                  .maskedAdam(
+                      weights.device,
+                      first.device,
+                      second.device,
+                      gradient.device,
+                      mask.get(),
+                      step,
+                      options);
+            } else {
+              board
+                  .cuda()
+                  .adam(
+                      weights.device, first.device, second.device, gradient.device, step, options);
+            }
+            weights.assertSame();
+            first.assertSame();
+            second.assertSame();
+          }
+        });
+  }
+
+  @Test
+  void selectTop() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          List<Tensor> host = new ArrayList<>();
+          List<Tensor> device = new ArrayList<>();
+          int few = board.pick(3, 1000, 1 << 20); // values that differ: many ties, or none
+          for (int n : new int[] {board.pick(0, 1, 63), board.pick(64, 65, 129), 8200}) {
+            Tensor values = Tensor.zeros(board.arena(), n);
+            for (int i = 0; i < n; i++) {
+              values.set(i, (board.random().nextInt(2 * few + 1) - few) * 0.37f);
+            }
+            host.add(values);
+            device.add(board.twin(values).device);
+          }
+          double[] ratios = {0, 0.1, 0.3, 0.30001, 1};
+          List<Shape> shapes = host.stream().map(Tensor::shape).toList();
+          MaskStack want = MaskStack.zeros(board.arena(), ratios.length, shapes);
+          MaskStack got = MaskStack.zeros(board.arena(), ratios.length, shapes);
+          assertEquals(
+              SelectTop.reference(host, want, ratios), board.cuda().selectTop(device, got, ratios));
+          assertArrayEquals(
+              want.block().toArray(ValueLayout.JAVA_LONG),
+              got.block().toArray(ValueLayout.JAVA_LONG));
+        });
+  }
+
+  @Test
+  void selectTopOverSeveralBlocksOfTiesAndNaN() {
+    try (Backend cuda = CudaTest.emulated(1, Precision.FP32);
+        Arena arena = Arena.ofConfined()) {
+      int n = 2 * 65536 + 77;
+      Tensor values = Tensor.zeros(arena, n);
+      for (int i = 0; i < n; i++) {
+        values.set(i, i % 5 == 0 ? 2 : -1);
+      }
+      double[] ratios = {0.5, 0.9};
+      MaskStack want = MaskStack.zeros(arena, 2, List.of(values.shape()));
+      MaskStack got = MaskStack.zeros(arena, 2, List.of(values.shape()));
+      assertEquals(
+          SelectTop.reference(List.of(values), want, ratios),
+          cuda.selectTop(List.of(values), got, ratios));
+      assertEquals(-1, want.block().mismatch(got.block()));
+      values.set(77, Float.NaN);
+      assertTrue(
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> cuda.selectTop(List.of(values), got, ratios))
+              .getMessage()
+              .startsWith("1 of the values are NaN"));
+      assertEquals(-1, want.block().mismatch(got.block()));
+    }
+  }
+
+  @Test
+  void tensorsOfAnotherDeviceAreRefused() {
+    try (Backend one = CudaTest.emulated(1, Precision.FP32);
+        Backend other = CudaTest.emulated(2, Precision.FP32);
+        Backend cpu = Device.cpu(1).open();
+        Arena arena = Arena.ofConfined()) {
+      Tensor here = one.zeros(arena, Shape.of(4));
+      Tensor there = other.zeros(arena, Shape.of(4));
+      Tensor host = Tensor.zeros(arena, 4);
+      assertTrue(one.holds(here) && !one.holds(there) && !cpu.holds(here) && cpu.holds(host));
+      assertThrows(IllegalArgumentException.class, () -> one.dense().relu(here, there));
+      assertThrows(IllegalStateException.class, () -> cpu.dense().relu(here, host));
+      assertThrows(IllegalStateException.class, () -> here.get(0));
+      assertThrows(IllegalStateException.class, here::toArray);
+      assertThrows(IllegalArgumentException.class, () -> here.copyFrom(there));
+    }
+  }
+
+  @Test
+  void aDeviceWithoutRoomSaysWhatWasWantedAndWhatThereIs() {
+    try (Backend cuda = CudaTest.emulated(1, Precision.FP32);
+        Arena arena = Arena.ofConfined()) {
+      CudaException seen =
+          assertThrows(CudaException.class, () -> cuda.zeros(arena, Shape.of(1L << 30)));
+      assertTrue(
+          seen.getMessage().contains("a tensor of shape")
+              && seen.getMessage().contains("needs 4,294,967,296 bytes")
+              && seen.getMessage().contains("remedy"),
+          seen.getMessage());
+    }
+  }
+}
