@@ -1,9 +1,11 @@
-// rest += f(values[t]) for each row t, f = value, |value| or value²; (sum, rest) ← TwoSum after every 64th
-// (Accumulate.java). sum, rest [n]; values [terms, n]; 4-byte aligned; phase: rows added before, modulo 64.
-// A thread four neighbouring elements, 16 bytes a load, in a loop over the grid; it walks the rows in order.
-// 12 bytes a value for one row, 4 for many; 2 operations a value: bound by memory.
-// float32, elementwise, rows in order: the same bits as in Java, however the rows were split.
-// Tried: nothing else yet; not measured on a GPU.
+// Formula: rest += f(values[t]) for each row t, f = value, |value| or value²; (sum, rest) ← TwoSum after
+//          every 64th (Accumulate.java).
+// Layout:  sum, rest [n]; values [terms, n]; 4-byte aligned; phase: rows added before, modulo 64.
+// Threads: four neighbouring elements a thread, 16 bytes a load, in a loop over the grid; it walks the rows
+//          in order.
+// Cost:    12 bytes a value for one row, 4 for many; 2 operations a value: bound by memory.
+// Sums:    float32, elementwise, rows in order: the same bits as in Java, however the rows were split.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace accumulate {

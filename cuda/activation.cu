@@ -1,9 +1,12 @@
-// y = max(x, 0); CELU (Barron 2017); their gradients; a + b; dropout by the i-th draw of a stream
-// (Dense.java). x, y, dy, dx [n], 4-byte aligned; the output may be the input. A thread four neighbouring
-// elements, 16 bytes a load, in a loop over the grid. 8 bytes (gradients and sums: 12) and up to 20
-// operations an element: bound by memory. float32, elementwise, nothing contracted, the exponential as in
-// native/src/kernels/activation.cpp: the CPU's bits. Tried: nothing else yet; each operation is its one
-// obviously right line. Not measured on a GPU.
+// Formula: y = max(x, 0); CELU (Barron 2017); their gradients; a + b; dropout by the i-th draw of a stream
+//          (Dense.java).
+// Layout:  x, y, dy, dx [n], 4-byte aligned; the output may be the input.
+// Threads: four neighbouring elements a thread, 16 bytes a load, in a loop over the grid. Each operation is
+//          one line, which is its obviously right form.
+// Cost:    8 bytes (gradients and sums: 12) and up to 20 operations an element: bound by memory.
+// Sums:    float32, elementwise, nothing contracted, the exponential as in
+//          native/src/kernels/activation.cpp: the CPU's bits.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace activation {

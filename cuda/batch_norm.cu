@@ -1,9 +1,12 @@
-// normalised = (x - mean)/√(variance + ε), y = normalised·scale + shift, per channel; statistics, sums,
-// gradient (Dense.java). x, y, dy, dx, normalised [rows, channels], row-major; the others [channels]; 4-byte
-// aligned. Sums: a thread a channel of 64 rows, then a thread a channel of a group of rows; the rest: a
-// thread an element. Sums 4 (gradient: 8) bytes an element; normalising 12, its gradient 12: bound by memory.
-// 64 groups of rows, 64 rows in float, those in double, in order (native/src/kernels/batch_norm.cpp): the
-// CPU's bits. Tried: nothing else yet; not measured on a GPU.
+// Formula: normalised = (x - mean)/√(variance + ε), y = normalised·scale + shift, per channel; statistics,
+//          sums, gradient (Dense.java).
+// Layout:  x, y, dy, dx, normalised [rows, channels], row-major; the others [channels]; 4-byte aligned.
+// Threads: sums: a channel of 64 rows a thread, then a channel of a group of rows a thread; the rest: an
+//          element a thread.
+// Cost:    sums 4 (gradient: 8) bytes an element; normalising 12, its gradient 12: bound by memory.
+// Sums:    64 groups of rows, 64 rows in float, those in double, in order
+//          (native/src/kernels/batch_norm.cpp): the CPU's bits.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace batch_norm {

@@ -1,9 +1,13 @@
-// selected(j) iff forget[j] > alpha·reference[j]; weights[j] *= min(lambda·reference[j]/forget[j], upper)
-// (Dampen.java). weights, forget, reference [n], 4-byte aligned; chunks: one Chunk per 4,096 values; counts
-// 3, magnitudes 4. Sixteen threads a chunk, each four neighbouring lanes of its 64 rows, 16 bytes a load;
-// then one thread a group of chunks. 12 bytes read, 4 written where selected; 5 operations a value: bound by
-// memory. float lanes folded 64→1, chunks in double within 64 groups in order: Reduction.java's bits, on any
-// device. Tried: nothing else yet; not measured on a GPU.
+// Formula: selected(j) iff forget[j] > alpha·reference[j]; weights[j] *= min(lambda·reference[j]/forget[j],
+//          upper) (Dampen.java).
+// Layout:  weights, forget, reference [n], 4-byte aligned; chunks: one Chunk per 4,096 values; counts 3,
+//          magnitudes 4.
+// Threads: sixteen threads a chunk, each four neighbouring lanes of its 64 rows, 16 bytes a load; then a
+//          group of chunks a thread.
+// Cost:    12 bytes read, 4 written where selected; 5 operations a value: bound by memory.
+// Sums:    float lanes folded 64→1, chunks in double within 64 groups in order: Reduction.java's bits, on
+//          any device.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace dampen {

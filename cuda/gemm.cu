@@ -1,9 +1,13 @@
-// C = op(A)·op(B) + beta·C, row-major, op the matrix or its transpose: dense layers where cuBLAS is not
-// found, and on the emulator. A [m, k] or [k, m], B [k, n] or [n, k], C [m, n], each with a row pitch; 4-byte
-// aligned. A block 64 by 64 of C for a run of terms, products in registers (tile.cuh); runs are added by a
-// second stage. 2·m·n·k operations; 4·(m·k·n/64 + n·k·m/64 + m·n) bytes from the caches: bound by arithmetic,
-// or by shared memory. float32 sums, terms in order within a run, runs in order; TF32 or BF16 factors only:
-// the same bits at every launch. Tried: nothing else yet; not measured on a GPU.
+// Formula: C = op(A)·op(B) + beta·C, row-major, op the matrix or its transpose: dense layers where cuBLAS
+//          is not found, and on the emulator.
+// Layout:  A [m, k] or [k, m], B [k, n] or [n, k], C [m, n], each with a row pitch; 4-byte aligned.
+// Threads: 64 by 64 of C a block, for a run of terms, products in registers (tile.cuh); runs are added by a
+//          second stage.
+// Cost:    2·m·n·k operations; 4·(m·k·n/64 + n·k·m/64 + m·n) bytes from the caches: bound by arithmetic, or
+//          by shared memory.
+// Sums:    float32, terms in order within a run, runs in order; TF32 or BF16 factors only: the same bits at
+//          every launch.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "tile.cuh"
 
 #define GEMM_PARAMETERS                                                                      \

@@ -1,9 +1,13 @@
-// g = gradient·scale + decay·w; m₁, m₂ moments; w = w·shrink - rate·(m₁/(√m₂/root + ε)); unselected: m = 0
-// (MaskedAdam.java). weights, first, second, gradient [n], 4-byte aligned; mask: bit j % 64 of word j / 64,
-// or null for all. A thread four neighbouring weights, 16 bytes a load, in a loop over the grid; four bits of
-// a word of the mask. 16 bytes read, 12 written and a bit; 17 operations a weight: bound by memory. float32,
-// elementwise, products rounded before sums, division and root rounded correctly: the same bits as in Java.
-// Tried: nothing else yet; not measured on a GPU.
+// Formula: g = gradient·scale + decay·w; m₁, m₂ moments; w = w·shrink - rate·(m₁/(√m₂/root + ε));
+//          unselected: m = 0 (MaskedAdam.java).
+// Layout:  weights, first, second, gradient [n], 4-byte aligned; mask: bit j % 64 of word j / 64, or null
+//          for all.
+// Threads: four neighbouring weights a thread, 16 bytes a load, in a loop over the grid; four bits of a
+//          word of the mask.
+// Cost:    16 bytes read, 12 written and a bit; 17 operations a weight: bound by memory.
+// Sums:    float32, elementwise, products rounded before sums, division and root rounded correctly: the
+//          same bits as in Java.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace masked_adam {

@@ -1,9 +1,12 @@
-// d = gradient·scale + decay·w; v = momentum·v + d; w -= rate·(nesterov ? d + momentum·v : v); unselected: v
-// = 0 (MaskedSgd.java). weights, velocity, gradient [n], 4-byte aligned; mask: bit j % 64 of word j / 64, or
-// null for all. A thread four neighbouring weights, 16 bytes a load, in a loop over the grid; four bits of a
-// word of the mask. 12 bytes read, 8 written and a bit; 9 operations a weight: bound by memory. float32,
-// elementwise, products rounded before sums: the same bits as in Java. Tried: nothing else yet; not measured
-// on a GPU.
+// Formula: d = gradient·scale + decay·w; v = momentum·v + d; w -= rate·(nesterov ? d + momentum·v : v);
+//          unselected: v = 0 (MaskedSgd.java).
+// Layout:  weights, velocity, gradient [n], 4-byte aligned; mask: bit j % 64 of word j / 64, or null for
+//          all.
+// Threads: four neighbouring weights a thread, 16 bytes a load, in a loop over the grid; four bits of a
+//          word of the mask.
+// Cost:    12 bytes read, 8 written and a bit; 9 operations a weight: bound by memory.
+// Sums:    float32, elementwise, products rounded before sums: the same bits as in Java.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace masked_sgd {

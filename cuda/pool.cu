@@ -1,9 +1,12 @@
-// The maximum or the mean of each window, and their gradients: to the first maximum, or shared equally
-// (Dense.java). x, dx [n, h, w, c]; y, dy [n, oh, ow, c]; 4-byte aligned. Padding never wins, and counts in a
-// mean only if asked to. A thread an element of the result, channels along the warp; gradients gather over
-// the windows that hold a position. 4 bytes an element of x and y, windows from the caches; kh·kw operations:
-// bound by memory. float32; windows and their positions in ascending order: the CPU's bits. Tried: nothing
-// else yet; not measured on a GPU.
+// Formula: the maximum or the mean of each window, and their gradients: to the first maximum, or shared
+//          equally (Dense.java).
+// Layout:  x, dx [n, h, w, c]; y, dy [n, oh, ow, c]; 4-byte aligned. Padding never wins, and counts in a
+//          mean only if asked to.
+// Threads: an element of the result a thread, channels along the warp; gradients gather over the windows
+//          that hold a position.
+// Cost:    4 bytes an element of x and y, windows from the caches; kh·kw operations: bound by memory.
+// Sums:    float32; windows and their positions in ascending order: the CPU's bits.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 #define POOL_SIZES                                                                                      \

@@ -1,9 +1,13 @@
-// What the device does at most: target = source; target = a + scale·b; chains of multiply-adds on the CUDA
-// and tensor cores (Roof.java). target, source, a, b [n], 16-byte aligned for full speed; out [threads], so
-// that nothing is optimised away. Copies: a thread four floats in a loop over the grid; chains: eight
-// accumulators a thread, or eight fragments a warp. 8 bytes (triad: 12) an element; 16·steps operations a
-// thread, or 8·4096·steps (TF32: 8·2048·steps) a warp. Elementwise; the chains' values mean nothing. Tried:
-// nothing else yet; not measured on a GPU.
+// Formula: what the device does at most: target = source; target = a + scale·b; chains of multiply-adds on
+//          the CUDA and tensor cores (Roof.java).
+// Layout:  target, source, a, b [n], 16-byte aligned for full speed; out [threads], so that nothing is
+//          optimised away.
+// Threads: copies: four floats a thread in a loop over the grid; chains: eight accumulators a thread, or
+//          eight fragments a warp.
+// Cost:    8 bytes (triad: 12) an element; 16·steps operations a thread, or 8·4096·steps (TF32:
+//          8·2048·steps) a warp.
+// Sums:    elementwise; the chains' values mean nothing.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 KERNEL(256, nep_roof_copy, (float* target, const float* source, int64_t n)) {

@@ -1,9 +1,13 @@
-// The exact top of |x| by two radix histograms over key(x) = bits without the sign: 13 high bits, then 18 low
-// (SelectTop.java). values [n], 4-byte aligned; cuts: four words a cut, as in nepenthe.h; bits: a row of
-// 64-bit words a cut, `stride` apart. high, low: a thread a value in a loop over the grid; cut: a block a
-// cut; write: a warp a word of 64 values. 12 bytes read a value in three passes, a bit written a cut: bound
-// by memory (shared atomics if values are all alike). Integer counts only, so the order of atomics leaves no
-// trace; ties go to the lowest index. Tried: nothing else yet; not measured on a GPU.
+// Formula: the exact top of |x| by two radix histograms over key(x) = bits without the sign: 13 high bits,
+//          then 18 low (SelectTop.java).
+// Layout:  values [n], 4-byte aligned; cuts: four words a cut, as in nepenthe.h; bits: a row of 64-bit
+//          words a cut, `stride` apart.
+// Threads: high, low: a value a thread in a loop over the grid; cut: a cut a block; write: a word of 64
+//          values a warp.
+// Cost:    12 bytes read a value in three passes, a bit written a cut: bound by memory (shared atomics if
+//          values are all alike).
+// Sums:    integer counts only, so the order of atomics leaves no trace; ties go to the lowest index.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace select_top {

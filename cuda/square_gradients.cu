@@ -1,10 +1,14 @@
-// F[o, j] += Σₙ (Σₜ G[n, t, o]·U[n, t, j])², U the unfolded input, formed while it is loaded
-// (SquareGradients.java). input [n, h, w, c], gradient [n, t, o]; sum, rest [o, j]: a drift-free sum; 4-byte
-// aligned. pairs: T = 1, (G∘G)ᵀ(U∘U). A block a tile of 64 weights by 64, for a run of samples: products of
-// one sample and Σ(·)² stay in registers. n·o·j·(2t + 2) operations, input and gradient read once a tile:
-// bound by arithmetic (FP32) or by shared memory (TF32, BF16). float32 sums, samples in order; TF32 or BF16
-// factors only; runs of samples are added in order by the second stage. Tried: nothing else yet; not measured
-// on a GPU.
+// Formula: F[o, j] += Σₙ (Σₜ G[n, t, o]·U[n, t, j])², U the unfolded input, formed while it is loaded
+//          (SquareGradients.java).
+// Layout:  input [n, h, w, c], gradient [n, t, o]; sum, rest [o, j]: a drift-free sum; 4-byte aligned.
+//          pairs: T = 1, (G∘G)ᵀ(U∘U).
+// Threads: 64 weights by 64 a block, for a run of samples: products of one sample and Σ(·)² stay in
+//          registers.
+// Cost:    n·o·j·(2t + 2) operations, input and gradient read once a tile: bound by arithmetic (FP32) or by
+//          shared memory (TF32, BF16).
+// Sums:    float32, samples in order; TF32 or BF16 factors only; runs of samples are added in order by the
+//          second stage.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "tile.cuh"
 
 #define SQUARE_GRADIENTS_PARAMETERS                                                                          \

@@ -1,9 +1,13 @@
-// F[c] += Σₙ (Σₜ G[n, t, c]·X[n, t, c])² for scales, X = 1 for biases; F[v, c] for rows of an embedding
-// (SquareVectorGradients.java). gradient, normalised [n, t, c]; tokens [n, t]; sum, rest [c] or [rows, c]:
-// drift-free sums; 4-byte aligned. positions: a block 32 channels of a sample, eight positions side by side;
-// samples: a thread a channel, samples in order. 4 (scale: 8) bytes and one operation (two) a gradient value:
-// bound by memory. float32; eight chains over positions added in one order, samples in order: the bits do not
-// depend on how a batch is split. Tried: nothing else yet; not measured on a GPU.
+// Formula: F[c] += Σₙ (Σₜ G[n, t, c]·X[n, t, c])² for scales, X = 1 for biases; F[v, c] for rows of an
+//          embedding (SquareVectorGradients.java).
+// Layout:  gradient, normalised [n, t, c]; tokens [n, t]; sum, rest [c] or [rows, c]: drift-free sums;
+//          4-byte aligned.
+// Threads: positions: 32 channels of a sample a block, eight positions side by side; samples: a channel a
+//          thread, samples in order.
+// Cost:    4 (scale: 8) bytes and one operation (two) a gradient value: bound by memory.
+// Sums:    float32; eight chains over positions added in one order, samples in order: the bits do not
+//          depend on how a batch is split.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 namespace square_vector_gradients {

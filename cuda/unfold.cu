@@ -1,8 +1,12 @@
-// U[(n, oy, ox), (g, ky, kx, c)] = input[n, y, x, channel] or 0 in the padding; its transpose sums U back
-// into images. images [n, h, w, c]; unfolded [n·oh·ow, kh·kw·c], a group's columns side by side; 4-byte
-// aligned. A thread an element of the result, channels along the warp; folding gathers, so nothing is added
-// by two threads. 8 bytes an element of U; no arithmetic: bound by memory. Copies; folding adds windows in
-// ascending order: the same bits at every launch. Tried: nothing else yet; not measured on a GPU.
+// Formula: U[(n, oy, ox), (g, ky, kx, c)] = input[n, y, x, channel] or 0 in the padding; its transpose sums
+//          U back into images.
+// Layout:  images [n, h, w, c]; unfolded [n·oh·ow, kh·kw·c], a group's columns side by side; 4-byte
+//          aligned.
+// Threads: an element of the result a thread, channels along the warp; folding gathers, so nothing is added
+//          by two threads.
+// Cost:    8 bytes an element of U; no arithmetic: bound by memory.
+// Sums:    copies; folding adds windows in ascending order: the same bits at every launch.
+// Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
 #define UNFOLD_SIZES                                                                                      \

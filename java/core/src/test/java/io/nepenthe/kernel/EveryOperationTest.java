@@ -16,8 +16,7 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Every operation is whole: a class with formula, cost model and plain-Java reference, a native
- * source, prototypes, a test and a benchmark, all of one stem. The CUDA source of the same stem is
- * not asked for yet: there is none.
+ * source, a CUDA source, prototypes, a test and a benchmark, all of one stem.
  */
 class EveryOperationTest {
   /** Classes that bind native functions and are no operations of their own. */
@@ -27,6 +26,7 @@ class EveryOperationTest {
           "CpuDense", // a network's forward and backward pass, tested as such
           "CpuPool",
           "EmulatedDriver", // the seam to a device
+          "Handles", // of CudaRanges: a profiler's time line
           "Lapack", // of SymmetricEigen
           "Roof", // what the machine can do at most
           "NativeLibrary");
@@ -34,6 +34,10 @@ class EveryOperationTest {
   /** The sources of those in native/src/kernels. */
   private static final Set<String> OTHER_SOURCES =
       Set.of("activation", "batch_norm", "pool", "roof");
+
+  /** Kernels of the processor that a CUDA device does not have yet. */
+  private static final Set<String> NO_CUDA_YET =
+      Set.of("covariance", "pair_scores", "philox", "sample_gradients", "self_scores");
 
   /** The operations' classes: those that bind native functions. */
   private static List<Class<?>> operations() {
@@ -62,6 +66,30 @@ class EveryOperationTest {
     operations().forEach(type -> classes.add(snake(type.getSimpleName())));
     assertFalse(classes.isEmpty());
     assertEquals(sources, classes);
+  }
+
+  /** Every CUDA source begins with what its header must say, and whether it was measured. */
+  @Test
+  void everyNativeSourceHasItsCudaSourceWithItsHeader() {
+    List<String> sources = Repository.stems("cuda", ".cu");
+    Set<String> missing = new TreeSet<>(Repository.stems("native/src/kernels", ".cpp"));
+    missing.removeAll(sources);
+    assertEquals(NO_CUDA_YET, missing, "kernels of the processor without a CUDA source");
+    for (String source : sources) {
+      String text = Repository.read(Repository.path("cuda/" + source + ".cu"));
+      String header = text.substring(0, text.indexOf("#include"));
+      int at = -1;
+      for (String label : List.of("Formula", "Layout", "Threads", "Cost", "Sums", "Tried")) {
+        int found = header.indexOf("// " + label + ": ");
+        assertTrue(found > at, source + ".cu: no " + label + " in its place");
+        at = found;
+      }
+      String tried = header.substring(at);
+      assertTrue(
+          tried.contains("not measured on a GPU")
+              || Pattern.compile("\\d{4}-\\d\\d-\\d\\d").matcher(tried).find(),
+          source + ".cu does not say what it was measured on: " + tried);
+    }
   }
 
   @Test
