@@ -26,7 +26,7 @@ final class Checks {
   static void disjoint(String name, MemorySegment bits, String otherName, Tensor other) {
     alive(name, bits);
     other.address(); // throws if the memory was closed
-    if (other.device().isEmpty()
+    if (other.onHost()
         && bits.byteSize() > 0
         && other.elements() > 0
         && bits.asOverlappingSlice(other.segment()).isPresent()) {
@@ -73,7 +73,7 @@ final class Checks {
 
   /** The same for memory that is no tensor. */
   static void untouched(DriftFreeSum state, String name, MemorySegment read) {
-    if (state.sum().device().isEmpty()
+    if (state.sum().onHost()
         && (overlap(state.sum().segment(), read) || overlap(state.rest().segment(), read))) {
       throw new IllegalArgumentException("the sum overlaps " + name);
     }

@@ -48,6 +48,7 @@ final class CpuAffinePlan implements AffinePlan {
   private static final int TEXT_CAPACITY = 1024;
 
   private final Affine sizes;
+  private final DenseChecks.Shapes shapes;
   private final Workspace workspace;
   private final int threads;
   private final Primitive[] primitives = new Primitive[3];
@@ -57,6 +58,7 @@ final class CpuAffinePlan implements AffinePlan {
 
   CpuAffinePlan(Affine sizes, Workspace workspace, int threads) {
     this.sizes = sizes;
+    this.shapes = DenseChecks.Shapes.of(sizes);
     this.workspace = workspace;
     this.threads = threads;
   }
@@ -68,13 +70,13 @@ final class CpuAffinePlan implements AffinePlan {
 
   @Override
   public void forward(Tensor x, Tensor weights, Tensor bias, Tensor y) {
-    DenseChecks.forward(sizes, x, weights, bias, y);
+    DenseChecks.forward(shapes, x, weights, bias, y);
     execute(FORWARD, x.segment(), weights.segment(), optional(bias), y, MemorySegment.NULL, false);
   }
 
   @Override
   public void inputGradient(Tensor dy, Tensor weights, Tensor dx) {
-    DenseChecks.inputGradient(sizes, dy, weights, dx);
+    DenseChecks.inputGradient(shapes, dy, weights, dx);
     MemorySegment none = MemorySegment.NULL;
     execute(INPUT_GRADIENT, dy.segment(), weights.segment(), none, dx, none, false);
   }
@@ -82,7 +84,7 @@ final class CpuAffinePlan implements AffinePlan {
   @Override
   public void parameterGradient(
       Tensor x, Tensor dy, Tensor dWeights, Tensor dBias, boolean accumulate) {
-    DenseChecks.parameterGradient(sizes, x, dy, dWeights, dBias);
+    DenseChecks.parameterGradient(shapes, x, dy, dWeights, dBias);
     execute(
         PARAMETER_GRADIENT,
         x.segment(),

@@ -39,7 +39,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public boolean holds(Tensor tensor) {
-    return tensor.device().isEmpty();
+    return tensor.onHost();
   }
 
   @Override

@@ -15,6 +15,7 @@ final class CudaAffinePlan implements AffinePlan {
   private final CudaDense dense;
   private final CudaGemm gemm;
   private final Affine sizes;
+  private final DenseChecks.Shapes shapes;
   private boolean closed;
 
   CudaAffinePlan(CudaContext context, CudaDense dense, CudaGemm gemm, Affine sizes) {
@@ -22,6 +23,7 @@ final class CudaAffinePlan implements AffinePlan {
     this.dense = dense;
     this.gemm = gemm;
     this.sizes = sizes;
+    this.shapes = DenseChecks.Shapes.of(sizes);
   }
 
   @Override
@@ -84,7 +86,7 @@ final class CudaAffinePlan implements AffinePlan {
 
   @Override
   public void forward(Tensor x, Tensor weights, Tensor bias, Tensor y) {
-    DenseChecks.forward(sizes, x, weights, bias, y);
+    DenseChecks.forward(shapes, x, weights, bias, y);
     Geometry g = Geometry.of(sizes);
     try (var op = begin("forward")) {
       long out = op.write(y);
@@ -128,7 +130,7 @@ final class CudaAffinePlan implements AffinePlan {
 
   @Override
   public void inputGradient(Tensor dy, Tensor weights, Tensor dx) {
-    DenseChecks.inputGradient(sizes, dy, weights, dx);
+    DenseChecks.inputGradient(shapes, dy, weights, dx);
     Geometry g = Geometry.of(sizes);
     try (var op = begin("inputGradient")) {
       long out = op.write(dx);
@@ -173,7 +175,7 @@ final class CudaAffinePlan implements AffinePlan {
   @Override
   public void parameterGradient(
       Tensor x, Tensor dy, Tensor dWeights, Tensor dBias, boolean accumulate) {
-    DenseChecks.parameterGradient(sizes, x, dy, dWeights, dBias);
+    DenseChecks.parameterGradient(shapes, x, dy, dWeights, dBias);
     Geometry g = Geometry.of(sizes);
     try (var op = begin("parameterGradient")) {
       long in = op.read(x);

@@ -106,7 +106,7 @@ final class CudaBackend implements Backend {
 
   @Override
   public boolean holds(Tensor tensor) {
-    return tensor.device().isPresent() && tensor.device().get() == context.memory();
+    return !tensor.onHost() && tensor.device().get() == context.memory();
   }
 
   @Override

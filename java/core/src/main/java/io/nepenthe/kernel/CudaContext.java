@@ -73,7 +73,7 @@ final class CudaContext implements AutoCloseable {
       if (tensor.elements() == 0) {
         return 0;
       }
-      if (tensor.device().isPresent()) {
+      if (!tensor.onHost()) {
         requireHere(tensor);
         return tensor.address();
       }
@@ -90,14 +90,14 @@ final class CudaContext implements AutoCloseable {
 
     /** The same for a tensor that is overwritten as a whole. */
     long write(Tensor tensor) {
-      if (tensor.elements() == 0 || tensor.device().isPresent()) {
+      if (tensor.elements() == 0 || !tensor.onHost()) {
         return update(tensor);
       }
       return writeBack(tensor, scratch(tensor.shape().bytes()));
     }
 
     private long writeBack(Tensor tensor, long address) {
-      if (address != 0 && tensor.device().isEmpty()) {
+      if (address != 0 && tensor.onHost()) {
         written.add(new Staged(tensor, address));
       }
       return address;

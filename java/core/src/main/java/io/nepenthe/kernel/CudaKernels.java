@@ -5,7 +5,21 @@ import java.util.List;
 /** Which source, and so which file in the jar, a CUDA kernel is in. */
 final class CudaKernels {
   /** The sources in cuda/, longer names before those that they begin with. */
-  static final List<String> SOURCES = List.of("accumulate", "dampen", "masked_adam", "masked_sgd");
+  static final List<String> SOURCES =
+      List.of(
+          "accumulate",
+          "activation",
+          "batch_norm",
+          "dampen",
+          "gemm",
+          "masked_adam",
+          "masked_sgd",
+          "pool",
+          "roof",
+          "select_top",
+          "square_gradients",
+          "square_vector_gradients",
+          "unfold");
 
   private CudaKernels() {}
 

@@ -135,18 +135,25 @@ final class DenseChecks {
     Checks.disjoint("dx", dx, "dy", dy);
   }
 
+  /** The shapes of a plan's tensors, made once: a step allocates nothing. */
+  record Shapes(Shape input, Shape output, Shape weights, Shape biases) {
+    static Shapes of(Affine sizes) {
+      return new Shapes(sizes.input(), sizes.output(), sizes.weights(), sizes.biases());
+    }
+  }
+
   /** Of the three passes of a plan. */
-  static void forward(Affine sizes, Tensor x, Tensor weights, Tensor bias, Tensor y) {
+  static void forward(Shapes sizes, Tensor x, Tensor weights, Tensor bias, Tensor y) {
     product(x, sizes.input(), "x", weights, sizes.weights(), "weights", y, sizes.output(), "y");
     Checks.shape("bias", bias, sizes.biases());
     Checks.disjoint("y", y, "bias", bias);
   }
 
-  static void inputGradient(Affine sizes, Tensor dy, Tensor weights, Tensor dx) {
+  static void inputGradient(Shapes sizes, Tensor dy, Tensor weights, Tensor dx) {
     product(dy, sizes.output(), "dy", weights, sizes.weights(), "weights", dx, sizes.input(), "dx");
   }
 
-  static void parameterGradient(Affine sizes, Tensor x, Tensor dy, Tensor dWeights, Tensor dBias) {
+  static void parameterGradient(Shapes sizes, Tensor x, Tensor dy, Tensor dWeights, Tensor dBias) {
     product(x, sizes.input(), "x", dy, sizes.output(), "dy", dWeights, sizes.weights(), "dWeights");
     Checks.shape("dBias", dBias, sizes.biases());
     Checks.disjoint("dBias", dBias, "x", x);
@@ -180,9 +187,14 @@ final class DenseChecks {
 
   private static void parameters(
       Tensor output, long channels, Tensor first, Tensor second, Tensor third, Tensor fourth) {
-    for (Tensor parameter : new Tensor[] {first, second, third, fourth}) {
-      perChannel("a parameter of the normalisation", parameter, channels);
-      Checks.disjoint("the output", output, "a parameter of the normalisation", parameter);
-    }
+    parameter(output, channels, first);
+    parameter(output, channels, second);
+    parameter(output, channels, third);
+    parameter(output, channels, fourth);
+  }
+
+  private static void parameter(Tensor output, long channels, Tensor parameter) {
+    perChannel("a parameter of the normalisation", parameter, channels);
+    Checks.disjoint("the output", output, "a parameter of the normalisation", parameter);
   }
 }

@@ -96,7 +96,7 @@ public final class DriftFreeSum {
     try (Arena arena = Arena.ofConfined()) {
       Tensor leading = host(arena, sum);
       Tensor trailing = host(arena, rest);
-      Tensor value = out.device().isEmpty() ? out : Tensor.zeros(arena, out.shape());
+      Tensor value = out.onHost() ? out : Tensor.zeros(arena, out.shape());
       for (long j = 0; j < value.elements(); j++) {
         value.set(j, leading.get(j) + trailing.get(j));
       }
@@ -107,7 +107,7 @@ public final class DriftFreeSum {
   }
 
   private static Tensor host(Arena arena, Tensor tensor) {
-    if (tensor.device().isEmpty()) {
+    if (tensor.onHost()) {
       return tensor;
     }
     Tensor copy = Tensor.zeros(arena, tensor.shape());

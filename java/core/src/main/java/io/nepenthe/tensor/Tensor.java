@@ -115,6 +115,11 @@ public final class Tensor {
     return segment.address();
   }
 
+  /** Whether Java can read and write it. */
+  public boolean onHost() {
+    return device == null;
+  }
+
   /** The device that it lies on; empty for the host. */
   public Optional<DeviceMemory> device() {
     return Optional.ofNullable(device);

@@ -80,8 +80,7 @@ class CudaSquaresTest {
       Shape weights,
       SquareGradients.Reference want) {
     TwinSum state = new TwinSum(board, weights);
-    LayerGeometry call =
-        SquareGradients.convolution(convolution, input, gradient, state.host);
+    LayerGeometry call = SquareGradients.convolution(convolution, input, gradient, state.host);
     CudaContext context = board.cuda().context();
     try (var op = context.begin("plain", weights, 0, 0)) {
       long[] pointers = {
