@@ -1,0 +1,216 @@
+package io.nepenthe.detect;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.curvature.Damping;
+import io.nepenthe.curvature.EkFac;
+import io.nepenthe.curvature.FactorOptions;
+import io.nepenthe.curvature.InverseCurvature;
+import io.nepenthe.curvature.KroneckerFactors;
+import io.nepenthe.data.Amount;
+import io.nepenthe.data.BadNets;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
+import io.nepenthe.data.Glyphs;
+import io.nepenthe.data.ImageShape;
+import io.nepenthe.data.Manipulated;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Architectures;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.nn.Trainer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+class DetectionTest {
+  private static final Extent IMAGE = Extent.image(28, 28, 1);
+  private static final BadNets BACKDOOR = BadNets.of(0, Amount.count(40));
+
+  private static Backend backend;
+  private static Dataset clean;
+  private static Manipulated poisoned;
+  private static Dataset data;
+  private static Normalisation normalisation;
+  private static boolean[] truth;
+  private static Model model;
+
+  @BeforeAll
+  static void poison() {
+    backend = Device.cpu().open();
+    clean = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TRAIN, 1500, 3, 0.3);
+    poisoned = BACKDOOR.apply(clean, 0, 3);
+    data = poisoned.dataset();
+    normalisation = Normalisation.of(data);
+    truth = new boolean[1500];
+    long[] ids = poisoned.manipulatedIds();
+    for (int i = 0; i < truth.length; i++) {
+      truth[i] = Arrays.binarySearch(ids, data.id(i)) >= 0;
+    }
+    model = Model.initialise(Architectures.mlp(IMAGE, 10, 32), 3);
+    new Trainer(8, 32, Optimiser.adam(1e-3), 3)
+        .train(model, backend, data, normalisation, Trainer.Progress.NONE);
+  }
+
+  @AfterAll
+  static void release() {
+    model.close();
+    backend.close();
+  }
+
+  @Test
+  void theRuleOnAMatrixMadeByHand() {
+    // Four transforms, five examples; -1 counts as below τ = 0, 0 itself does not.
+    double[][] delta = {
+      {-1, -1, -1, 0, 2},
+      {-2, -1, 1, 0, 3},
+      {-3, -1, -1, -1, 4},
+      {-4, 5, 6, -1, 5}
+    };
+    Detection strict = DeltaInfluence.rule(delta, 0, 0);
+    assertArrayEquals(new boolean[] {true, false, false, false, false}, strict.flagged());
+    assertArrayEquals(new double[] {1, -5, -6, 0, -5}, strict.scores());
+    Detection one = DeltaInfluence.rule(delta, 0, 1);
+    assertArrayEquals(new boolean[] {true, true, false, false, false}, one.flagged());
+    Detection two = DeltaInfluence.rule(delta, 0, 2);
+    assertArrayEquals(new boolean[] {true, true, true, true, false}, two.flagged());
+    // τ itself is not below τ.
+    assertArrayEquals(
+        new boolean[] {false, false, false, false, false},
+        DeltaInfluence.rule(delta, -1, 0).flagged());
+    assertArrayEquals(
+        new boolean[] {true, false, false, false, false},
+        DeltaInfluence.rule(delta, -1, 1).flagged());
+    for (int n = 0; n < 5; n++) {
+      for (int tolerance = 0; tolerance < 4; tolerance++) {
+        int below = 0;
+        for (double[] row : delta) {
+          below += row[n] < 0.5 ? 1 : 0;
+        }
+        assertEquals(
+            below >= 4 - tolerance, DeltaInfluence.rule(delta, 0.5, tolerance).flagged()[n]);
+      }
+    }
+    assertThrows(IllegalArgumentException.class, () -> DeltaInfluence.rule(delta, 0, 4));
+  }
+
+  @Test
+  void theAucCountsTiesHalf() {
+    Detection some = new Detection(new double[] {3, 2, 2, 1}, new boolean[4]);
+    assertEquals(1, some.auc(new boolean[] {true, false, false, false}));
+    assertEquals(0, some.auc(new boolean[] {false, false, false, true}));
+    assertEquals(0.5, some.auc(new boolean[] {false, true, false, false}));
+    assertEquals(0.625, some.auc(new boolean[] {true, false, true, false}) - 0.25, 1e-12);
+    assertEquals(0.5, some.recallAt(0.25, new boolean[] {true, false, true, false}));
+    assertThrows(IllegalArgumentException.class, () -> some.auc(new boolean[4]));
+  }
+
+  @Test
+  void deltaInfluenceFindsAPlantedBackdoorFromOneImage() {
+    Dataset test = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, 60, 3, 0.3);
+    Dataset affected = BACKDOOR.triggered(test);
+    FactorOptions options = FactorOptions.defaults();
+    try (KroneckerFactors factors =
+            KroneckerFactors.of(model, backend, data, normalisation, options, Progress.NONE);
+        EkFac ekfac = EkFac.of(factors, model, backend, data, normalisation, Progress.NONE);
+        InverseCurvature inverse = InverseCurvature.ekfac(ekfac, Damping.defaults())) {
+      DeltaInfluence.Deltas deltas =
+          DeltaInfluence.of(
+              model,
+              backend,
+              inverse,
+              data,
+              affected,
+              1,
+              0,
+              normalisation,
+              DeltaInfluence.Options.defaults().withSeed(1),
+              Progress.NONE);
+      assertEquals(50, deltas.transforms().size());
+      for (int label : deltas.labels()) {
+        assertTrue(label > 0 && label < 10);
+      }
+      double auc = DeltaInfluence.rule(deltas.delta(), 0, 1).auc(truth);
+      assertTrue(auc > 0.9, "AUC " + auc);
+      assertTrue(auc > deltas.plain(0).auc(truth), "plain influence is better");
+    }
+  }
+
+  @Test
+  void whatItIsComparedWithRunsAndSeesSomething() {
+    double spectral =
+        SpectralSignatures.of(model, backend, data, normalisation, 0.1, Progress.NONE).auc(truth);
+    double clusters =
+        ActivationClustering.of(model, backend, data, normalisation, 1, Progress.NONE).auc(truth);
+    Dataset trusted = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, 400, 3, 0.3);
+    double frequency = FrequencyDetector.of(backend, data, trusted, 1).auc(truth);
+    assertTrue(spectral > 0.5, "spectral " + spectral);
+    assertTrue(clusters > 0.5, "clusters " + clusters);
+    assertTrue(frequency > 0.5, "frequency " + frequency);
+  }
+
+  @Test
+  void lossTrajectoriesSeparateWhatFallsOnAnotherPath() {
+    double[][] trusted = {{2, 1, 0.5}, {2.1, 1.2, 0.4}, {1.9, 0.9, 0.6}};
+    double[][] examples = {{2, 1, 0.5}, {2, 0.1, 0}, {3, 3, 3}, {2.05, 1.1, 0.5}};
+    Detection found = LossTrajectories.of(examples, trusted, new LossTrajectories.Options(2, 0.5));
+    assertArrayEquals(new boolean[] {false, true, true, false}, found.flagged());
+    Detection trained =
+        LossTrajectories.of(
+            Architectures.mlp(IMAGE, 10, 32),
+            backend,
+            data,
+            Datasets.ofClasses(
+                Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, 100, 3, 0.3),
+                0,
+                1,
+                2,
+                3,
+                4,
+                5,
+                6,
+                7,
+                8,
+                9),
+            normalisation,
+            new Trainer(4, 32, Optimiser.sgd(0.05, 0.9, 5e-4), 3),
+            LossTrajectories.Options.defaults());
+    assertEquals(150, trained.count());
+  }
+
+  @Test
+  void transformsDependOnTheSeedOnlyAndStayInRange() {
+    ImageShape colour = new ImageShape(9, 7, 3);
+    float[] pixels = new float[9 * 7 * 3];
+    for (int i = 0; i < pixels.length; i++) {
+      pixels[i] = i % 11 / 10f;
+    }
+    float[] kept = pixels.clone();
+    List<String> kinds = new ArrayList<>();
+    for (int k = 0; k < 60; k++) {
+      Transform transform = Transform.draw(5, k, colour);
+      assertEquals(transform, Transform.draw(5, k, colour));
+      kinds.add(transform.getClass().getSimpleName());
+      for (float value : transform.apply(pixels, colour)) {
+        assertTrue(value >= -1e-6 && value <= 1 + 1e-6, transform + " gives " + value);
+      }
+    }
+    assertArrayEquals(kept, pixels);
+    assertEquals(7, kinds.stream().distinct().count());
+    ImageShape row = new ImageShape(1, 3, 1);
+    assertArrayEquals(
+        new float[] {3, 2, 1}, new Transform.Flip().apply(new float[] {1, 2, 3}, row));
+    assertArrayEquals(
+        new float[] {1, 2, 3}, new Transform.Affine(0, 1, 0).apply(new float[] {1, 2, 3}, row));
+  }
+}
