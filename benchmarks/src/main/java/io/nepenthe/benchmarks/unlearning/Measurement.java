@@ -44,7 +44,7 @@ final class Measurement implements AutoCloseable {
   private static final int TARGET = 0;
 
   private static final double TOLERANCE = 0.02;
-  private static final int TRIES = 5;
+  private static final int TRIES = 3;
 
   /** The class that the task {@code class} forgets. */
   static final int FORGOTTEN = 3;
@@ -158,18 +158,19 @@ final class Measurement implements AutoCloseable {
         seconds += trace.totalSeconds();
         Optional<String> rate = Optional.ofNullable(Settings.of(current).get("learningRate"));
         double accuracy = trustedAccuracy(model);
-        if (accuracy > best) {
+        boolean helps = accuracy > best;
+        if (helps) {
           best = accuracy;
           chosen.copyFrom(model);
           figures.clear();
           rate.ifPresent(text -> figures.put("figure.learningRate", Double.parseDouble(text)));
           trace.figures().forEach((name, value) -> figures.put("figure." + name, value));
         }
-        if (rate.isEmpty() || accuracy >= before - TOLERANCE) {
+        if (rate.isEmpty() || !helps || accuracy >= before - TOLERANCE) {
           break;
         }
-        double third = Double.parseDouble(rate.get()) / 3;
-        current = Settings.with(current, Map.of("learningRate", Double.toString(third)));
+        double tenth = Double.parseDouble(rate.get()) / 10;
+        current = Settings.with(current, Map.of("learningRate", Double.toString(tenth)));
       }
       SequencedMap<String, Double> values = new LinkedHashMap<>();
       values.put("seconds", seconds);
