@@ -26,6 +26,16 @@ final class ArchitectureOptions {
       description = "mlp: units of the hidden layer (256); resnets: channels of the first (64).")
   private Integer width;
 
+  /** The network's name in a sentence. */
+  String title() {
+    return switch (arch) {
+      case "mlp" -> "A perceptron";
+      case "lenet" -> "A LeNet";
+      case "resnet9" -> "A ResNet-9";
+      default -> "A ResNet-18";
+    };
+  }
+
   boolean given() {
     return arch != null;
   }

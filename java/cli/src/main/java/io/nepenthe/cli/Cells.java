@@ -56,6 +56,11 @@ record Cells(Path folder, String task) {
   /** Keeps the model, then the record. */
   void keep(Key key, ModelFile model, ObjectNode node) {
     model.write(model(key));
+    note(key, node);
+  }
+
+  /** Keeps a record anew, of a model that is there. */
+  void note(Key key, ObjectNode node) {
     node.put("made", mark(key));
     byte[] text;
     try {

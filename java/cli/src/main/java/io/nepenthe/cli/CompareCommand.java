@@ -1,10 +1,12 @@
 package io.nepenthe.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.data.AtomicFile;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.unlearn.Forgetting;
 import io.nepenthe.unlearn.Methods;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,7 +32,7 @@ import picocli.CommandLine.ParameterException;
       "      --test glyphs:test#0-999 --held-out glyphs:test#1000-1999 --target 0 \\",
       "      --methods ssd,salun,fine-tune --seeds 3 --out comparison",
       "",
-      "Writes result.json and every model to the folder."
+      "Writes report.html, result.json and every model to the folder."
     })
 final class CompareCommand extends Operation {
   @Option(
@@ -110,11 +112,34 @@ final class CompareCommand extends Operation {
         .put("train", training.size())
         .put("test", plan.judged().test().orElseThrow().size())
         .put("seeds", seeds);
-    Summary.of(rows).to(json);
+    Summary summary = Summary.of(rows);
+    summary.to(json);
+    report(run, plan, chosen, summary);
     run.result().total(run.elapsed());
     run.result().write(out.resolve("result.json"));
-    Summary.of(rows).print(run);
-    run.say("%s", out.resolve("result.json"));
+    summary.print(run);
+    run.say("%s", out.resolve("report.html"));
+  }
+
+  private void report(Run run, Comparison.Plan plan, List<Chosen> chosen, Summary summary) {
+    Path file = out.resolve("report.html");
+    ComparisonPage page =
+        new ComparisonPage(
+            "Nepenthe: %d ways to forget".formatted(chosen.size()),
+            """
+            %s was trained on %s examples%s and made to forget %s of them. The standard is the same \
+            network trained anew without these: it has never seen them."""
+                .formatted(
+                    arch.title(),
+                    Text.count(plan.training().size()),
+                    seeds == 1 ? "" : ", with %d seeds,".formatted(seeds),
+                    Text.count(plan.task().forget().size())),
+            summary.models(),
+            seeds,
+            plan.judged(),
+            run.provenance());
+    AtomicFile.write(file, to -> to.write(page.html().getBytes(StandardCharsets.UTF_8)));
+    run.result().output(file);
   }
 
   private List<Chosen> chosen() {

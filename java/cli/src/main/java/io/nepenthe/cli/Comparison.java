@@ -59,17 +59,30 @@ final class Comparison {
     List<Row> rows = new ArrayList<>();
     rows.add(new Row("before", "Before", new ArrayList<>()));
     methods.forEach(method -> rows.add(new Row(method.name(), method.title(), new ArrayList<>())));
+    List<Cells.Key> first = new ArrayList<>();
     for (long seed : plan.seeds) {
-      Cells.Key before = new Cells.Key(seed, "before", "");
-      rows.getFirst().cells.add(done(before, () -> trained(before)));
+      List<Cells.Key> keys = new ArrayList<>(List.of(new Cells.Key(seed, "before", "")));
+      rows.getFirst().cells.add(done(keys.getFirst(), () -> trained(keys.getFirst())));
       for (int i = 0; i < methods.size(); i++) {
         Chosen method = methods.get(i);
         Cells.Key key = new Cells.Key(seed, method.name(), Settings.of(method.method()).toString());
-        rows.get(i + 1).cells.add(done(key, () -> forgotten(before, key, method)));
+        keys.add(key);
+        Models others = new Models(keys.get(0), keys.get(1));
+        rows.get(i + 1).cells.add(done(key, () -> forgotten(others, key, method)));
       }
+      first = first.isEmpty() ? keys : first;
     }
+    List<Cells.Key> portrayed = first;
+    run.phase("portray", () -> portray(plan.seeds.getFirst(), portrayed, rows));
     return rows;
   }
+
+  /**
+   * Models that others are compared with.
+   *
+   * @param standard trained anew
+   */
+  private record Models(Cells.Key before, Cells.Key standard) {}
 
   private ObjectNode done(Cells.Key key, Supplier<ObjectNode> work) {
     return cells
@@ -98,12 +111,14 @@ final class Comparison {
       bar.finish();
       ObjectNode node = node(key, "Before");
       node.putObject("seconds").put("total", seconds);
-      return keep(key, file, node);
+      measure(key, file, node);
+      cells.keep(key, file, node);
+      return node;
     }
   }
 
-  private ObjectNode forgotten(Cells.Key before, Cells.Key key, Chosen method) {
-    try (ModelFile trained = ModelFile.read(cells.model(before));
+  private ObjectNode forgotten(Models others, Cells.Key key, Chosen method) {
+    try (ModelFile trained = ModelFile.read(cells.model(others.before));
         Model copy = trained.model().copy()) {
       Trace trace =
           method
@@ -115,18 +130,59 @@ final class Comparison {
       Traces.figures(trace, node);
       ObjectNode seconds = node.putObject("seconds").put("total", trace.totalSeconds());
       trace.seconds().forEach(seconds::put);
-      return keep(key, trained.withModel(copy), node);
+      ModelFile file = trained.withModel(copy);
+      Observed observed = measure(key, file, node);
+      if (!key.equals(others.standard)) {
+        try (ModelFile standard = ModelFile.read(cells.model(others.standard))) {
+          Metrics.distance(
+              plan.judged.observe(standard, run.backend()),
+              observed,
+              (ObjectNode) node.get("metrics"));
+        }
+      }
+      cells.keep(key, file, node);
+      return node;
     }
   }
 
-  private ObjectNode keep(Cells.Key key, ModelFile file, ObjectNode node) {
+  private Observed measure(Cells.Key key, ModelFile file, ObjectNode node) {
     run.progress().start("measure", 0, "");
-    Observed observed = run.phase("evaluate", () -> plan.judged.observe(file, run.backend()));
-    observed.rates(node.putObject("metrics"));
-    observed.classes(plan.judged.test().orElseThrow(), node);
+    return run.phase(
+        "evaluate",
+        () -> {
+          Observed observed = plan.judged.observe(file, run.backend());
+          ObjectNode metrics = node.putObject("metrics");
+          Metrics.of(observed, key.seed(), metrics);
+          Metrics.ignorance(plan.judged, file, observed, run.backend(), key.seed(), metrics);
+          observed.classes(plan.judged.test().orElseThrow(), node);
+          run.progress().finish();
+          return observed;
+        });
+  }
+
+  /** Of the first seed's models the report draws more than rates. */
+  private void portray(long seed, List<Cells.Key> keys, List<Row> rows) {
+    Portrait portrait = new Portrait(plan.judged, run.backend(), seed);
+    run.progress().start("portray", keys.size(), "models");
+    try (ModelFile before = ModelFile.read(cells.model(keys.get(0)));
+        ModelFile standard = ModelFile.read(cells.model(keys.get(1)))) {
+      float[][] like = new float[0][];
+      for (int i = 0; i < keys.size(); i++) {
+        ObjectNode record = rows.get(i).cells.getFirst();
+        if (!record.has("detail")) {
+          try (ModelFile file = ModelFile.read(cells.model(keys.get(i)))) {
+            ObjectNode detail = record.putObject("detail");
+            portrait.draw(file, plan.judged.observe(file, run.backend()), like, detail);
+            portrait.compare(file, before, detail.putObject("likeBefore"));
+            portrait.compare(file, standard, detail.putObject("likeRetrained"));
+            cells.note(keys.get(i), record);
+          }
+        }
+        like = i == 0 ? Portrait.embedding(record.get("detail")) : like;
+        run.progress().to(i + 1);
+      }
+    }
     run.progress().finish();
-    cells.keep(key, file, node);
-    return node;
   }
 
   private static ObjectNode node(Cells.Key key, String title) {

@@ -10,7 +10,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
@@ -55,6 +57,12 @@ final class Result {
       case Integer number -> node.put(name, number);
       case Long number -> node.put(name, number);
       case Double number -> node.put(name, number);
+      case List<?> words ->
+          node.put(name, words.stream().map(Object::toString).collect(Collectors.joining(",")));
+      case Map<?, ?> settings -> {
+        ObjectNode object = node.putObject(name);
+        settings.forEach((key, setting) -> object.put(key.toString(), setting.toString()));
+      }
       default -> node.put(name, value.toString());
     }
   }

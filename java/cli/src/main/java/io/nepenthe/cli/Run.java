@@ -1,10 +1,14 @@
 package io.nepenthe.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.BooleanNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.DataSource;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.function.Supplier;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -70,6 +74,39 @@ final class Run implements AutoCloseable {
     Dataset dataset = DataSource.open(spec, common.seed);
     DataSource.files(spec).forEach(result::input);
     return dataset;
+  }
+
+  /** How a report was made, a line each. */
+  List<String> provenance() {
+    JsonNode json = result.json();
+    StringBuilder options = new StringBuilder();
+    json.get("options")
+        .properties()
+        .forEach(
+            option -> {
+              String name = " --" + option.getKey();
+              switch (option.getValue()) {
+                case ObjectNode settings ->
+                    settings
+                        .properties()
+                        .forEach(
+                            set ->
+                                options
+                                    .append(name + " " + set.getKey() + "=")
+                                    .append(set.getValue().asText()));
+                case BooleanNode flag -> options.append(flag.asBoolean() ? name : "");
+                case JsonNode value -> options.append(name).append(' ').append(value.asText());
+              }
+            });
+    return List.of(
+        "Made by: nepenthe " + json.get("command").asText() + options,
+        "On the processor, in float32, %d threads; nepenthe %s, Java %s, %s."
+            .formatted(
+                common.threads(),
+                Version.text(),
+                Runtime.version(),
+                json.at("/versions/system").asText()),
+        "Every figure and setting is in result.json. Charts: Apache ECharts, embedding: UMAP.");
   }
 
   /** Prints a line of the command's answer, unless it is to be quiet. */

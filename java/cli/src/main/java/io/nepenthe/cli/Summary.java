@@ -56,6 +56,34 @@ record Summary(List<Comparison.Row> rows) {
     return node;
   }
 
+  /** Every row for the report: means, and the first seed's portrait. */
+  List<JsonNode> models() {
+    List<JsonNode> models = new ArrayList<>();
+    for (Comparison.Row row : rows) {
+      ObjectNode node = JsonNodeFactory.instance.objectNode();
+      node.put("name", row.name()).put("title", row.title());
+      List<JsonNode> metrics = row.cells().stream().map(cell -> cell.get("metrics")).toList();
+      node.set("metrics", reduce(metrics, Summary::mean));
+      if (metrics.size() > 1) {
+        node.set("deviation", reduce(metrics, Summary::deviation));
+      }
+      if (row != rows.getFirst()) {
+        node.set("gap", reduce(gaps(row), Summary::mean));
+        averageGap(row).ifPresent(gap -> node.put("averageGap", gap));
+      }
+      node.set(
+          "seconds",
+          reduce(row.cells().stream().map(cell -> cell.get("seconds")).toList(), Summary::mean));
+      ObjectNode first = row.cells().getFirst();
+      ArrayNode classes = node.putArray("classes");
+      first.get("classes").forEach(one -> classes.add(one.get("accuracy")));
+      node.set("confusion", first.get("confusion"));
+      node.set("detail", first.get("detail"));
+      models.add(node);
+    }
+    return models;
+  }
+
   private Comparison.Row standard() {
     return rows.stream()
         .filter(row -> row.name().equals(Chosen.STANDARD))

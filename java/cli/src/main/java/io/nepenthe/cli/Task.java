@@ -43,6 +43,11 @@ record Task(
     }
   }
 
+  /** The same for the forgotten alone. */
+  Task onlyForget() {
+    return new Task(Optional.empty(), forget, Optional.empty(), Optional.empty());
+  }
+
   /** Measures a model; the rates and accuracies by class are added to the node. */
   void measure(ModelFile model, Backend backend, ObjectNode node) {
     Observed observed = observe(model, backend);

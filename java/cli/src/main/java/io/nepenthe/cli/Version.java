@@ -14,12 +14,17 @@ final class Version implements IVersionProvider {
   }
 
   static String text() {
+    return of("version");
+  }
+
+  /** The version of this or of a library. */
+  static String of(String what) {
     Properties properties = new Properties();
     try (InputStream in = Version.class.getResourceAsStream("nepenthe.properties")) {
       properties.load(in);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return properties.getProperty("version");
+    return properties.getProperty(what);
   }
 }

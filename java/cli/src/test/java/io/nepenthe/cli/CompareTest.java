@@ -46,15 +46,17 @@ class CompareTest {
     return Nepenthe.json(out.resolve("result.json"));
   }
 
-  /** The records, with when each was written. */
-  private static Map<String, Long> records(Path out) throws IOException {
-    Map<String, Long> records = new TreeMap<>();
+  /** The models that have a record, with when each was written. */
+  private static Map<String, Long> models(Path out) throws IOException {
+    Map<String, Long> models = new TreeMap<>();
     try (Stream<Path> files = Files.walk(out)) {
-      for (Path file : files.filter(f -> f.toString().matches(".*seed-.*\\.json")).toList()) {
-        records.put(out.relativize(file).toString(), Files.getLastModifiedTime(file).toMillis());
+      for (Path file : files.filter(f -> f.toString().matches(".*seed-.*\\.onnx")).toList()) {
+        if (Files.exists(Path.of(file.toString().replace(".onnx", ".json")))) {
+          models.put(out.relativize(file).toString(), Files.getLastModifiedTime(file).toMillis());
+        }
       }
     }
-    return records;
+    return models;
   }
 
   /** Everything but times. */
@@ -102,15 +104,15 @@ class CompareTest {
   void afterAKillNothingIsComputedAgain() throws Exception {
     Path out = folder.resolve("killed");
     Process process = Nepenthe.start(Map.of(), words(TASK + TWO + " --seeds 2", out));
-    for (int i = 0; i < 6000 && (!Files.isDirectory(out) || records(out).size() < 3); i++) {
+    for (int i = 0; i < 6000 && (!Files.isDirectory(out) || models(out).size() < 3); i++) {
       Thread.sleep(5);
     }
     process.destroyForcibly().waitFor(10, TimeUnit.SECONDS);
     assertFalse(Files.exists(out.resolve("result.json")), "killed before the end");
-    Map<String, Long> before = records(out);
+    Map<String, Long> before = models(out);
     assertTrue(before.size() >= 3, before.toString());
     JsonNode resumed = run(TASK + TWO + " --seeds 2", out);
-    Map<String, Long> after = records(out);
+    Map<String, Long> after = models(out);
     assertEquals(8, after.size());
     before.forEach((name, time) -> assertEquals(time, after.get(name), name));
     assertEquals(timeless(result), timeless(resumed));
@@ -120,17 +122,17 @@ class CompareTest {
   void onlyWhatIsNewIsComputed() throws Exception {
     Path out = folder.resolve("grown");
     run(TASK + " --methods fine-tune --seeds 1", out);
-    Map<String, Long> first = records(out);
+    Map<String, Long> first = models(out);
     run(TASK + TWO + " --seeds 2 --set fine-tune.epochs=1", out);
-    Map<String, Long> second = records(out);
+    Map<String, Long> second = models(out);
     assertEquals(8, second.size());
-    assertEquals(first.get("seed-1/before.json"), second.get("seed-1/before.json"));
-    assertEquals(first.get("seed-1/retrain.json"), second.get("seed-1/retrain.json"));
+    assertEquals(first.get("seed-1/before.onnx"), second.get("seed-1/before.onnx"));
+    assertEquals(first.get("seed-1/retrain.onnx"), second.get("seed-1/retrain.onnx"));
     assertTrue(
-        first.get("seed-1/fine-tune.json") < second.get("seed-1/fine-tune.json"), "other settings");
+        first.get("seed-1/fine-tune.onnx") < second.get("seed-1/fine-tune.onnx"), "other settings");
     run(TASK.replace("--epochs 2", "--epochs 1") + TWO + " --seeds 1", out);
     assertTrue(
-        second.get("seed-1/before.json") < records(out).get("seed-1/before.json"), "other task");
+        second.get("seed-1/before.onnx") < models(out).get("seed-1/before.onnx"), "other task");
   }
 
   @ParameterizedTest

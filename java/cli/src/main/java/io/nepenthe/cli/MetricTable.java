@@ -1,0 +1,131 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+
+/** A report's table: a row a model, a column a metric, each with deviation and gap. */
+final class MetricTable {
+  /** How a number is written. */
+  private enum Kind {
+    RATE,
+    NUMBER,
+    SECONDS
+  }
+
+  /**
+   * A metric.
+   *
+   * @param pointer below a model's {@code metrics}; absolute if it begins with {@code //}
+   */
+  private record Column(String title, String pointer, Kind kind) {}
+
+  private static final List<Column> COLUMNS =
+      List.of(
+          new Column("Right on the forgotten", "/forgetAccuracy", Kind.RATE),
+          new Column("Right on the kept", "/retainAccuracy", Kind.RATE),
+          new Column("Right on test data", "/testAccuracy", Kind.RATE),
+          new Column("Attack success", "/attackSuccessRate", Kind.RATE),
+          new Column("Right despite the attack", "/correctedAccuracy", Kind.RATE),
+          new Column("Judged never seen", "/membershipInference/confidence", Kind.RATE),
+          new Column("Loss attack right", "/membershipInference/lossAttack", Kind.RATE),
+          new Column("As if never taught", "/zeroRetrainForgetting", Kind.RATE),
+          new Column("Divergence on test data", "/toRetrained/kullbackLeiblerTest", Kind.NUMBER),
+          new Column("Relearned after", "/relearnTime", Kind.NUMBER),
+          new Column("Average gap", "//averageGap", Kind.RATE),
+          new Column("Time", "//seconds/total", Kind.SECONDS));
+
+  private static final String NOTE =
+      """
+      <p class="note">%s <em>Gap</em>: how far from training anew, in points. <em>Judged never \
+      seen</em>: the share of the forgotten that a membership attack (support vectors on the \
+      confidence) takes for samples never trained on; best where it equals that of training anew. \
+      <em>Loss attack right</em>: how often the loss tells the forgotten from test samples; 50 %% \
+      is best. <em>As if never taught</em>: 1 less the Jensen–Shannon divergence from a network \
+      of random weights. <em>Average gap</em>: of right on the forgotten, on the kept, on test \
+      data, and judged never seen.</p>
+      """;
+
+  private MetricTable() {}
+
+  /**
+   * The table.
+   *
+   * @param models each with {@code metrics}, and perhaps {@code deviation} and {@code gap}
+   * @param seeds how many each number is the mean of
+   */
+  static String of(List<JsonNode> models, int seeds) {
+    List<Column> columns =
+        COLUMNS.stream()
+            .filter(column -> models.stream().anyMatch(model -> at(model, column).isNumber()))
+            .toList();
+    StringBuilder html = new StringBuilder();
+    html.append(
+        """
+        <div class="scroll" tabindex="0" role="region" aria-label="All numbers, scrolls sideways">
+        <table class="numbers">
+        <thead><tr><th scope="col">Model</th>""");
+    for (Column column : columns) {
+      html.append("<th scope=\"col\" aria-sort=\"none\"><button type=\"button\">")
+          .append(Template.escape(column.title))
+          .append("</button></th>");
+    }
+    html.append("</tr></thead>\n<tbody>\n");
+    for (JsonNode model : models) {
+      boolean standard = model.get("name").asText().equals(Chosen.STANDARD);
+      html.append(standard ? "<tr class=\"standard\">" : "<tr>");
+      html.append("<th scope=\"row\">")
+          .append(Template.escape(model.get("title").asText()))
+          .append("</th>");
+      columns.forEach(column -> cell(html, model, column, standard));
+      html.append("</tr>\n");
+    }
+    html.append("</tbody>\n</table>\n</div>\n");
+    return html
+        + NOTE.formatted(
+            seeds == 1
+                ? "One seed."
+                : "Means of %d seeds, ± the standard deviation.".formatted(seeds));
+  }
+
+  private static void cell(StringBuilder html, JsonNode model, Column column, boolean standard) {
+    JsonNode value = at(model, column);
+    if (!value.isNumber()) {
+      html.append("<td>–</td>");
+      return;
+    }
+    html.append("<td data-value=\"").append(value.asDouble()).append("\">");
+    html.append(text(column, value.asDouble()));
+    JsonNode deviation = model.path("deviation").at(relative(column));
+    if (deviation.isNumber()) {
+      html.append(" <span class=\"spread\">± ")
+          .append(text(column, deviation.asDouble()).replace(" %", ""))
+          .append("</span>");
+    }
+    JsonNode gap = model.path("gap").at(relative(column));
+    if (gap.isNumber() && !standard) {
+      html.append("<span class=\"gap\">gap ")
+          .append(text(column, gap.asDouble()).replace(" %", ""))
+          .append("</span>");
+    }
+    html.append("</td>");
+  }
+
+  private static JsonNode at(JsonNode model, Column column) {
+    return column.pointer.startsWith("//")
+        ? model.at(column.pointer.substring(1))
+        : model.path("metrics").at(column.pointer);
+  }
+
+  /** Of figures that have neither deviation nor gap, a pointer to nothing. */
+  private static String relative(Column column) {
+    return column.pointer.startsWith("//") ? "/none" : column.pointer;
+  }
+
+  private static String text(Column column, double value) {
+    return switch (column.kind) {
+      case RATE -> Text.percent(value);
+      case NUMBER -> String.format(Text.LOCALE, "%.3g", value);
+      case SECONDS -> Text.seconds(value);
+    };
+  }
+}

@@ -1,0 +1,136 @@
+package io.nepenthe.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The report of a comparison, in a real browser. */
+class ComparisonPageTest {
+  @TempDir static Path folder;
+
+  private static Path page;
+
+  @BeforeAll
+  static void compare() {
+    Nepenthe.Outcome outcome =
+        Nepenthe.here(
+            ("compare --arch mlp --width 16 --epochs 2 --data glyphs:train/400"
+                    + " --test glyphs:test/200 --forget-class 3 --target 0 --seeds 2 --quiet"
+                    + " --methods fine-tune,ssd-published --out "
+                    + folder)
+                .split(" "));
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    page = folder.resolve("report.html");
+  }
+
+  @Test
+  void fetchesNothing() throws Exception {
+    String text = Files.readString(page);
+    for (String loading : new String[] {"src=\"http", "href=\"http", "@import", "url(http"}) {
+      assertFalse(text.contains(loading), loading);
+    }
+    assertFalse(text.contains("{{"), "a place was not filled");
+    assertTrue(Files.size(page) < 2_000_000, "size " + Files.size(page));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"360,false", "360,true", "768,false", "1600,true"})
+  void everyChartIsDrawnAndNothingSticksOut(int width, boolean dark) throws Exception {
+    JsonNode answer =
+        new Browser(folder)
+            .probe(
+                page,
+                width,
+                dark,
+                """
+                const charts = [...document.querySelectorAll(".chart")].map((place) => {
+                  const svg = place.querySelector("svg");
+                  return {
+                    id: place.id,
+                    shapes: svg ? svg.querySelectorAll("path").length : 0,
+                    words: place.getAttribute("aria-label") ?? "",
+                    over: svg ? svg.getBoundingClientRect().right - place.getBoundingClientRect().right : 0,
+                  };
+                });
+                return {
+                  problems,
+                  charts,
+                  width: innerWidth,
+                  over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+                  page: getComputedStyle(document.body).backgroundColor,
+                };
+                """);
+    assertEquals(0, answer.get("problems").size(), answer.get("problems").toString());
+    assertEquals(width, answer.get("width").asInt());
+    assertTrue(answer.get("over").asInt() <= 0, answer.get("over") + " pixels too wide");
+    assertEquals(10, answer.get("charts").size());
+    for (JsonNode chart : answer.get("charts")) {
+      assertTrue(chart.get("shapes").asInt() > 5, chart.toString());
+      assertTrue(chart.get("words").asText().length() > 20, chart.toString());
+      assertTrue(chart.get("over").asDouble() <= 1, chart.toString());
+    }
+    assertEquals(dark ? "rgb(18, 20, 23)" : "rgb(246, 246, 244)", answer.get("page").asText());
+  }
+
+  @Test
+  void everyMethodCanBeLookedAtAndTheTableSorted() throws Exception {
+    JsonNode answer =
+        new Browser(folder)
+            .probe(
+                page,
+                1200,
+                false,
+                """
+                const seen = [];
+                const select = document.getElementById("method");
+                for (const option of select.options) {
+                  select.value = option.value;
+                  select.dispatchEvent(new Event("change"));
+                  seen.push({
+                    title: document.querySelector(".chosen-title").textContent,
+                    answers: [...document.querySelectorAll("[data-answer=after]")].map((e) => e.textContent),
+                    cells: document.querySelectorAll("#confusion td.right").length,
+                    label: document.getElementById("classes").getAttribute("aria-label"),
+                  });
+                }
+                const table = document.querySelector("table.numbers");
+                const column = (i) => [...table.tBodies[0].rows].map((row) => Number(row.cells[i].dataset.value));
+                const button = table.querySelectorAll("thead button")[0];
+                const original = column(1);
+                button.click();
+                const falling = column(1);
+                button.click();
+                const rising = column(1);
+                button.click();
+                return {
+                  problems, seen, falling, rising, original, again: column(1),
+                  focusable: document.querySelectorAll("select, summary, [tabindex='0'], thead button").length,
+                };
+                """);
+    assertEquals(0, answer.get("problems").size(), answer.get("problems").toString());
+    assertEquals(3, answer.get("seen").size());
+    for (JsonNode seen : answer.get("seen")) {
+      assertTrue(seen.get("label").asText().contains(seen.get("title").asText()), seen.toString());
+      assertEquals(12, seen.get("answers").size());
+      seen.get("answers").forEach(word -> assertTrue(word.asText().matches("[0-9]"), "answer"));
+      assertTrue(seen.get("cells").asInt() > 5, seen.toString());
+    }
+    assertEquals(answer.get("original"), answer.get("again"));
+    for (int i = 1; i < 4; i++) {
+      JsonNode falling = answer.get("falling");
+      JsonNode rising = answer.get("rising");
+      assertTrue(falling.get(i - 1).asDouble() >= falling.get(i).asDouble(), falling.toString());
+      assertTrue(rising.get(i - 1).asDouble() <= rising.get(i).asDouble(), rising.toString());
+    }
+    assertTrue(answer.get("focusable").asInt() > 20);
+  }
+}
