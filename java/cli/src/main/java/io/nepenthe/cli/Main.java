@@ -19,6 +19,8 @@ import picocli.CommandLine.ParameterException;
       EvaluateCommand.class,
       FisherCommand.class,
       SaliencyCommand.class,
+      InfluenceCommand.class,
+      DetectCommand.class,
       UnlearnCommand.class,
       CompareCommand.class
     },
