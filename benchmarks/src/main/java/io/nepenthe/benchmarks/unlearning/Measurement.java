@@ -158,15 +158,15 @@ final class Measurement implements AutoCloseable {
         seconds += trace.totalSeconds();
         Optional<String> rate = Optional.ofNullable(Settings.of(current).get("learningRate"));
         double accuracy = trustedAccuracy(model);
-        boolean helps = accuracy > best;
-        if (helps) {
+        boolean worse = accuracy < best - TOLERANCE;
+        if (accuracy > best) {
           best = accuracy;
           chosen.copyFrom(model);
           figures.clear();
           rate.ifPresent(text -> figures.put("figure.learningRate", Double.parseDouble(text)));
           trace.figures().forEach((name, value) -> figures.put("figure." + name, value));
         }
-        if (rate.isEmpty() || !helps || accuracy >= before - TOLERANCE) {
+        if (rate.isEmpty() || worse || accuracy >= before - TOLERANCE) {
           break;
         }
         double tenth = Double.parseDouble(rate.get()) / 10;
@@ -183,16 +183,11 @@ final class Measurement implements AutoCloseable {
     }
   }
 
-  /** On trusted images of classes that are not forgotten altogether. */
   private double trustedAccuracy(Model model) {
-    boolean[] kept = new boolean[task.retain().classes()];
-    for (long i = 0; i < task.retain().size(); i++) {
-      kept[task.retain().label(i)] = true;
-    }
-    int[] classes = IntStream.range(0, kept.length).filter(c -> kept[c]).toArray();
-    Dataset trusted = Datasets.ofClasses(task.heldOut().orElseThrow(), classes);
     try (Predictor predictor = new Predictor(model, backend, 256)) {
-      return predictor.evaluate(trusted, task.normalisation()).accuracy();
+      return predictor
+          .evaluate(task.heldOutToKeep().orElseThrow(), task.normalisation())
+          .accuracy();
     }
   }
 

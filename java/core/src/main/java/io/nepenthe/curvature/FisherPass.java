@@ -38,7 +38,7 @@ final class FisherPass implements AutoCloseable {
       throw new IllegalArgumentException(
           "label-free importance is a mean of batch gradients: choose batchSquared");
     }
-    if (data.classes() > classes) {
+    if (options.labels() != Labels.NONE && data.classes() > classes) {
       throw new IllegalArgumentException(
           data.name() + " has " + data.classes() + " classes, the model " + classes + " outputs");
     }

@@ -20,7 +20,7 @@ public record Evaluation(long samples, long correct, double meanLoss) {
    * Of the outputs for a data set, in its order.
    *
    * @param logits samples × classes
-   * @throws IllegalArgumentException if there is not one row a sample
+   * @throws IllegalArgumentException if there is not one row a sample and one column a class
    */
   public static Evaluation of(Tensor logits, Dataset dataset) {
     if (logits.shape().rank() != 2 || logits.shape().size(0) != dataset.size()) {
@@ -28,6 +28,10 @@ public record Evaluation(long samples, long correct, double meanLoss) {
           "outputs of shape " + logits.shape() + " for " + dataset.size() + " samples");
     }
     long classes = logits.shape().size(1);
+    if (classes < dataset.classes()) {
+      throw new IllegalArgumentException(
+          classes + " outputs for the " + dataset.classes() + " classes of " + dataset.name());
+    }
     long correct = 0;
     double loss = 0;
     for (long n = 0; n < dataset.size(); n++) {

@@ -3,7 +3,7 @@ package io.nepenthe.nn;
 import io.nepenthe.tensor.Tensor;
 
 /** A loss of each sample against its class, with its gradient. */
-public sealed interface Loss permits CrossEntropy, MeanSquaredError {
+public sealed interface Loss permits CrossEntropy, MeanSquaredError, SquaredError {
   /**
    * The losses of the samples, and their gradients.
    *
@@ -17,6 +17,16 @@ public sealed interface Loss permits CrossEntropy, MeanSquaredError {
    *     a class
    */
   double evaluate(Tensor output, int[] labels, double[] losses, Tensor gradient);
+
+  /** Whether it can judge a network of so many outputs on data of so many classes. */
+  default boolean fits(long outputs, int classes) {
+    return outputs >= classes;
+  }
+
+  /** Whether the largest output names a class; else the output is a number. */
+  default boolean classifies() {
+    return true;
+  }
 
   /** Checks what {@link #evaluate} takes. */
   static void check(Tensor output, int[] labels, double[] losses, Tensor gradient) {

@@ -42,7 +42,7 @@ public record Trainer(
    *
    * @param epoch from 0
    * @param meanLoss of all samples, each under the weights just before its step
-   * @param accuracy likewise, in [0, 1]
+   * @param accuracy likewise, in [0, 1]; NaN for a regression
    * @param seconds it took
    */
   public record Epoch(int epoch, double meanLoss, double accuracy, double seconds) {}
@@ -70,6 +70,7 @@ public record Trainer(
       Normalisation normalisation,
       Progress progress) {
     requireFit(model.network(), dataset);
+    requireFit(model.network(), dataset, loss);
     OptimiserState state = optimiser.start(model.parameters(), backend);
     try (Learner learner = new Learner(model, backend, batchSize, Mode.TRAIN, state, loss)) {
       learner.execution().seedDropout(seed);
@@ -96,13 +97,14 @@ public record Trainer(
       batches.fill(b, input.segment(), labels, ids, normalisation);
       long step = epoch * batches.count() + b;
       total += learner.step(n, labels, schedule.factor(step, batches.count(), epochs));
-      correct += Evaluation.correct(learner.output(n), labels);
+      correct += loss.classifies() ? Evaluation.correct(learner.output(n), labels) : 0;
     }
     double seconds = (System.nanoTime() - start) * 1e-9;
-    return new Epoch(epoch, total / size, (double) correct / size, seconds);
+    double accuracy = loss.classifies() ? (double) correct / size : Double.NaN;
+    return new Epoch(epoch, total / size, accuracy, seconds);
   }
 
-  /** Checks that a model can take a data set. */
+  /** Checks that a network can take a data set's images. */
   static void requireFit(Network network, Dataset dataset) {
     ImageShape image = dataset.image();
     Extent want = network.input();
@@ -114,18 +116,24 @@ public record Trainer(
       throw new IllegalArgumentException(
           "the network takes " + want + ", " + dataset.name() + " has images of " + image);
     }
-    if (network.output().elements() < dataset.classes()) {
+    if (dataset.size() == 0) {
+      throw new IllegalArgumentException(dataset.name() + " is empty");
+    }
+  }
+
+  /** Checks that a network's outputs are what a loss judges. */
+  static void requireFit(Network network, Dataset dataset, Loss loss) {
+    long outputs = network.output().elements();
+    if (!loss.fits(outputs, dataset.classes())) {
       throw new IllegalArgumentException(
           "the network has "
-              + network.output().elements()
+              + outputs
               + " outputs, "
               + dataset.name()
               + " has "
               + dataset.classes()
-              + " classes");
-    }
-    if (dataset.size() == 0) {
-      throw new IllegalArgumentException(dataset.name() + " is empty");
+              + " classes, which does not do for "
+              + loss);
     }
   }
 }

@@ -7,7 +7,8 @@ import java.util.function.LongFunction;
 /**
  * The distance of a student from a teacher, T²·KL(p_t ‖ p_s) = T²·Σ p_t (log p_t − log p_s) with
  * both softmaxes at temperature T, and gradient T·(p_s − p_t) (Hinton et al. 2015); with a share of
- * the ordinary loss.
+ * the ordinary loss. In a regression the distance is that of the two numbers, (z_s − z_t)², and the
+ * temperature means nothing.
  */
 final class Distillation implements Objective {
   private final LongFunction<Answer> answers;
@@ -63,6 +64,13 @@ final class Distillation implements Objective {
       int row = n * classes;
       Teacher.softmax(logits, row, temperature, student);
       Answer answer = answers.apply(batch.ids()[n]);
+      double kept = ordinary == 0 ? 0 : ordinary * gradient.get(row);
+      if (!loss.classifies()) {
+        double error = logits[row] - answer.teacher().logit(answer.id());
+        total += distance * error * error;
+        gradient.set(row, (float) (kept + 2 * distance * error));
+        continue;
+      }
       answer.teacher().probabilities(answer.id(), temperature, teacher);
       for (int c = 0; c < classes; c++) {
         double p = teacher[c];
@@ -75,8 +83,8 @@ final class Distillation implements Objective {
                     * p
                     * (StrictMath.log(p) - StrictMath.log(Math.max(student[c], Double.MIN_NORMAL)))
                 : 0;
-        double kept = ordinary == 0 ? 0 : ordinary * gradient.get(row + c);
-        gradient.set(row + c, (float) (kept + distance * temperature * (student[c] - p)));
+        double own = ordinary == 0 ? 0 : ordinary * gradient.get(row + c);
+        gradient.set(row + c, (float) (own + distance * temperature * (student[c] - p)));
       }
     }
     return total;

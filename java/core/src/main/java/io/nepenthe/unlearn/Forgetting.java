@@ -11,6 +11,7 @@ import io.nepenthe.nn.Trainer;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.LongPredicate;
+import java.util.stream.IntStream;
 
 /**
  * A task: what to forget, what to keep, and what a method may know. The parts of one training set D
@@ -99,6 +100,19 @@ public record Forgetting(
   }
 
   /**
+   * The trusted samples of classes that are not forgotten altogether: those on which accuracy is to
+   * be kept. Empty where there are no trusted samples.
+   */
+  public Optional<Dataset> heldOutToKeep() {
+    boolean[] kept = new boolean[retain.classes()];
+    for (long i = 0; i < retain.size(); i++) {
+      kept[retain.label(i)] = true;
+    }
+    int[] labels = IntStream.range(0, kept.length).filter(c -> kept[c]).toArray();
+    return heldOut.map(trusted -> Datasets.ofClasses(trusted, labels));
+  }
+
+  /**
    * The trusted samples.
    *
    * @throws IllegalArgumentException if there are none, saying what they were wanted for
@@ -113,7 +127,7 @@ public record Forgetting(
     ImageShape image = retain.image();
     if (image.floats() != model.network().input().elements()
         || !forget.image().equals(image)
-        || retain.classes() > model.network().output().elements()) {
+        || !recipe.loss().fits(model.network().output().elements(), retain.classes())) {
       throw new IllegalArgumentException(
           "the model takes "
               + model.network().input()

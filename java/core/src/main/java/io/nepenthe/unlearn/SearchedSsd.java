@@ -6,9 +6,9 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 
 /**
- * {@link Ssd} with the strength that {@link SsdSearch} finds on held-out data: I_f of D_f against
- * I_D of D_r ∪ D_f, brought to one mass. The figure {@code verdict} is the ordinal of {@link
- * SsdSearch.Verdict}.
+ * {@link Ssd} with the strength that {@link SsdSearch} finds on held-out data of the classes that
+ * are not forgotten altogether: I_f of D_f against I_D of D_r ∪ D_f, brought to one mass. The
+ * figure {@code verdict} is the ordinal of {@link SsdSearch.Verdict}.
  *
  * @param importance how both are computed
  * @param search what is tried and tolerated
@@ -23,6 +23,7 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
   @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     task.requireFit(model);
+    task.requireHeldOut("to choose the strength of SSD");
     Recorder recorder = new Recorder();
     try (Importances importances =
         Importances.of(model, backend, task, importance.withSeed(seed), recorder, listener)) {
@@ -35,7 +36,7 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
                       backend,
                       importances.whole(),
                       importances.forget(),
-                      task.requireHeldOut("to choose the strength of SSD"),
+                      task.heldOutToKeep().orElseThrow(),
                       task.forget(),
                       task.normalisation()));
       recorder.figure("selection", found.chosen().selection());

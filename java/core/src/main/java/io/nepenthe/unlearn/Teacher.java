@@ -45,6 +45,11 @@ final class Teacher {
     softmax(logits, rows.get(id) * classes, temperature, out);
   }
 
+  /** The sample's first output: in a regression the only one. */
+  float logit(long id) {
+    return logits[rows.get(id) * classes];
+  }
+
   static void softmax(float[] logits, int row, double temperature, double[] out) {
     double max = Double.NEGATIVE_INFINITY;
     for (int c = 0; c < out.length; c++) {
