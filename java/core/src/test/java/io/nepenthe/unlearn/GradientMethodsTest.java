@@ -11,12 +11,16 @@ import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.Mask;
+import io.nepenthe.kernel.MaskStack;
 import io.nepenthe.nn.Evaluation;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
@@ -166,6 +170,28 @@ class GradientMethodsTest {
       }
       assertTrue(moved > 0.99 * mask.selected(), "moved " + moved);
     }
+  }
+
+  @Test
+  void theMaskTakesTheLargestMagnitudesAndOfEqualsTheFirst() {
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor gradient = Tensor.copyOf(arena, Shape.of(4), 3, -1, -3, 2);
+      MaskStack masks = MaskStack.zeros(arena, 1, List.of(gradient.shape()));
+      backend.selectTop(List.of(gradient), masks, 0.5);
+      assertEquals("1010", bits(masks.mask(0).part(0)));
+      Tensor equal = Tensor.copyOf(arena, Shape.of(5), 2, -2, 2, 2, -2);
+      MaskStack first = MaskStack.zeros(arena, 1, List.of(equal.shape()));
+      backend.selectTop(List.of(equal), first, 0.5);
+      assertEquals("11000", bits(first.mask(0).part(0)));
+    }
+  }
+
+  private static String bits(Mask.Part mask) {
+    StringBuilder bits = new StringBuilder();
+    for (long i = 0; i < mask.elements(); i++) {
+      bits.append(mask.get(i) ? 1 : 0);
+    }
+    return bits.toString();
   }
 
   @Test

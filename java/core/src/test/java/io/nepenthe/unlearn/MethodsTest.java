@@ -2,15 +2,24 @@ package io.nepenthe.unlearn;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Architectures;
+import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Trainer;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
@@ -76,6 +85,45 @@ class MethodsTest {
       Methods.named("ssd").published().forget(dampened, backend, TinyTask.task(), 5, Listener.NONE);
       assertTrue(TinyTask.healed(dampened, backend) > 0.8);
       assertTrue(TinyTask.accuracy(dampened, backend, TinyTask.TEST) > before - 0.03);
+    }
+  }
+
+  @Test
+  void everyMethodTakesABatchNormalisedNetworkAndTellsItsProgress() {
+    Network network = Architectures.resnet9(Extent.image(28, 28, 1), 10, 2);
+    Forgetting task =
+        new Forgetting(
+            Subset.range(TinyTask.CLEAN, 0, 39),
+            Subset.range(TinyTask.CLEAN, 40, 49),
+            Optional.of(Subset.range(TinyTask.CLEAN, 50, 69)),
+            TinyTask.NORMALISATION,
+            new Trainer(1, 16, Optimiser.sgd(0.01, 0.9, 0), 1));
+    try (Backend backend = Device.cpu(2).open();
+        Model trained = Model.initialise(network, 1)) {
+      new Trainer(2, 16, Optimiser.adam(2e-3), 1)
+          .train(trained, backend, task.retain(), TinyTask.NORMALISATION, Trainer.Progress.NONE);
+      for (Methods.Entry entry : Methods.all()) {
+        Set<String> phases = new HashSet<>();
+        try (Model model = trained.copy()) {
+          Trace trace =
+              entry
+                  .published()
+                  .forget(
+                      model,
+                      backend,
+                      task,
+                      1,
+                      (phase, done, total) -> {
+                        assertTrue(done >= 1 && done <= total, entry.name() + " " + phase);
+                        phases.add(phase);
+                      });
+          assertTrue(trace.seconds().keySet().containsAll(phases), entry.name());
+          assertFalse(phases.isEmpty(), entry.name());
+          for (long j = 0; j < model.parameters().count(); j++) {
+            assertTrue(Float.isFinite(model.parameters().flat().get(j)), entry.name());
+          }
+        }
+      }
     }
   }
 }
