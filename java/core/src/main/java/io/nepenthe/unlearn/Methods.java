@@ -34,7 +34,11 @@ public final class Methods {
           new Entry("ssd", "SSD, searched", SearchedSsd.defaults()),
           new Entry("ssd-published", "SSD, α = 10", FixedSsd.published()),
           new Entry("lfssd", "Label-free SSD", FixedSsd.labelFree()),
-          new Entry("potion", "Outlier-resistant SSD", OutlierResistantSsd.published()));
+          new Entry("potion", "Outlier-resistant SSD", OutlierResistantSsd.published()),
+          new Entry("influence", "Influence, EK-FAC", InfluenceStep.ekfac()),
+          new Entry("woodfisher", "Influence, WoodFisher", InfluenceStep.woodfisher()),
+          new Entry("iau", "IAU", InfluenceApproximation.published()),
+          new Entry("datamodel", "Datamodel matching", DatamodelMatching.defaults()));
 
   private Methods() {}
 

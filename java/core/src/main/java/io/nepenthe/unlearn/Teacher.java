@@ -28,16 +28,20 @@ final class Teacher {
   }
 
   static Teacher of(Model model, Backend backend, Dataset data, Normalisation normalisation) {
+    try (Arena arena = Arena.ofConfined();
+        Predictor predictor = new Predictor(model, backend, BATCH)) {
+      return answering(data, predictor.logits(arena, data, normalisation));
+    }
+  }
+
+  /** One that answers with these logits, samples × classes; they are copied. */
+  static Teacher answering(Dataset data, Tensor logits) {
     int size = Math.toIntExact(data.size());
     Map<Long, Integer> rows = HashMap.newHashMap(size);
     for (int n = 0; n < size; n++) {
       rows.put(data.id(n), n);
     }
-    try (Arena arena = Arena.ofConfined();
-        Predictor predictor = new Predictor(model, backend, BATCH)) {
-      Tensor logits = predictor.logits(arena, data, normalisation);
-      return new Teacher(rows, logits.toArray(), (int) logits.shape().size(1));
-    }
+    return new Teacher(rows, logits.toArray(), (int) logits.shape().size(1));
   }
 
   /** The softmax of the sample's logits over T. */
