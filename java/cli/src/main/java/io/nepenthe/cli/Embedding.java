@@ -8,6 +8,7 @@ import tagbio.umap.Umap;
  */
 final class Embedding {
   private static final int NEIGHBOURS = 15;
+  private static final int EPOCHS = 200;
 
   private Embedding() {}
 
@@ -24,6 +25,7 @@ final class Embedding {
     Umap umap = new Umap();
     umap.setNumberComponents(2);
     umap.setNumberNearestNeighbours(NEIGHBOURS);
+    umap.setNumberEpochs(EPOCHS);
     umap.setMinDist(0.1f);
     umap.setThreads(1);
     umap.setSeed(seed);

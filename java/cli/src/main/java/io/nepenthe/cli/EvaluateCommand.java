@@ -1,13 +1,17 @@
 package io.nepenthe.cli;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Subset;
+import io.nepenthe.evaluate.Predictions;
+import io.nepenthe.evaluate.RelearnTime;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -18,7 +22,8 @@ import picocli.CommandLine.ParameterException;
     name = "evaluate",
     description = {
       "Measures a model: accuracy, by class too, and the confusion of classes; attack success if",
-      "--target is given; forgotten and retained training examples if --train is."
+      "--target is given; what it still knows of the forgotten, by membership attacks too, if",
+      "--train is; how far it is from one trained anew if --reference is."
     },
     footerHeading = "%nExample:%n",
     footer = {
@@ -53,60 +58,139 @@ final class EvaluateCommand extends Operation {
       description = "Measure this model too: trained anew without the forgotten.")
   private Path reference;
 
+  @Option(
+      names = "--report",
+      paramLabel = "FILE",
+      description = "Draw a report of the models, an HTML page; needs --before and --train.")
+  private Path report;
+
   @Override
   void run(Run run) {
     if (forget.given() != (train != null)) {
       throw new ParameterException(
           spec.commandLine(), "--train goes together with --forget, --forget-class or -where");
     }
-    try (ModelFile after = model.read(run)) {
-      Task task = run.phase("read", () -> task(run));
-      List<String> names = new ArrayList<>();
-      List<ObjectNode> measured = new ArrayList<>();
-      if (before != null) {
-        other(run, task, before, "before", names, measured);
+    if (report != null) {
+      if (before == null || train == null) {
+        throw new ParameterException(spec.commandLine(), "--report needs --before and --train");
       }
-      names.add("after");
-      measured.add(measure(run, task, after, "after"));
-      if (reference != null) {
-        other(run, task, reference, "reference", names, measured);
-      }
-      if (names.size() == 1) {
-        names.set(0, "");
+      Outputs.requireWritable(report);
+    }
+    try (ModelFile after = model.read(run);
+        Files files = new Files(run, before, reference)) {
+      Dataset training = train == null ? null : run.phase("read", () -> run.data(train));
+      Task task = run.phase("read", () -> task(run, training));
+      List<Portrayed> models = new ArrayList<>();
+      files.before.ifPresent(file -> models.add(measure(run, task, file, "before", "Before")));
+      Portrayed measured = measure(run, task, after, "after", "After");
+      models.add(measured);
+      files.reference.ifPresent(
+          file -> {
+            Portrayed standard = measure(run, task, file, Chosen.STANDARD, "Trained anew");
+            models.forEach(
+                one -> Metrics.distance(standard.observed(), one.observed(), one.metrics()));
+            models.add(standard);
+          });
+      if (files.before.isPresent() && training != null) {
+        relearn(run, task, training, models.getFirst(), measured);
       }
       run.progress().finish();
-      Task.print(run, names.toArray(String[]::new), measured.toArray(ObjectNode[]::new));
+      Task.print(
+          run,
+          models.stream().map(one -> models.size() == 1 ? "" : key(one)).toArray(String[]::new),
+          models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
+      if (report != null) {
+        Portrayed.report(
+            run,
+            report,
+            "Nepenthe: what a model still knows",
+            "A model that was made to forget %s of its %s training examples."
+                .formatted(
+                    Text.count(task.forget().orElseThrow().size()), Text.count(training.size())),
+            task,
+            models);
+        run.say("%s", report);
+      }
     }
   }
 
-  private Task task(Run run) {
-    Dataset test = run.data(data);
-    if (train == null) {
-      return new Task(
-          Optional.of(test), Optional.empty(), Optional.empty(), Task.backdoor(backdoor));
+  /** The other models, where they are given. */
+  private record Files(Optional<ModelFile> before, Optional<ModelFile> reference)
+      implements AutoCloseable {
+    Files(Run run, Path before, Path reference) {
+      this(open(run, before), open(run, reference));
     }
-    Dataset training = run.data(train);
+
+    private static Optional<ModelFile> open(Run run, Path file) {
+      return Optional.ofNullable(file)
+          .map(
+              it -> {
+                ModelFile model = ModelFile.read(it);
+                run.result().input(it);
+                return model;
+              });
+    }
+
+    @Override
+    public void close() {
+      before.ifPresent(ModelFile::close);
+      reference.ifPresent(ModelFile::close);
+    }
+  }
+
+  private Task task(Run run, Dataset training) {
+    Optional<Dataset> test = Optional.of(run.data(data));
+    if (training == null) {
+      return new Task(test, Optional.empty(), Optional.empty(), Task.backdoor(backdoor));
+    }
     long[] ids = forget.of(training, run);
     return new Task(
-        Optional.of(test),
+        test,
         Optional.of(Subset.ofIds(training, ids)),
         Optional.of(Datasets.without(training, ids)),
         Task.backdoor(backdoor));
   }
 
-  private static void other(
-      Run run, Task task, Path file, String name, List<String> names, List<ObjectNode> measured) {
-    run.result().input(file);
-    try (ModelFile other = ModelFile.read(file)) {
-      names.add(name);
-      measured.add(measure(run, task, other, name));
-    }
+  /** What a model is called in the result file. */
+  private static String key(Portrayed model) {
+    return model.name().equals(Chosen.STANDARD) ? "reference" : model.name();
   }
 
-  private static ObjectNode measure(Run run, Task task, ModelFile file, String name) {
-    ObjectNode node = run.result().json().putObject(name);
+  private static Portrayed measure(Run run, Task task, ModelFile file, String name, String title) {
+    ObjectNode seconds = JsonNodeFactory.instance.objectNode();
     run.progress().start("measure " + name, 0, "");
-    run.phase("evaluate", () -> task.measure(file, run.backend(), node));
-    return node;
+    Observed observed = run.phase("evaluate", () -> task.observe(file, run.backend()));
+    ObjectNode node = JsonNodeFactory.instance.objectNode();
+    run.phase(
+        "metrics",
+        () -> {
+          Metrics.of(observed, run.seed(), node);
+          Metrics.ignorance(task, file, observed, run.backend(), run.seed(), node);
+          observed.classes(task.test().orElseThrow(), node);
+        });
+    Portrayed portrayed = new Portrayed(name, title, file, observed, node, seconds);
+    run.result().json().set(key(portrayed), node);
+    return portrayed;
+  }
+
+  /** How soon the forgotten are known again as well as they were before. */
+  private static void relearn(
+      Run run, Task task, Dataset training, Portrayed before, Portrayed after) {
+    Predictions known = before.observed().forget().orElseThrow();
+    double loss = IntStream.range(0, known.size()).mapToDouble(known::loss).average().orElseThrow();
+    run.progress().start("relearn", 0, "");
+    int rounds =
+        run.phase(
+            "relearn",
+            () ->
+                RelearnTime.published(run.seed())
+                    .rounds(
+                        after.file().model(),
+                        run.backend(),
+                        loss,
+                        training,
+                        task.forget().orElseThrow(),
+                        after.file().normalisationFor(training)));
+    after.metrics().put("relearnTime", rounds);
   }
 }

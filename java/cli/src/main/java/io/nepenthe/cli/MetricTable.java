@@ -16,34 +16,51 @@ final class MetricTable {
    * A metric.
    *
    * @param pointer below a model's {@code metrics}; absolute if it begins with {@code //}
+   * @param note what it is, where the title does not say; else empty
    */
-  private record Column(String title, String pointer, Kind kind) {}
+  private record Column(String title, String pointer, Kind kind, String note) {}
 
   private static final List<Column> COLUMNS =
       List.of(
-          new Column("Right on the forgotten", "/forgetAccuracy", Kind.RATE),
-          new Column("Right on the kept", "/retainAccuracy", Kind.RATE),
-          new Column("Right on test data", "/testAccuracy", Kind.RATE),
-          new Column("Attack success", "/attackSuccessRate", Kind.RATE),
-          new Column("Right despite the attack", "/correctedAccuracy", Kind.RATE),
-          new Column("Judged never seen", "/membershipInference/confidence", Kind.RATE),
-          new Column("Loss attack right", "/membershipInference/lossAttack", Kind.RATE),
-          new Column("As if never taught", "/zeroRetrainForgetting", Kind.RATE),
-          new Column("Divergence on test data", "/toRetrained/kullbackLeiblerTest", Kind.NUMBER),
-          new Column("Relearned after", "/relearnTime", Kind.NUMBER),
-          new Column("Average gap", "//averageGap", Kind.RATE),
-          new Column("Time", "//seconds/total", Kind.SECONDS));
-
-  private static final String NOTE =
-      """
-      <p class="note">%s <em>Gap</em>: how far from training anew, in points. <em>Judged never \
-      seen</em>: the share of the forgotten that a membership attack (support vectors on the \
-      confidence) takes for samples never trained on; best where it equals that of training anew. \
-      <em>Loss attack right</em>: how often the loss tells the forgotten from test samples; 50 %% \
-      is best. <em>As if never taught</em>: 1 less the Jensen–Shannon divergence from a network \
-      of random weights. <em>Average gap</em>: of right on the forgotten, on the kept, on test \
-      data, and judged never seen.</p>
-      """;
+          new Column("Right on the forgotten", "/forgetAccuracy", Kind.RATE, ""),
+          new Column("Right on the kept", "/retainAccuracy", Kind.RATE, ""),
+          new Column("Right on test data", "/testAccuracy", Kind.RATE, ""),
+          new Column("Attack success", "/attackSuccessRate", Kind.RATE, ""),
+          new Column("Right despite the attack", "/correctedAccuracy", Kind.RATE, ""),
+          new Column(
+              "Judged never seen",
+              "/membershipInference/confidence",
+              Kind.RATE,
+              "the share of the forgotten that a membership attack (support vectors on the"
+                  + " confidence) takes for samples never trained on; best where it equals that of"
+                  + " training anew"),
+          new Column(
+              "Loss attack right",
+              "/membershipInference/lossAttack",
+              Kind.RATE,
+              "how often the loss tells the forgotten from test samples; 50 % is best"),
+          new Column(
+              "As if never taught",
+              "/zeroRetrainForgetting",
+              Kind.RATE,
+              "1 less the Jensen–Shannon divergence, on the forgotten, from a network of random"
+                  + " weights"),
+          new Column(
+              "Divergence on test data",
+              "/toRetrained/kullbackLeiblerTest",
+              Kind.NUMBER,
+              "Kullback–Leibler, from the one trained anew"),
+          new Column(
+              "Relearned after",
+              "/relearnTime",
+              Kind.NUMBER,
+              "rounds of 500 training samples until the loss on the forgotten is what it was"),
+          new Column(
+              "Average gap",
+              "//averageGap",
+              Kind.RATE,
+              "of right on the forgotten, on the kept, on test data, and judged never seen"),
+          new Column("Time", "//seconds/total", Kind.SECONDS, ""));
 
   private MetricTable() {}
 
@@ -80,11 +97,24 @@ final class MetricTable {
       html.append("</tr>\n");
     }
     html.append("</tbody>\n</table>\n</div>\n");
-    return html
-        + NOTE.formatted(
-            seeds == 1
-                ? "One seed."
-                : "Means of %d seeds, ± the standard deviation.".formatted(seeds));
+    return html + note(models, columns, seeds);
+  }
+
+  private static String note(List<JsonNode> models, List<Column> columns, int seeds) {
+    StringBuilder html = new StringBuilder("<p class=\"note\">");
+    if (seeds > 1) {
+      html.append("Means of ").append(seeds).append(" seeds, ± the standard deviation. ");
+    }
+    if (models.stream().anyMatch(model -> model.has("gap"))) {
+      html.append("<em>Gap</em>: how far from training anew, in points. ");
+    }
+    for (Column column : columns) {
+      if (!column.note.isEmpty()) {
+        html.append("<em>").append(Template.escape(column.title)).append("</em>: ");
+        html.append(Template.escape(column.note)).append(". ");
+      }
+    }
+    return html.append("</p>\n").toString();
   }
 
   private static void cell(StringBuilder html, JsonNode model, Column column, boolean standard) {

@@ -7,8 +7,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
-import java.util.function.ToDoubleFunction;
-import java.util.stream.DoubleStream;
 
 /**
  * A comparison's figures: for each method and metric the mean over the seeds, the standard
@@ -17,14 +15,6 @@ import java.util.stream.DoubleStream;
  * @param rows the models before, then the methods; among them {@link Chosen#STANDARD}
  */
 record Summary(List<Comparison.Row> rows) {
-  /** The metrics of the average gap: UA, RA, TA and membership inference. */
-  private static final List<String> PRIVACY =
-      List.of(
-          "/unlearningAccuracy",
-          "/retainAccuracy",
-          "/testAccuracy",
-          "/membershipInference/confidence");
-
   static Summary of(List<Comparison.Row> rows) {
     return new Summary(rows);
   }
@@ -40,15 +30,16 @@ record Summary(List<Comparison.Row> rows) {
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     node.put("name", row.name()).put("title", row.title());
     List<JsonNode> metrics = row.cells().stream().map(cell -> cell.get("metrics")).toList();
-    node.setAll((ObjectNode) reduce(metrics, Summary::mean));
+    node.setAll((ObjectNode) Figures.reduce(metrics, Figures::mean));
     node.set(
         "seconds",
-        reduce(row.cells().stream().map(cell -> cell.get("seconds")).toList(), Summary::mean));
+        Figures.reduce(
+            row.cells().stream().map(cell -> cell.get("seconds")).toList(), Figures::mean));
     if (row.cells().size() > 1) {
-      node.set("deviation", reduce(metrics, Summary::deviation));
+      node.set("deviation", Figures.reduce(metrics, Figures::deviation));
     }
     if (method) {
-      node.set("gap", reduce(gaps(row), Summary::mean));
+      node.set("gap", Figures.reduce(gaps(row), Figures::mean));
       averageGap(row).ifPresent(gap -> node.put("averageGap", gap));
     }
     ArrayNode seeds = node.putArray("seeds");
@@ -63,17 +54,18 @@ record Summary(List<Comparison.Row> rows) {
       ObjectNode node = JsonNodeFactory.instance.objectNode();
       node.put("name", row.name()).put("title", row.title());
       List<JsonNode> metrics = row.cells().stream().map(cell -> cell.get("metrics")).toList();
-      node.set("metrics", reduce(metrics, Summary::mean));
+      node.set("metrics", Figures.reduce(metrics, Figures::mean));
       if (metrics.size() > 1) {
-        node.set("deviation", reduce(metrics, Summary::deviation));
+        node.set("deviation", Figures.reduce(metrics, Figures::deviation));
       }
       if (row != rows.getFirst()) {
-        node.set("gap", reduce(gaps(row), Summary::mean));
+        node.set("gap", Figures.reduce(gaps(row), Figures::mean));
         averageGap(row).ifPresent(gap -> node.put("averageGap", gap));
       }
       node.set(
           "seconds",
-          reduce(row.cells().stream().map(cell -> cell.get("seconds")).toList(), Summary::mean));
+          Figures.reduce(
+              row.cells().stream().map(cell -> cell.get("seconds")).toList(), Figures::mean));
       ObjectNode first = row.cells().getFirst();
       ArrayNode classes = node.putArray("classes");
       first.get("classes").forEach(one -> classes.add(one.get("accuracy")));
@@ -96,50 +88,13 @@ record Summary(List<Comparison.Row> rows) {
     List<JsonNode> gaps = new ArrayList<>();
     for (int i = 0; i < row.cells().size(); i++) {
       gaps.add(
-          reduce(
-              List.of(row.cells().get(i).get("metrics"), standard().cells().get(i).get("metrics")),
-              two -> Math.abs(two[0] - two[1])));
+          Figures.gap(row.cells().get(i).get("metrics"), standard().cells().get(i).get("metrics")));
     }
     return gaps;
   }
 
-  /** The mean gap of the privacy metrics that there are. */
-  OptionalDouble averageGap(Comparison.Row row) {
-    JsonNode gap = reduce(gaps(row), Summary::mean);
-    return PRIVACY.stream()
-        .map(gap::at)
-        .filter(JsonNode::isNumber)
-        .mapToDouble(JsonNode::asDouble)
-        .average();
-  }
-
-  /** A number for each number that all have, in the same structure. */
-  private static JsonNode reduce(List<JsonNode> nodes, ToDoubleFunction<double[]> function) {
-    ObjectNode result = JsonNodeFactory.instance.objectNode();
-    for (var property : nodes.getFirst().properties()) {
-      String name = property.getKey();
-      List<JsonNode> values = nodes.stream().map(node -> node.path(name)).toList();
-      if (values.stream().allMatch(JsonNode::isNumber)) {
-        double value =
-            function.applyAsDouble(values.stream().mapToDouble(JsonNode::asDouble).toArray());
-        if (Double.isFinite(value)) {
-          result.put(name, value);
-        }
-      } else if (values.stream().allMatch(JsonNode::isObject)) {
-        result.set(name, reduce(values, function));
-      }
-    }
-    return result;
-  }
-
-  private static double mean(double... values) {
-    return DoubleStream.of(values).average().orElse(Double.NaN);
-  }
-
-  private static double deviation(double... values) {
-    double mean = mean(values);
-    double squares = DoubleStream.of(values).map(v -> (v - mean) * (v - mean)).sum();
-    return Math.sqrt(squares / (values.length - 1));
+  private OptionalDouble averageGap(Comparison.Row row) {
+    return Figures.averageGap(Figures.reduce(gaps(row), Figures::mean));
   }
 
   /** Prints the table. */
@@ -170,7 +125,7 @@ record Summary(List<Comparison.Row> rows) {
           row == rows.getFirst() || gap.isEmpty()
               ? ""
               : String.format(Text.LOCALE, "%.2f", 100 * gap.getAsDouble());
-      run.say("%s%9s%10s", line, shown, Text.seconds(mean(values(row, "/seconds/total"))));
+      run.say("%s%9s%10s", line, shown, Text.seconds(Figures.mean(values(row, "/seconds/total"))));
     }
   }
 
@@ -184,9 +139,9 @@ record Summary(List<Comparison.Row> rows) {
 
   /** Percent, with the deviation where there are several: {@code 98.6 ± 0.2}. */
   private static String spread(double... values) {
-    String mean = String.format(Text.LOCALE, "%.1f", 100 * mean(values));
+    String mean = String.format(Text.LOCALE, "%.1f", 100 * Figures.mean(values));
     return values.length == 1
         ? mean
-        : mean + String.format(Text.LOCALE, " ± %.1f", 100 * deviation(values));
+        : mean + String.format(Text.LOCALE, " ± %.1f", 100 * Figures.deviation(values));
   }
 }

@@ -48,13 +48,6 @@ record Task(
     return new Task(Optional.empty(), forget, Optional.empty(), Optional.empty());
   }
 
-  /** Measures a model; the rates and accuracies by class are added to the node. */
-  void measure(ModelFile model, Backend backend, ObjectNode node) {
-    Observed observed = observe(model, backend);
-    observed.rates(node);
-    test.ifPresent(data -> observed.classes(data, node));
-  }
-
   private static Predictions predictions(ModelFile model, Predictor predictor, Dataset data) {
     return Predictions.of(predictor, data, model.normalisationFor(data));
   }
@@ -67,15 +60,18 @@ record Task(
     }
     run.say("%s", head);
     String[][] rates = {
-      {"test accuracy", "testAccuracy"},
-      {"attack success", "attackSuccessRate"},
-      {"right when attacked", "correctedAccuracy"},
-      {"forget accuracy", "forgetAccuracy"},
-      {"retain accuracy", "retainAccuracy"}
+      {"test accuracy", "/testAccuracy"},
+      {"attack success", "/attackSuccessRate"},
+      {"right when attacked", "/correctedAccuracy"},
+      {"forget accuracy", "/forgetAccuracy"},
+      {"retain accuracy", "/retainAccuracy"},
+      {"judged never seen", "/membershipInference/confidence"},
+      {"loss attack right", "/membershipInference/lossAttack"},
+      {"as if never taught", "/zeroRetrainForgetting"}
     };
     for (String[] rate : rates) {
-      if (measured[0].has(rate[1])) {
-        run.say("%s", line(rate[0], measured, node -> node.get(rate[1])));
+      if (measured[0].at(rate[1]).isNumber()) {
+        run.say("%s", line(rate[0], measured, node -> node.at(rate[1])));
       }
     }
     for (int c = 0; c < measured[0].path("classes").size(); c++) {

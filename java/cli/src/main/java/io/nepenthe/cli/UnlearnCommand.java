@@ -15,6 +15,7 @@ import io.nepenthe.unlearn.Ssd;
 import io.nepenthe.unlearn.Trace;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -90,8 +91,20 @@ final class UnlearnCommand extends Operation {
       description = "Where to write the model.")
   private Path out;
 
+  @Option(
+      names = "--report",
+      paramLabel = "FILE",
+      description = "Draw a report, an HTML page; needs --test.")
+  private Path report;
+
   @Override
   void run(Run run) {
+    if (report != null) {
+      if (test == null) {
+        throw new ParameterException(spec.commandLine(), "--report needs --test");
+      }
+      Outputs.requireWritable(report);
+    }
     Method how = method();
     Trainer trainer = recipe.trainer(run.seed());
     Outputs.requireWritable(out);
@@ -114,8 +127,8 @@ final class UnlearnCommand extends Operation {
             .putObject("task")
             .put("forget", task.forget().size())
             .put("train", training.size());
-        forget(run, how, copy, task);
-        measure(run, judged, before, after);
+        ObjectNode seconds = forget(run, how, copy, task);
+        measure(run, judged, before, after, seconds);
         after.write(out);
         run.result().output(out);
         run.say("%s", out);
@@ -144,7 +157,7 @@ final class UnlearnCommand extends Operation {
     }
   }
 
-  private void forget(Run run, Method how, Model copy, Forgetting task) {
+  private ObjectNode forget(Run run, Method how, Model copy, Forgetting task) {
     Trace trace = how.forget(copy, run.backend(), task, run.seed(), new Phases(run.progress()));
     run.progress().finish();
     Traces.requireGood(trace, method);
@@ -153,20 +166,48 @@ final class UnlearnCommand extends Operation {
     Traces.settings(how, json);
     Traces.figures(trace, json);
     trace.figures().forEach((name, value) -> run.say("%-20s%12s", name, Text.figure(value)));
+    ObjectNode seconds = json.objectNode().put("total", trace.totalSeconds());
+    trace.seconds().forEach(seconds::put);
+    return seconds;
   }
 
-  private void measure(Run run, Task judged, ModelFile before, ModelFile after) {
-    ObjectNode[] measured = {
-      run.result().json().putObject("before"), run.result().json().putObject("after")
-    };
-    run.progress().start("measure", 0, "");
-    run.phase(
-        "evaluate",
-        () -> {
-          judged.measure(before, run.backend(), measured[0]);
-          judged.measure(after, run.backend(), measured[1]);
-        });
+  private void measure(
+      Run run, Task judged, ModelFile before, ModelFile after, ObjectNode seconds) {
+    ObjectNode nothing = seconds.objectNode();
+    List<Portrayed> models =
+        List.of(
+            measured(run, judged, before, "before", "Before", nothing),
+            measured(run, judged, after, "after", Methods.named(method).title(), seconds));
     run.progress().finish();
-    Task.print(run, new String[] {"before", "after"}, measured);
+    Task.print(
+        run,
+        new String[] {"before", "after"},
+        models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
+    if (report != null) {
+      Portrayed.report(
+          run,
+          report,
+          "Nepenthe: a model forgets",
+          "A model was made to forget %s of its %s training examples by %s, in %s."
+              .formatted(
+                  Text.count(judged.forget().orElseThrow().size()),
+                  Text.count(
+                      judged.forget().orElseThrow().size() + judged.retain().orElseThrow().size()),
+                  Methods.named(method).title(),
+                  Text.seconds(seconds.get("total").asDouble())),
+          judged,
+          models);
+      run.say("%s", report);
+    }
+  }
+
+  private static Portrayed measured(
+      Run run, Task judged, ModelFile file, String name, String title, ObjectNode seconds) {
+    run.progress().start("measure " + name, 0, "");
+    Observed observed = run.phase("evaluate", () -> judged.observe(file, run.backend()));
+    ObjectNode node = run.result().json().putObject(name);
+    observed.rates(node);
+    judged.test().ifPresent(data -> observed.classes(data, node));
+    return new Portrayed(name, title, file, observed, node, seconds);
   }
 }

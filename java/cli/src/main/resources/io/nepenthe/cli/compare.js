@@ -143,7 +143,7 @@
         legend: undefined,
         grid: { left: 8, right: 24, top: 34, bottom: 28, containLabel: true },
         xAxis: { ...axis, type: "value", min: 0, max: 100, name, nameLocation: "middle", nameGap: 28 },
-        yAxis: { ...axis, type: "value", scale: true, max: 100, name: "test accuracy, %", nameLocation: "end", nameTextStyle: { align: "left", color: css("--soft") } },
+        yAxis: { ...axis, type: "value", min: ({ min }) => Math.max(0, Math.floor(min - Math.max(0.5, (100 - min) / 8))), max: 100, name: "test accuracy, %", nameLocation: "end", nameTextStyle: { align: "left", color: css("--soft") } },
         tooltip: {
           ...option.tooltip,
           formatter: ({ data: point }) => `${point.name}<br>${name} ${point.value[0].toFixed(1)}<br>test accuracy, % ${point.value[1].toFixed(1)}`,
@@ -168,14 +168,21 @@
       shown.map((model) => [model.title, percent(model.metrics[x]), percent(model.metrics.testAccuracy)]),
     );
     const key = narrow("tradeoff") ? shown.map((model, i) => `${i + 1} ${model.title}`).join(", ") + ". " : "";
+    const nearer = standard
+      ? "The nearer to the one trained anew, the better: it never saw the forgotten, and is what a perfect method would give."
+      : "Right on the forgotten should be what it is for images never seen.";
     document.getElementById("tradeoff-note").textContent = key + (data.attack
       ? "The further up and to the left, the better: the backdoor is gone and the rest is kept."
-      : "The nearer to retraining, the better: it never saw the forgotten, and is what a perfect method would give.");
+      : nearer);
   }
 
   function times(chosen) {
     const { option, axis } = base();
-    const shown = data.models.filter((model) => model !== before).reverse();
+    const shown = data.models.filter((model) => model !== before && model.seconds.total != null).reverse();
+    document.getElementById("seconds").closest("section").hidden = shown.length === 0;
+    if (shown.length === 0) {
+      return;
+    }
     const phases = [...new Set(shown.flatMap((model) => Object.keys(model.seconds)))].filter((name) => name !== "total");
     const palette = ["--keep", "--forget", "--test", "--other", "--soft"];
     draw(
@@ -191,6 +198,7 @@
           type: "bar",
           stack: "seconds",
           barCategoryGap: "35%",
+          barMaxWidth: 40,
           itemStyle: { color: css(palette[i % palette.length]) },
           data: shown.map((model) => model.seconds[phase] ?? 0),
           label:
@@ -229,6 +237,7 @@
           name: title,
           type: "bar",
           barGap: "10%",
+          barMaxWidth: 48,
           itemStyle: { color: css(name) },
           data: model.classes.map((value) => (value == null ? null : 100 * value)),
         })),
@@ -312,7 +321,7 @@
     const layers = Object.keys(chosen.detail.likeBefore);
     const shown = [
       { title: "with the model before", values: chosen.detail.likeBefore, colour: "--keep" },
-      ...(standard ? [{ title: "with the one trained anew", values: chosen.detail.likeRetrained, colour: "--test" }] : []),
+      ...(standard && chosen !== standard ? [{ title: "with the one trained anew", values: chosen.detail.likeRetrained, colour: "--test" }] : []),
       ...(standard && chosen !== before ? [{ title: "trained anew, with the model before", values: standard.detail.likeBefore, colour: "--soft" }] : []),
     ];
     draw(
@@ -327,6 +336,7 @@
           name: title,
           type: "bar",
           barGap: "10%",
+          barMaxWidth: 48,
           itemStyle: { color: css(name) },
           data: layers.map((layer) => values[layer]),
         })),

@@ -45,6 +45,27 @@ class ComparisonPageTest {
   @ParameterizedTest
   @CsvSource({"360,false", "360,true", "768,false", "1600,true"})
   void everyChartIsDrawnAndNothingSticksOut(int width, boolean dark) throws Exception {
+    drawn(page, 10, width, dark);
+  }
+
+  @Test
+  void theReportOfOneMethodNeedsNoOther() throws Exception {
+    Path other = folder.resolve("unlearn.html");
+    Nepenthe.Outcome outcome =
+        Nepenthe.here(
+            ("unlearn --method ssd --selection 4 --data glyphs:train/400 --test glyphs:test/200"
+                    + " --forget-class 3 --quiet --model "
+                    + folder.resolve("seed-1/before.onnx")
+                    + " --out "
+                    + folder.resolve("x.onnx")
+                    + " --report "
+                    + other)
+                .split(" "));
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    drawn(other, 8, 600, false);
+  }
+
+  private static void drawn(Path page, int charts, int width, boolean dark) throws Exception {
     JsonNode answer =
         new Browser(folder)
             .probe(
@@ -52,7 +73,7 @@ class ComparisonPageTest {
                 width,
                 dark,
                 """
-                const charts = [...document.querySelectorAll(".chart")].map((place) => {
+                const charts = [...document.querySelectorAll(".chart")].filter((place) => place.offsetParent).map((place) => {
                   const svg = place.querySelector("svg");
                   return {
                     id: place.id,
@@ -72,7 +93,7 @@ class ComparisonPageTest {
     assertEquals(0, answer.get("problems").size(), answer.get("problems").toString());
     assertEquals(width, answer.get("width").asInt());
     assertTrue(answer.get("over").asInt() <= 0, answer.get("over") + " pixels too wide");
-    assertEquals(10, answer.get("charts").size());
+    assertEquals(charts, answer.get("charts").size());
     for (JsonNode chart : answer.get("charts")) {
       assertTrue(chart.get("shapes").asInt() > 5, chart.toString());
       assertTrue(chart.get("words").asText().length() > 20, chart.toString());

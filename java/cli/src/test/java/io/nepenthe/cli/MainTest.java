@@ -104,6 +104,9 @@ class MainTest {
   static final class Creator implements CommandLine.IFactory {
     @Override
     public <K> K create(Class<K> type) throws Exception {
+      if (type.isInterface()) {
+        return CommandLine.defaultFactory().create(type);
+      }
       var constructor = type.getDeclaredConstructor();
       constructor.setAccessible(true);
       return constructor.newInstance();

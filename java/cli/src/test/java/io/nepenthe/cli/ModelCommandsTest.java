@@ -245,6 +245,27 @@ class ModelCommandsTest {
   }
 
   @Test
+  void whatIsStillKnownIsMeasured() throws Exception {
+    String line =
+        "evaluate --model MODEL --before MODEL --reference MODEL --data %s --train %s"
+            + " --forget-class 3 --quiet --report %s --json %s";
+    Path page = folder.resolve("evaluate.html");
+    Path json = folder.resolve("known.json");
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, TRAIN, page, json)));
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    JsonNode result = Nepenthe.json(json);
+    JsonNode after = result.get("after");
+    JsonNode member = after.get("membershipInference");
+    assertEquals(9, member.size(), member.toString());
+    member.forEach(rate -> assertTrue(rate.asDouble() >= 0 && rate.asDouble() <= 1, "a rate"));
+    assertEquals(member, result.get("reference").get("membershipInference"), "the same model");
+    after.get("toRetrained").forEach(far -> assertEquals(0, far.asDouble(), 1e-9));
+    assertEquals(1, after.get("relearnTime").asInt(), "nothing was forgotten");
+    String text = Files.readString(page);
+    assertTrue(text.contains("Judged never seen") && text.contains("Trained anew"));
+  }
+
+  @Test
   void anEnormousStrengthChangesNothing() throws Exception {
     JsonNode result =
         run(
@@ -323,6 +344,8 @@ class ModelCommandsTest {
         "unlearn --method ssd --selection 1 --set x=1 --model MODEL --data T --forget-class 1 --out OUT",
         "unlearn --method salun --selection 1 --model MODEL --data T --forget-class 1 --out OUT",
         "saliency --model MODEL --data T --ratio 2 --out OUT",
+        "evaluate --model MODEL --data T --report OUT",
+        "unlearn --method retrain --model MODEL --data T --forget-class 1 --report OUT --out OUT",
         "fisher --labels none --model MODEL --data T --out OUT"
       })
   void wrongUsageIsTwoAndWritesNothing(String line) {
