@@ -10,6 +10,7 @@ import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.nn.ResidentModel;
 import io.nepenthe.tensor.Tensor;
 
 /**
@@ -20,6 +21,7 @@ final class FisherPass implements AutoCloseable {
   private final Batches batches;
   private final Normalisation normalisation;
   private final FisherDiagonal.Options options;
+  private final ResidentModel resident;
   private final Execution execution;
   private final SquaredGradients squares;
   private final GradientAccumulator batchGradient;
@@ -51,16 +53,22 @@ final class FisherPass implements AutoCloseable {
               + model.network().input());
     }
     this.backend = backend;
-    this.batches = Batches.inOrder(data, options.batchSize());
     this.normalisation = normalisation;
     this.options = options;
-    int batch = (int) Math.min(options.batchSize(), data.size());
+    this.resident = new ResidentModel(model, backend);
+    int wanted = (int) Math.min(options.batchSize(), data.size());
+    // Where a batch is part of the definition, one that does not fit is an error.
+    int batch =
+        options.batchSquared()
+            ? wanted
+            : Execution.fitting(resident.here(), backend, wanted, Mode.FROZEN);
+    this.batches = Batches.inOrder(data, batch);
     this.labels = new int[batch];
     this.ids = new long[batch];
     this.probabilities = new double[classes];
-    this.execution = new Execution(model, backend, batch, Mode.FROZEN);
+    this.execution = new Execution(resident.here(), backend, batch, Mode.FROZEN);
     this.squares = new SquaredGradients(model, backend);
-    this.batchGradient = new GradientAccumulator(model, backend);
+    this.batchGradient = GradientAccumulator.resident(resident.here(), backend);
   }
 
   void run(Progress progress, Parameters out) {
@@ -204,5 +212,6 @@ final class FisherPass implements AutoCloseable {
     batchGradient.close();
     squares.close();
     execution.close();
+    resident.close();
   }
 }

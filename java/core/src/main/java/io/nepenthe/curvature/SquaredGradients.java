@@ -28,8 +28,8 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
   /** Zeros for the model's parameters. The backend must outlive this. */
   public SquaredGradients(Model model, Backend backend) {
     this.backend = backend;
-    this.sums = model.parameters().zerosLike(arena);
-    Parameters rests = model.parameters().zerosLike(arena);
+    this.sums = model.parameters().zerosLike(arena, backend::zeros);
+    Parameters rests = model.parameters().zerosLike(arena, backend::zeros);
     for (Parameters.Parameter sum : sums.all()) {
       String name = sum.spec().name();
       states.put(name, DriftFreeSum.of(sum.value(), rests.get(name).value()));

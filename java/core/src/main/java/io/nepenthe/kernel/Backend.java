@@ -32,8 +32,18 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
   /** Whether the operations use this tensor as it is, without copying it. */
   boolean holds(Tensor tensor);
 
-  /** The bytes that {@link #zeros} can still give; of the processor, {@link Long#MAX_VALUE}. */
-  long freeBytes();
+  /**
+   * The most samples, up to {@code wanted} and at least 1, whose memory the device has room for; of
+   * the processor always {@code wanted}.
+   */
+  int fitting(long bytesPerSample, int wanted);
+
+  /**
+   * Checks that there is room for a batch.
+   *
+   * @throws CudaException if there is not, with what is wanted, what is free, and what fits
+   */
+  void requireRoom(long bytesPerSample, int samples);
 
   /**
    * Selective synaptic dampening of {@code weights}, in place.

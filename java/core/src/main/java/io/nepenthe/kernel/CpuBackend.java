@@ -43,9 +43,12 @@ final class CpuBackend implements Backend {
   }
 
   @Override
-  public long freeBytes() {
-    return Long.MAX_VALUE;
+  public int fitting(long bytesPerSample, int wanted) {
+    return wanted;
   }
+
+  @Override
+  public void requireRoom(long bytesPerSample, int samples) {}
 
   @Override
   public Dampen.Result dampen(

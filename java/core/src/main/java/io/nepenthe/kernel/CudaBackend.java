@@ -110,8 +110,25 @@ final class CudaBackend implements Backend {
   }
 
   @Override
-  public long freeBytes() {
-    return context.memory().freeBytes();
+  public int fitting(long bytesPerSample, int wanted) {
+    // A quarter is left to workspaces, the parameters' copies and statistics.
+    long room = context.memory().freeBytes() / 4 * 3;
+    return Math.clamp(room / Math.max(1, bytesPerSample), 1, wanted);
+  }
+
+  @Override
+  public void requireRoom(long bytesPerSample, int samples) {
+    long free = context.memory().freeBytes();
+    if (bytesPerSample * samples > free) {
+      throw new CudaException(
+          "%s has no room for a batch of %,d: it needs %,d bytes, %,d are free; remedy: a batch of %,d fits"
+              .formatted(
+                  context.driver().name(),
+                  samples,
+                  bytesPerSample * samples,
+                  free,
+                  fitting(bytesPerSample, samples)));
+    }
   }
 
   @Override

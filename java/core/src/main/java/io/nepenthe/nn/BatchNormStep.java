@@ -72,13 +72,8 @@ final class BatchNormStep implements Step {
     float momentum = description.momentum();
     // The running variance is the unbiased one; of a single value there is none.
     float unbiased = values > 1 ? (float) ((double) values / (values - 1)) : 1;
-    for (long c = 0; c < description.channels(); c++) {
-      float mean = running.first.get(c);
-      float variance = running.second.get(c);
-      running.first.set(c, (1 - momentum) * mean + momentum * batch.first.get(c));
-      running.second.set(
-          c, (1 - momentum) * variance + momentum * (unbiased * batch.second.get(c)));
-    }
+    dense.moveAverage(running.first, batch.first, momentum, 1);
+    dense.moveAverage(running.second, batch.second, momentum, unbiased);
   }
 
   @Override

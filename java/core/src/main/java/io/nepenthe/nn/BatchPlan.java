@@ -7,7 +7,6 @@ import io.nepenthe.nn.Parameters.Parameter;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -76,8 +75,7 @@ final class BatchPlan implements AutoCloseable {
     if (block == MemoryPlan.NONE) {
       return Model.EMPTY;
     }
-    MemorySegment segment = context.blocks().get(block);
-    return Tensor.of(segment.asSlice(0, shape.bytes()), shape);
+    return context.blocks().get(block).slice(0, shape);
   }
 
   private int source(int node, int input) {
@@ -99,7 +97,7 @@ final class BatchPlan implements AutoCloseable {
   }
 
   private Step parametric(ParametricLayer layer, int i, Arena arena) {
-    Dense dense = context.dense();
+    Dense dense = context.backend().dense();
     Tensor x = input(i, 0);
     Extent in = context.network().extent(source(i, 0));
     return switch (layer.layer()) {
@@ -127,9 +125,10 @@ final class BatchPlan implements AutoCloseable {
     };
   }
 
-  private static BatchNormStep.Statistics pair(Arena arena, long channels) {
+  private BatchNormStep.Statistics pair(Arena arena, long channels) {
     return new BatchNormStep.Statistics(
-        Tensor.zeros(arena, channels), Tensor.zeros(arena, channels));
+        context.backend().zeros(arena, Shape.of(channels)),
+        context.backend().zeros(arena, Shape.of(channels)));
   }
 
   /** The sizes of a linear layer or a convolution at a place of this extent. */
@@ -153,7 +152,7 @@ final class BatchPlan implements AutoCloseable {
   }
 
   private Step plain(int i) {
-    Dense dense = context.dense();
+    Dense dense = context.backend().dense();
     Tensor x = input(i, 0);
     Tensor y = outputs[i];
     Tensor dy = gradients[i];

@@ -1,21 +1,27 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.kernel.Dense;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
  * Forward and backward passes of a model on a backend. The passes are planned once for each batch
  * size, at its first use; after that, a step allocates nothing. Weights are read anew at every
- * pass, so they may be changed between passes by anything. Used by one thread at a time; close it
+ * pass, so they may be changed between passes by anything (a model of the host is copied to a
+ * device for every pass: {@link ResidentModel} saves that). Used by one thread at a time; close it
  * before its model and its backend.
  */
 public final class Execution implements AutoCloseable {
+  private final Model model;
+  private final ResidentModel resident;
   private final Context context;
+
+  /** Input, output and its gradient on the host, where the passes run elsewhere; else null. */
+  private final HostCopies host;
+
   private final int maxBatch;
   private final Arena arena = Arena.ofShared();
   private final List<BatchPlan> plans = new ArrayList<>();
@@ -26,11 +32,11 @@ public final class Execution implements AutoCloseable {
   record Context(
       Model model,
       Network network,
-      Dense dense,
+      Backend backend,
       Mode mode,
       int firstTrained,
       MemoryPlan memory,
-      List<MemorySegment> blocks,
+      List<Tensor> blocks,
       Draws draws) {
     /** What a node's layer is for: those before the first trained one are frozen. */
     Mode mode(int node) {
@@ -74,22 +80,39 @@ public final class Execution implements AutoCloseable {
               + " of "
               + model.network().nodes().size());
     }
+    this.model = model;
     this.maxBatch = maxBatch;
     MemoryPlan memory = new MemoryPlan(model.network(), mode);
-    List<MemorySegment> blocks = new ArrayList<>();
+    backend.requireRoom(bytesPerSample(memory), maxBatch);
+    List<Tensor> blocks = new ArrayList<>();
     for (long size : memory.sizes()) {
-      blocks.add(arena.allocate(size * maxBatch * Float.BYTES, Tensor.ALIGNMENT));
+      blocks.add(backend.zeros(arena, Shape.of(size * maxBatch)));
     }
+    this.host =
+        backend.holds(Model.EMPTY) ? null : new HostCopies(arena, model.network(), maxBatch);
+    this.resident = new ResidentModel(model, backend);
     this.context =
         new Context(
-            model,
+            resident.here(),
             model.network(),
-            backend.dense(),
+            backend,
             mode,
             firstTrained,
             memory,
             blocks,
             new Draws());
+  }
+
+  /**
+   * The largest batch of at most {@code wanted} samples whose activations and gradients the
+   * backend's device has room for, at least 1.
+   */
+  public static int fitting(Model model, Backend backend, int wanted, Mode mode) {
+    return backend.fitting(bytesPerSample(new MemoryPlan(model.network(), mode)), wanted);
+  }
+
+  private static long bytesPerSample(MemoryPlan memory) {
+    return memory.sizes().stream().mapToLong(Long::longValue).sum() * Float.BYTES;
   }
 
   /** What it is for. */
@@ -99,7 +122,7 @@ public final class Execution implements AutoCloseable {
 
   /** The model whose weights it reads. */
   public Model model() {
-    return context.model;
+    return model;
   }
 
   /** The largest batch. */
@@ -109,7 +132,7 @@ public final class Execution implements AutoCloseable {
 
   /** The bytes of activations and gradients. */
   public long memoryBytes() {
-    return context.blocks.stream().mapToLong(MemorySegment::byteSize).sum();
+    return context.blocks.stream().mapToLong(block -> block.shape().bytes()).sum();
   }
 
   /** Chooses the draws of dropout: the n-th pass after this is determined by the seed and n. */
@@ -119,18 +142,20 @@ public final class Execution implements AutoCloseable {
   }
 
   /**
-   * The memory of the input for a batch of this size, to be filled before {@link #forward(int)}.
+   * The memory of the input for a batch of this size, to be filled before {@link #forward(int)}; on
+   * the host, whatever the backend.
    *
    * @throws IllegalArgumentException if {@code batch} is not in 1…maxBatch
    */
   public Tensor input(int batch) {
-    return plan(batch).input();
+    Tensor input = plan(batch).input();
+    return host == null ? input : host.input(input);
   }
 
   /**
    * Computes the output for what {@link #input} holds.
    *
-   * @return batch × classes; valid until the next pass
+   * @return batch × classes, on the host; valid until the next pass
    */
   public Tensor forward(int batch) {
     return forward(batch, OutputVisitor.NONE);
@@ -141,14 +166,25 @@ public final class Execution implements AutoCloseable {
     BatchPlan plan = plan(batch);
     forwarded = false;
     context.draws.pass++;
-    plan.forward(visitor);
+    if (host == null) {
+      plan.forward(visitor);
+    } else {
+      resident.refresh();
+      plan.input().copyFrom(host.input(plan.input()));
+      plan.forward(visitor == OutputVisitor.NONE ? visitor : host.shown(visitor));
+      if (context.mode == Mode.TRAIN) {
+        resident.bringBuffers();
+      }
+      host.output(plan.output()).copyFrom(plan.output());
+    }
     forwarded = true;
-    return plan.output();
+    return output(batch);
   }
 
   /** The output of the last forward pass over a batch of this size. */
   public Tensor output(int batch) {
-    return plan(batch).output();
+    Tensor output = plan(batch).output();
+    return host == null ? output : host.output(output);
   }
 
   /**
@@ -172,7 +208,8 @@ public final class Execution implements AutoCloseable {
    * there, and {@link #backward} then copies nothing.
    */
   public Tensor outputGradient() {
-    return lastForward().outputGradient();
+    Tensor gradient = lastForward().outputGradient();
+    return host == null ? gradient : host.gradient(gradient);
   }
 
   /**
@@ -186,7 +223,7 @@ public final class Execution implements AutoCloseable {
   public void backward(Tensor lossGradient, LayerVisitor visitor) {
     BatchPlan plan = lastForward();
     Tensor own = plan.outputGradient();
-    if (lossGradient.segment().address() != own.segment().address()) {
+    if (lossGradient.address() != own.address()) {
       own.copyFrom(lossGradient);
     }
     plan.backward(visitor);
@@ -234,6 +271,7 @@ public final class Execution implements AutoCloseable {
   public void close() {
     if (arena.scope().isAlive()) {
       plans.forEach(BatchPlan::close);
+      resident.close();
       arena.close();
     }
   }

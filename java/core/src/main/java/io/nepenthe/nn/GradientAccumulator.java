@@ -3,10 +3,12 @@ package io.nepenthe.nn;
 import io.nepenthe.kernel.AffinePlan;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Dense;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiFunction;
 
 /**
  * The visitor behind training: the gradient of the loss summed over samples, ΔW = Σ GᵀA for every
@@ -45,14 +47,24 @@ public final class GradientAccumulator implements LayerVisitor, AutoCloseable {
     }
   }
 
-  /** Gradients of the model's parameters, zero at first. */
+  /** Gradients of the model's parameters on the host, zero at first. */
   public GradientAccumulator(Model model, Backend backend) {
+    this(model, backend, (arena, shape) -> Tensor.zeros(arena, shape));
+  }
+
+  private GradientAccumulator(
+      Model model, Backend backend, BiFunction<Arena, Shape, Tensor> memory) {
     this.dense = backend.dense();
-    this.gradient = model.parameters().zerosLike(arena);
+    this.gradient = model.parameters().zerosLike(arena, memory);
     for (ParametricLayer layer : model.layers()) {
       int input = model.network().nodes().get(layer.node()).inputs().get(0);
       slots.add(new Slot(layer, model.network().extent(input), gradient, slots));
     }
+  }
+
+  /** The same in the backend's memory: nothing is copied, and single values cannot be read. */
+  public static GradientAccumulator resident(Model model, Backend backend) {
+    return new GradientAccumulator(model, backend, backend::zeros);
   }
 
   /** Starts anew from zero. */

@@ -28,7 +28,7 @@ public final class Learner implements AutoCloseable {
       throw new IllegalArgumentException("mode " + mode + " has no backward pass");
     }
     this.execution = new Execution(model, backend, maxBatch, mode);
-    this.gradient = new GradientAccumulator(model, backend);
+    this.gradient = GradientAccumulator.resident(model, backend);
     this.optimiser = optimiser;
     this.loss = loss;
     this.losses = new double[maxBatch];

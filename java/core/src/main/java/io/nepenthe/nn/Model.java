@@ -1,5 +1,6 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.Backend;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -7,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiFunction;
 
 /**
  * A network with values: all trainable parameters in one flat tensor, all buffers (running
@@ -23,9 +25,13 @@ public final class Model implements AutoCloseable {
   private final List<ParametricLayer> layers;
 
   private Model(Network network) {
+    this(network, (arena, shape) -> Tensor.zeros(arena, shape));
+  }
+
+  private Model(Network network, BiFunction<Arena, Shape, Tensor> memory) {
     this.network = network;
-    this.parameters = Parameters.zeros(arena, network.parameters());
-    this.buffers = Parameters.zeros(arena, network.buffers());
+    this.parameters = Parameters.zeros(arena, network.parameters(), memory);
+    this.buffers = Parameters.zeros(arena, network.buffers(), memory);
     this.layers = bind(network, parameters);
   }
 
@@ -49,6 +55,16 @@ public final class Model implements AutoCloseable {
   /** A model with the same network and equal, separate values; the caller closes it. */
   public Model copy() {
     Model copy = new Model(network);
+    copy.copyFrom(this);
+    return copy;
+  }
+
+  /**
+   * The same in the backend's memory; the caller closes it before the backend. Single values of a
+   * model on a device cannot be read: copy it to one of the host.
+   */
+  public Model copyTo(Backend backend) {
+    Model copy = new Model(network, backend::zeros);
     copy.copyFrom(this);
     return copy;
   }

@@ -24,11 +24,11 @@ public final class OptimiserState implements AutoCloseable {
     this.optimiser = optimiser;
     this.backend = backend;
     this.weights = parameters.flat();
-    this.first = Tensor.zeros(arena, weights.shape());
+    this.first = backend.zeros(arena, weights.shape());
     this.second =
         switch (optimiser) {
           case Optimiser.Sgd _ -> Model.EMPTY;
-          case Optimiser.Adam _ -> Tensor.zeros(arena, weights.shape());
+          case Optimiser.Adam _ -> backend.zeros(arena, weights.shape());
         };
     this.mask = mask;
   }

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiFunction;
 
 /**
  * Named tensors in one contiguous flat tensor, one after the other without padding: a flat index is
@@ -42,7 +43,17 @@ public final class Parameters {
 
   /** New parameters of zeros in {@code arena}. */
   public static Parameters zeros(Arena arena, List<ParameterSpec> specs) {
-    return new Parameters(specs, Tensor.zeros(arena, count(specs)));
+    return zeros(arena, specs, (where, shape) -> Tensor.zeros(where, shape));
+  }
+
+  /**
+   * New parameters of zeros in {@code arena}.
+   *
+   * @param memory makes a tensor of zeros, for instance {@link io.nepenthe.kernel.Backend#zeros}
+   */
+  public static Parameters zeros(
+      Arena arena, List<ParameterSpec> specs, BiFunction<Arena, Shape, Tensor> memory) {
+    return new Parameters(specs, memory.apply(arena, Shape.of(count(specs))));
   }
 
   /**
@@ -66,6 +77,11 @@ public final class Parameters {
   /** Zeros in {@code arena} under the same names: a gradient, an importance, a momentum. */
   public Parameters zerosLike(Arena arena) {
     return zeros(arena, specs);
+  }
+
+  /** The same in memory of the given kind. */
+  public Parameters zerosLike(Arena arena, BiFunction<Arena, Shape, Tensor> memory) {
+    return zeros(arena, specs, memory);
   }
 
   /** All values, of one dimension. */

@@ -159,7 +159,7 @@ final class PlainSteps {
   record Copy(Dense dense, Tensor x, Tensor y, Tensor dy, Step.Edge edge) implements Step {
     @Override
     public void forward() {
-      if (x.segment().address() != y.segment().address()) {
+      if (x.address() != y.address()) {
         y.copyFrom(x);
       }
     }

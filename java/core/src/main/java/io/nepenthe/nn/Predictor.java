@@ -12,15 +12,20 @@ import java.lang.foreign.Arena;
  * one data set to the next; the weights are read anew each time. Close it before the model.
  */
 public final class Predictor implements AutoCloseable {
+  private final ResidentModel resident;
   private final Execution execution;
   private final int[] labels;
   private final long[] ids;
 
-  /** Predictions of {@code batchSize} samples at a time. */
+  /**
+   * Predictions of {@code batchSize} samples at a time, or of as many as the device has room for.
+   */
   public Predictor(Model model, Backend backend, int batchSize) {
-    this.execution = new Execution(model, backend, batchSize, Mode.INFERENCE);
-    this.labels = new int[batchSize];
-    this.ids = new long[batchSize];
+    this.resident = new ResidentModel(model, backend);
+    int batch = Execution.fitting(resident.here(), backend, batchSize, Mode.INFERENCE);
+    this.execution = new Execution(resident.here(), backend, batch, Mode.INFERENCE);
+    this.labels = new int[batch];
+    this.ids = new long[batch];
   }
 
   /**
@@ -36,6 +41,7 @@ public final class Predictor implements AutoCloseable {
     Trainer.requireFit(network, dataset);
     long classes = network.output().elements();
     Tensor logits = Tensor.zeros(arena, dataset.size(), classes);
+    resident.refresh();
     Batches batches = Batches.inOrder(dataset, execution.maxBatch());
     for (long b = 0; b < batches.count(); b++) {
       long first = b * execution.maxBatch();
@@ -61,5 +67,6 @@ public final class Predictor implements AutoCloseable {
   @Override
   public void close() {
     execution.close();
+    resident.close();
   }
 }

@@ -37,8 +37,8 @@ interface Step {
 
     /** Writes or adds {@code values}. */
     void put(Dense dense, Tensor values) {
-      if (destination.segment().address() != values.segment().address()) {
-        destination.segment().copyFrom(values.segment());
+      if (destination.address() != values.address()) {
+        destination.copyFrom(values.reshape(destination.shape()));
       }
       finish(dense);
     }

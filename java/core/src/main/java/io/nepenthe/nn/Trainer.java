@@ -71,17 +71,23 @@ public record Trainer(
       Progress progress) {
     requireFit(model.network(), dataset);
     requireFit(model.network(), dataset, loss);
-    OptimiserState state = optimiser.start(model.parameters(), backend);
-    try (Learner learner = new Learner(model, backend, batchSize, Mode.TRAIN, state, loss)) {
+    try (ResidentModel resident = new ResidentModel(model, backend);
+        Learner learner = learner(resident.here(), backend)) {
       learner.execution().seedDropout(seed);
       Epoch last = new Epoch(-1, Double.NaN, Double.NaN, 0);
       for (int epoch = 0; epoch < epochs; epoch++) {
         Batches batches = Batches.shuffled(dataset, batchSize, seed, epoch);
         last = epoch(learner, batches, normalisation, epoch);
+        resident.bring();
         progress.finished(last);
       }
       return last;
     }
+  }
+
+  private Learner learner(Model model, Backend backend) {
+    OptimiserState state = optimiser.start(model.parameters(), backend);
+    return new Learner(model, backend, batchSize, Mode.TRAIN, state, loss);
   }
 
   private Epoch epoch(Learner learner, Batches batches, Normalisation normalisation, int epoch) {

@@ -25,12 +25,12 @@ import org.junit.jupiter.api.Test;
 class FisherDiagonalTest {
   private static final int CLASSES = 3;
   private static final ImageShape IMAGE = new ImageShape(7, 6, 2);
-  private static final TinyData DATA = new TinyData(37, IMAGE, CLASSES, 5, 0);
-  private static final Normalisation PLAIN =
+  static final TinyData DATA = new TinyData(37, IMAGE, CLASSES, 5, 0);
+  static final Normalisation PLAIN =
       new Normalisation(new float[] {0.5f, 0.4f}, new float[] {0.3f, 0.2f});
 
   /** Convolutions with and without groups, batch normalisation, a tied linear layer. */
-  private static Network network() {
+  static Network network() {
     Window three = Window.square(3).withPadding(1);
     Layer.Linear tied = new Layer.Linear("tied", 10, 10, true);
     return Network.builder(Extent.image(7, 6, 2))

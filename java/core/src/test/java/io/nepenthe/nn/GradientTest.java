@@ -162,10 +162,15 @@ class GradientTest {
     check(graph.network(), Mode.TRAIN);
   }
 
-  private static void check(Network network, Mode mode) {
+  /** The device under test. */
+  Device device() {
+    return Device.cpu(2);
+  }
+
+  private void check(Network network, Mode mode) {
     SplittableRandom random = new SplittableRandom(7);
     try (Arena arena = Arena.ofConfined();
-        Backend backend = Device.cpu(2).open();
+        Backend backend = device().open();
         Model model = Model.initialise(network, 3)) {
       perturb(model, random);
       ReferenceNetwork reference = new ReferenceNetwork(model, mode == Mode.TRAIN);
