@@ -41,11 +41,13 @@ struct Actor {
   const uint32_t* seen = nullptr;
 };
 
-// Of the running thread, or nullptr outside a kernel.
-const Actor* actor();
+// Of the running thread, or nullptr outside a kernel. Variables: every access reads them.
+extern const Actor* actor;
+// Whether the running block may be stopped at an access.
+extern bool restless;
 // Ends the launch with this error; does not return.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
-// Now and then lets another thread run.
+// In a restless block, now and then lets another thread run.
 void maybe_yield();
 
 // Judges an access by the running thread.

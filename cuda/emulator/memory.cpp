@@ -60,23 +60,12 @@ Region region(uintptr_t begin, uint64_t bytes) {
   return {begin, begin + bytes, static_cast<Cell*>(reserve(bytes / 4 * sizeof(Cell) + sizeof(Cell)))};
 }
 
-Region& device() {
-  static Region all = region(reinterpret_cast<uintptr_t>(reserve(ARENA)), ARENA);
-  return all;
-}
-
-Region& statics() {
-  static Region all = [] {
-    const uintptr_t begin = reinterpret_cast<uintptr_t>(__bss_start) / 4 * 4;
-    return region(begin, reinterpret_cast<uintptr_t>(_end) - begin);
-  }();
-  return all;
-}
-
-Region& dynamic() {
-  static Region all = region(reinterpret_cast<uintptr_t>(reserve(DYNAMIC)), DYNAMIC);
-  return all;
-}
+// Of plain memory, and made when the library is loaded: every access asks for them.
+const Region device = region(reinterpret_cast<uintptr_t>(reserve(ARENA)), ARENA);
+const Region statics =
+    region(reinterpret_cast<uintptr_t>(__bss_start) / 4 * 4,
+           reinterpret_cast<uintptr_t>(_end) - reinterpret_cast<uintptr_t>(__bss_start) / 4 * 4);
+const Region dynamic = region(reinterpret_cast<uintptr_t>(reserve(DYNAMIC)), DYNAMIC);
 
 std::map<uintptr_t, uint64_t>& allocations() {
   static std::map<uintptr_t, uint64_t> all;
@@ -147,7 +136,7 @@ void judge(Cell& cell, uint8_t mask, uintptr_t at, const Actor& now, bool write,
 }
 
 void access_global(uintptr_t at, int bytes, const Actor& now, bool write, bool atomic) {
-  each_cell(device(), at, static_cast<uint64_t>(bytes), [&](Cell& cell, uint8_t mask, uintptr_t word) {
+  each_cell(device, at, static_cast<uint64_t>(bytes), [&](Cell& cell, uint8_t mask, uintptr_t word) {
     if ((cell.valid & mask) != mask) {
       char place[96];
       describe_place(word, place, sizeof place);
@@ -178,9 +167,9 @@ void access_shared(const Region& region, uintptr_t at, int bytes, const Actor& n
 // Whether the range lies in one allocation; marks its bytes as written if asked to.
 bool host_range(uint64_t at, int64_t bytes, bool write) {
   if (bytes == 0) return true;
-  bool inside = at >= device().begin && at + static_cast<uint64_t>(bytes) <= device().end;
+  bool inside = at >= device.begin && at + static_cast<uint64_t>(bytes) <= device.end;
   if (!inside) return false;
-  each_cell(device(), at, static_cast<uint64_t>(bytes), [&](Cell& cell, uint8_t mask, uintptr_t) {
+  each_cell(device, at, static_cast<uint64_t>(bytes), [&](Cell& cell, uint8_t mask, uintptr_t) {
     inside &= (cell.valid & mask) == mask;
     if (write) cell.written |= mask;
   });
@@ -192,23 +181,23 @@ bool host_range(uint64_t at, int64_t bytes, bool write) {
 void* reserve_dynamic_shared(int64_t bytes) {
   if (bytes < 0 || static_cast<uint64_t>(bytes) > DYNAMIC) return nullptr;
   dynamic_bytes = static_cast<uint64_t>(bytes);
-  return reinterpret_cast<void*>(dynamic().begin);
+  return reinterpret_cast<void*>(dynamic.begin);
 }
 
 void access(uintptr_t at, int bytes, bool write, bool atomic) {
-  const Actor* now = actor();
+  const Actor* now = actor;
   if (now == nullptr) return;
-  maybe_yield();
-  if (at >= device().begin && at < device().end) {
+  if (restless) maybe_yield();
+  if (at >= device.begin && at < device.end) {
     access_global(at, bytes, *now, write, atomic);
-  } else if (at >= dynamic().begin && at < dynamic().end) {
-    if (at + static_cast<uint64_t>(bytes) > dynamic().begin + dynamic_bytes) {
+  } else if (at >= dynamic.begin && at < dynamic.end) {
+    if (at + static_cast<uint64_t>(bytes) > dynamic.begin + dynamic_bytes) {
       fail("out of bounds: %s past the end of %" PRIu64 " bytes of dynamic shared memory",
            write ? "writes" : "reads", dynamic_bytes);
     }
-    access_shared(dynamic(), at, bytes, *now, write, atomic);
-  } else if (at >= statics().begin && at < statics().end) {
-    access_shared(statics(), at, bytes, *now, write, atomic);
+    access_shared(dynamic, at, bytes, *now, write, atomic);
+  } else if (at >= statics.begin && at < statics.end) {
+    access_shared(statics, at, bytes, *now, write, atomic);
   }
 }
 
@@ -218,15 +207,15 @@ using namespace nep;
 
 uint64_t nep_emulator_allocate(int64_t bytes) {
   const uint64_t size = bytes > 0 ? static_cast<uint64_t>(bytes) : 1;
-  uintptr_t at = device().begin + GAP;
+  uintptr_t at = device.begin + GAP;
   for (const auto& [begin, length] : allocations()) {  // the first gap that is wide enough
     if (at + size + GAP <= begin) break;
     at = (begin + length + 2 * GAP - 1) / GAP * GAP;
   }
-  if (at + size + GAP > device().end) return 0;
+  if (at + size + GAP > device.end) return 0;
   allocations()[at] = size;
   live_bytes += size;
-  each_cell(device(), at, size, [](Cell& cell, uint8_t mask, uintptr_t) {
+  each_cell(device, at, size, [](Cell& cell, uint8_t mask, uintptr_t) {
     cell.writer.bytes = cell.readers[0].bytes = cell.readers[1].bytes = 0;
     cell.valid |= mask;
     cell.written = static_cast<uint8_t>(cell.written & ~mask);
@@ -237,7 +226,7 @@ uint64_t nep_emulator_allocate(int64_t bytes) {
 int32_t nep_emulator_free(uint64_t address) {
   const auto found = allocations().find(address);
   if (found == allocations().end()) return 1;
-  each_cell(device(), address, found->second, [](Cell& cell, uint8_t mask, uintptr_t) {
+  each_cell(device, address, found->second, [](Cell& cell, uint8_t mask, uintptr_t) {
     cell.valid = static_cast<uint8_t>(cell.valid & ~mask);
   });
   live_bytes -= found->second;

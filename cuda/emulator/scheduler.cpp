@@ -45,6 +45,8 @@ nep_fiber_switch:
 namespace nep {
 
 const Registration* Registration::first = nullptr;
+const Actor* actor = nullptr;
+bool restless = false;
 
 namespace {
 
@@ -105,16 +107,16 @@ struct Machine {
 };
 
 // On the heap: the kernels read coordinates here, and the library's own zeroed data is their shared memory.
-Machine& machine() {
-  static Machine* all = new Machine;
-  return *all;
-}
+Machine* const the_machine = new Machine;
+
+Machine& machine() { return *the_machine; }
 
 void leave(State state) {
   Machine& m = machine();
   Thread* self = m.running;
   self->state = state;
   m.running = nullptr;
+  actor = nullptr;
   switch_fiber(self->fiber, m.host);
 }
 
@@ -204,12 +206,14 @@ void describe_failure() {
                 m.where.block.x, m.where.block.y, m.where.block.z, thread, thread / LANES, thread % LANES);
   m.error = text + m.error;
   m.running = nullptr;
+  actor = nullptr;
 }
 
 void run_block(dim3 block, uint32_t index) {
   Machine& m = machine();
   m.where.block = block;
   m.temperament = static_cast<Temperament>(m.random.below(4));
+  restless = m.temperament == Temperament::RESTLESS;
   for (size_t i = 0; i < m.threads.size(); i++) {
     Thread& t = m.threads[i];
     t.state = State::READY;
@@ -230,6 +234,7 @@ void run_block(dim3 block, uint32_t index) {
       continue;
     }
     m.running = next;
+    actor = &next->actor;
     m.where.thread = {next->actor.thread, 0, 0};
     switch_fiber(m.host, next->fiber);
     if (m.failed) return describe_failure();
@@ -293,7 +298,6 @@ void multiply(Collective what, const uint64_t* parts) {
 }  // namespace
 
 const Coordinates& coordinates() { return machine().where; }
-const Actor* actor() { return machine().running == nullptr ? nullptr : &machine().running->actor; }
 uint32_t lane() { return machine().running->actor.thread % LANES; }
 void* dynamic_shared() { return machine().dynamic; }
 
@@ -313,7 +317,7 @@ void fail(const char* format, ...) {
 
 void maybe_yield() {
   Machine& m = machine();
-  if (m.temperament == Temperament::RESTLESS && m.random.below(16) == 0) leave(State::READY);
+  if (m.random.below(16) == 0) leave(State::READY);
 }
 
 void block_barrier() { leave(State::BARRIER); }

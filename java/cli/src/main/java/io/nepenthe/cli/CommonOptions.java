@@ -1,7 +1,9 @@
 package io.nepenthe.cli;
 
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.Precision;
 import java.nio.file.Path;
+import java.util.Optional;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -20,6 +22,14 @@ final class CommonOptions {
       defaultValue = "auto",
       description = "auto, cpu, cuda or cuda:N (default: auto, the best there is).")
   private String device;
+
+  @Option(
+      names = "--precision",
+      paramLabel = "PRECISION",
+      defaultValue = "FP32",
+      description =
+          "On a CUDA device, what factors are rounded to before they are multiplied: FP32, TF32 or BF16 (default: FP32).")
+  private Precision precision;
 
   @Option(
       names = "--seed",
@@ -70,14 +80,28 @@ final class CommonOptions {
    */
   Device device() {
     if (device.matches("cuda(:[0-9]{1,4})?")) {
-      throw new CommandException(
-          "--device " + device + ": " + Cuda.ABSENT + "; remedy: " + Cuda.REMEDY);
+      int ordinal = device.equals("cuda") ? 0 : Integer.parseInt(device.substring(5));
+      Cuda.unavailable(ordinal)
+          .ifPresent(
+              reason -> {
+                throw new CommandException(
+                    "--device " + device + ": " + reason + "; remedy: " + Cuda.REMEDY);
+              });
+      return Device.cuda(ordinal, precision);
     }
     if (!device.equals("auto") && !device.equals("cpu")) {
       throw new ParameterException(
           command.commandLine(),
           "--device: expected auto, cpu, cuda or cuda:N, found \"" + device + "\"");
     }
+    if (device.equals("auto") && Cuda.unavailable(0).isEmpty()) {
+      return Device.cuda(0, precision);
+    }
     return Device.cpu(threads);
+  }
+
+  /** Why {@code auto} took the processor; empty if another device was asked for or taken. */
+  Optional<String> fallback() {
+    return device.equals("auto") ? Cuda.unavailable(0) : Optional.empty();
   }
 }

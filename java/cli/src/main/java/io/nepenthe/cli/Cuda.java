@@ -1,10 +1,26 @@
 package io.nepenthe.cli;
 
-/** What this build says about graphics processors. */
+import io.nepenthe.kernel.CudaException;
+import io.nepenthe.kernel.Device;
+import java.util.Optional;
+
+/** What the command line says about graphics processors. */
 final class Cuda {
-  static final String ABSENT = "this build has no CUDA backend";
   static final String REMEDY =
-      "use --device cpu or --device auto: every command runs on the processor";
+      "install NVIDIA's driver for CUDA 12 or newer, or use --device cpu: every command runs on the processor";
 
   private Cuda() {}
+
+  /**
+   * Why that device cannot be used; empty if it can.
+   *
+   * @throws CommandException if -Dnepenthe.cuda has an unknown value
+   */
+  static Optional<String> unavailable(int ordinal) {
+    try {
+      return Device.Cuda.unavailable(ordinal);
+    } catch (CudaException e) {
+      throw new CommandException(e.getMessage());
+    }
+  }
 }

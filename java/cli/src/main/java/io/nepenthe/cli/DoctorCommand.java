@@ -2,6 +2,9 @@ package io.nepenthe.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.CudaException;
+import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.NativeException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -9,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 
@@ -41,7 +45,23 @@ final class DoctorCommand extends Operation {
                 System.getProperty("os.arch")));
     found("Processor", processor() + ", " + Runtime.getRuntime().availableProcessors() + " usable");
     nativeLibrary();
-    missing("CUDA", Cuda.ABSENT, Cuda.REMEDY);
+    cuda();
+  }
+
+  private void cuda() {
+    Optional<String> reason = Cuda.unavailable(0);
+    if (reason.isPresent()) {
+      missing("CUDA", reason.get(), Cuda.REMEDY);
+      return;
+    }
+    try (Backend backend = Device.cuda(0).open()) {
+      Map<String, String> chosen = describe(backend.describe());
+      ObjectNode json = run.result().json().putObject("cuda");
+      chosen.forEach(json::put);
+      found("CUDA", chosen.get("device") + ", products by " + chosen.get("matrix"));
+    } catch (CudaException e) {
+      missing("CUDA", Failures.oneLine(e.getMessage()), Cuda.REMEDY);
+    }
   }
 
   private static String javaHome() {
@@ -51,7 +71,7 @@ final class DoctorCommand extends Operation {
   private void nativeLibrary() {
     Map<String, String> chosen;
     try {
-      chosen = describe(run.backend().describe());
+      chosen = describe(processor(run));
     } catch (NativeException e) {
       String message = e.getMessage();
       int remedy = message.lastIndexOf("\nremedy: ");
@@ -77,6 +97,16 @@ final class DoctorCommand extends Operation {
         "Native library",
         "%s, from %s".formatted(chosen.get("library"), origin(chosen.get("origin"))));
     found("oneDNN", chosen.get("onednn"));
+  }
+
+  /** Of the processor, whatever device was asked for. */
+  private static String processor(Run run) {
+    if (run.device() instanceof Device.Cpu) {
+      return run.backend().describe();
+    }
+    try (Backend backend = Device.cpu().open()) {
+      return backend.describe();
+    }
   }
 
   private static String origin(String origin) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.AtomicFile;
+import io.nepenthe.kernel.Device;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -24,12 +25,15 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 final class Result {
   private final ObjectNode root = JsonNodeFactory.instance.objectNode();
 
-  Result(CommandSpec command, long seed, int threads, String device) {
+  Result(CommandSpec command, long seed, int threads, Device device) {
     String name = command.qualifiedName(" ");
     root.put("command", name.startsWith("nepenthe ") ? name.substring(9) : name);
     root.put("seed", seed);
-    root.put("device", device);
-    root.put("precision", "FP32");
+    switch (device) {
+      case Device.Cpu _ -> root.put("device", "cpu").put("precision", "FP32");
+      case Device.Cuda cuda ->
+          root.put("device", "cuda:" + cuda.ordinal()).put("precision", cuda.precision().name());
+    }
     root.put("threads", threads);
     ObjectNode options = root.putObject("options");
     for (PositionalParamSpec parameter : command.positionalParameters()) {

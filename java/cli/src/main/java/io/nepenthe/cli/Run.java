@@ -35,7 +35,7 @@ final class Run implements AutoCloseable {
             spec.commandLine().getErr(),
             common.quiet ? ProgressBar.Style.SILENT : ProgressBar.Style.ofThisProcess(),
             System::nanoTime);
-    this.result = new Result(spec, common.seed, common.threads(), "cpu");
+    this.result = new Result(spec, common.seed, common.threads(), device);
     if (common.json != null) {
       Outputs.requireWritable(common.json);
     }
@@ -60,6 +60,7 @@ final class Run implements AutoCloseable {
   /** The operations of the device, opened at first use. */
   Backend backend() {
     if (backend == null) {
+      common.fallback().ifPresent(reason -> say("running on the processor: %s", reason));
       backend = device.open();
     }
     return backend;

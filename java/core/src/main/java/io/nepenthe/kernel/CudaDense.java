@@ -37,57 +37,65 @@ final class CudaDense implements Dense, AutoCloseable {
   @Override
   public void relu(Tensor x, Tensor y) {
     DenseChecks.elementwise("y", y, "x", x);
-    sweep("relu", x, x, y);
+    sweep("relu", true, x, x, y);
   }
 
   @Override
   public void reluGradient(Tensor y, Tensor dy, Tensor dx) {
     DenseChecks.gradient(y, dy, dx);
-    sweep("relu_gradient", y, dy, dx);
+    sweep("relu_gradient", false, y, dy, dx);
   }
 
   @Override
   public void celu(Tensor x, Tensor y, float alpha) {
     DenseChecks.elementwise("y", y, "x", x);
     Checks.finitePositive("alpha", alpha);
-    sweep("celu", x, x, y, alpha);
+    sweep("celu", true, x, x, y, alpha);
   }
 
   @Override
   public void celuGradient(Tensor y, Tensor dy, Tensor dx, float alpha) {
     DenseChecks.gradient(y, dy, dx);
     Checks.finitePositive("alpha", alpha);
-    sweep("celu_gradient", y, dy, dx, alpha);
+    sweep("celu_gradient", false, y, dy, dx, alpha);
   }
 
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
     DenseChecks.sum(a, b, out);
-    sweep("add", a, b, out);
+    sweep("add", false, a, b, out);
   }
 
   @Override
   public void dropout(Tensor x, Tensor y, long key, double probability) {
     DenseChecks.dropout(x, y, probability);
-    sweep("dropout", x, x, y, key, (long) (probability * 0x1p32), (float) (1 / (1 - probability)));
+    sweep(
+        "dropout",
+        true,
+        x,
+        x,
+        y,
+        key,
+        (long) (probability * 0x1p32),
+        (float) (1 / (1 - probability)));
   }
 
   /** An elementwise kernel of one argument (given twice) or two. */
-  private void sweep(String name, Tensor a, Tensor b, Tensor out, Object... options) {
+  private void sweep(String name, boolean one, Tensor a, Tensor b, Tensor out, Object... options) {
     long n = out.elements();
     if (n == 0) {
       return;
     }
     String kernel = "nep_activation_" + name;
-    try (var op = begin(name, out, a == b ? 2 : 3)) {
+    try (var op = begin(name, out, one ? 2 : 3)) {
       boolean inPlace = out.address() == a.address() || out.address() == b.address();
       long target = inPlace ? op.update(out) : op.write(out);
       long first = a.address() == out.address() ? target : op.read(a);
       long second = b == a ? first : b.address() == out.address() ? target : op.read(b);
-      Object[] arguments = new Object[options.length + (a == b ? 3 : 4)];
+      Object[] arguments = new Object[options.length + (one ? 3 : 4)];
       int at = 0;
       arguments[at++] = first;
-      if (a != b) {
+      if (!one) {
         arguments[at++] = second;
       }
       arguments[at++] = target;

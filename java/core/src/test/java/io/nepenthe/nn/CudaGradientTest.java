@@ -3,6 +3,8 @@ package io.nepenthe.nn;
 import io.nepenthe.kernel.Device;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * The same on an emulated CUDA device: forward, backward and parameter gradients of every layer.
@@ -21,5 +23,20 @@ class CudaGradientTest extends GradientTest {
   @Override
   Device device() {
     return Device.cuda(0);
+  }
+
+  // Every layer is run with batch statistics, every graph with running ones; of the rest one each.
+  @Override
+  @ParameterizedTest
+  @EnumSource(names = "CHAIN")
+  void layerWithRunningStatistics(Case layer) {
+    super.layerWithRunningStatistics(layer);
+  }
+
+  @Override
+  @ParameterizedTest
+  @EnumSource(names = "RESIDUAL")
+  void graphWithBatchStatistics(Graph graph) {
+    super.graphWithBatchStatistics(graph);
   }
 }
