@@ -94,14 +94,16 @@ struct Dots {
 
   void end(const Place& place) {
     const int64_t length = place.rows * width;
-    for (int64_t s = 0; s < run; s += FEW) {
-      if (padded == 1) {
+    // A block of queries stays in the first cache while the run's samples pass by.
+    if (padded == 1) {
+      for (int64_t s = 0; s < run; s += FEW)
         dot<1>(samples + s * TILE_FLOATS, queries, length, lanes + s * WIDTH, 1);
-        continue;
+    } else {
+      for (int64_t q = 0; q < padded; q += SOME) {
+        for (int64_t s = 0; s < run; s += FEW)
+          dot<SOME>(samples + s * TILE_FLOATS, queries + q * TILE_FLOATS, length,
+                    lanes + (s * padded + q) * WIDTH, padded);
       }
-      for (int64_t q = 0; q < padded; q += SOME)
-        dot<SOME>(samples + s * TILE_FLOATS, queries + q * TILE_FLOATS, length,
-                  lanes + (s * padded + q) * WIDTH, padded);
     }
     if (++tiles % MOST_TILES == 0) flush();
   }

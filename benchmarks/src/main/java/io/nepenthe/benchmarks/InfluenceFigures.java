@@ -45,8 +45,8 @@ import java.util.Map;
 import java.util.function.Supplier;
 
 /**
- * The figures of docs/influence.md: {@code InfluenceFigures delta|mislabel|lds DATA TEST [seeds]},
- * DATA and TEST as the command line names data.
+ * The figures of docs/influence.md: {@code InfluenceFigures delta|mislabel|lds DATA TEST [seeds]}
+ * or {@code cost}, DATA and TEST as the command line names data.
  */
 public final class InfluenceFigures {
   private static final Extent IMAGE = Extent.image(28, 28, 1);
@@ -62,6 +62,10 @@ public final class InfluenceFigures {
 
   /** Prints one line a run. */
   public static void main(String[] arguments) {
+    if (arguments[0].equals("cost")) {
+      InfluenceCost.print();
+      return;
+    }
     InfluenceFigures figures =
         new InfluenceFigures(DataSource.open(arguments[1], 1), DataSource.open(arguments[2], 1));
     int seeds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 1;

@@ -99,8 +99,8 @@ final class DetectCommand extends Operation {
   @Option(
       names = "--tolerance",
       paramLabel = "N",
-      defaultValue = "1",
-      description = "delta: in how many transforms it need not (default: 1).")
+      defaultValue = "0",
+      description = "delta: in how many transforms it need not (default: 0).")
   private int tolerance;
 
   @Option(

@@ -19,7 +19,9 @@ import picocli.CommandLine.ParameterException;
       EvaluateCommand.class,
       FisherCommand.class,
       SaliencyCommand.class,
+      FactorsCommand.class,
       InfluenceCommand.class,
+      InspectCommand.class,
       DetectCommand.class,
       UnlearnCommand.class,
       CompareCommand.class

@@ -200,6 +200,28 @@ public final class EkFac implements AutoCloseable {
     return uncorrected.get(block.name());
   }
 
+  /**
+   * Q_A of a block, [groups, columns, columns], eigenvectors in columns.
+   *
+   * @throws IllegalArgumentException if the block has no factors
+   */
+  public Tensor inputVectors(ParameterBlock block) {
+    return basis(block).inputVectors();
+  }
+
+  /** Q_B of a block, [groups, outputs, outputs], eigenvectors in columns. */
+  public Tensor gradientVectors(ParameterBlock block) {
+    return basis(block).gradientVectors();
+  }
+
+  private EigenBasis basis(ParameterBlock block) {
+    EigenBasis basis = bases.get(block.name());
+    if (basis == null) {
+      throw new IllegalArgumentException(block.name() + " has no factors");
+    }
+    return basis;
+  }
+
   /** How many eigenvalues of the factors rounding had made negative. */
   public int clamped() {
     return bases.values().stream().mapToInt(EigenBasis::clamped).sum();

@@ -201,8 +201,8 @@ public final class KroneckerFactors implements AutoCloseable {
     return matrix(sums(block).gradients, group, block.groupOutputs(), samples);
   }
 
-  /** Σ āāᵀ's count: Σ Tₙ over all uses, or the samples of all uses. */
-  long rows(ParameterBlock block) {
+  /** What Σ āāᵀ is divided by for A: Σ Tₙ over all uses, or the samples of all uses. */
+  public long rows(ParameterBlock block) {
     return sums(block).rows;
   }
 

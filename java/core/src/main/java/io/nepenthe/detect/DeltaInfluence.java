@@ -57,9 +57,9 @@ public final class DeltaInfluence {
       }
     }
 
-    /** 50 transforms, τ = 0, n_tol = 1. */
+    /** 50 transforms, τ = 0, n_tol = 0: with damped curvature every transform counts. */
     public static Options defaults() {
-      return new Options(50, 0, 1, 0, 64);
+      return new Options(50, 0, 0, 0, 64);
     }
 
     /** The same with another seed. */
