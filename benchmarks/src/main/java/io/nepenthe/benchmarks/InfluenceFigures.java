@@ -45,19 +45,21 @@ import java.util.Map;
 import java.util.function.Supplier;
 
 /**
- * The figures of docs/influence.md: {@code InfluenceFigures delta|mislabel|lds DATA TEST [seeds]}
- * or {@code cost}, DATA and TEST as the command line names data.
+ * The figures of docs/influence.md: {@code InfluenceFigures delta|mislabel|lds DATA TEST [seeds
+ * [epochs]]} or {@code cost}, DATA and TEST as the command line names data.
  */
 public final class InfluenceFigures {
   private static final Extent IMAGE = Extent.image(28, 28, 1);
 
   private final Dataset training;
   private final Dataset test;
+  private final int epochs;
   private final Backend backend = Device.cpu().open();
 
-  private InfluenceFigures(Dataset training, Dataset test) {
+  private InfluenceFigures(Dataset training, Dataset test, int epochs) {
     this.training = training;
     this.test = test;
+    this.epochs = epochs;
   }
 
   /** Prints one line a run. */
@@ -67,7 +69,10 @@ public final class InfluenceFigures {
       return;
     }
     InfluenceFigures figures =
-        new InfluenceFigures(DataSource.open(arguments[1], 1), DataSource.open(arguments[2], 1));
+        new InfluenceFigures(
+            DataSource.open(arguments[1], 1),
+            DataSource.open(arguments[2], 1),
+            arguments.length > 4 ? Integer.parseInt(arguments[4]) : 15);
     int seeds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 1;
     switch (arguments[0]) {
       case "delta" -> run(seeds, figures::delta);
@@ -100,7 +105,7 @@ public final class InfluenceFigures {
 
   private Model train(Network network, Dataset data, Normalisation normalisation, long seed) {
     Model model = Model.initialise(network, seed);
-    new Trainer(15, 64, Optimiser.adam(1e-3), seed)
+    new Trainer(epochs, 64, Optimiser.adam(1e-3), seed)
         .train(model, backend, data, normalisation, Trainer.Progress.NONE);
     return model;
   }
