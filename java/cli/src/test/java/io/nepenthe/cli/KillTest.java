@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +25,10 @@ class KillTest {
   private static final Map<String, String> QUICK_START =
       Map.of("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1");
 
-  private static final String DATA = "glyphs:train/1000";
+  private static final String DATA = "glyphs:train/500";
+
+  /** About as long as it takes to write the large model. */
+  private static final int WRITING_MICROS = 20_000;
 
   @TempDir static Path folder;
 
@@ -35,7 +39,7 @@ class KillTest {
   }
 
   private static String[] train(Path out) {
-    return words("train --arch mlp --epochs 2 --quiet --data", DATA, "--out", out);
+    return words("train --arch mlp --width 4096 --epochs 1 --quiet --data", DATA, "--out", out);
   }
 
   private static String[] unlearn(Path out) {
@@ -73,8 +77,9 @@ class KillTest {
   }
 
   /**
-   * Kills so many runs, each after a random time, and compares what is left with what an
-   * undisturbed run writes.
+   * Kills so many runs, every second one at a random moment of its life, the others at a random
+   * moment soon after they began to write, and compares what is left with what an undisturbed run
+   * writes.
    */
   private static void kill(String name, int times, Function<Path, String[]> run) throws Exception {
     Path whole = folder.resolve(name + "-whole");
@@ -85,14 +90,35 @@ class KillTest {
     int killed = 0;
     for (int i = 0; killed < times; i++) {
       assertTrue(i < 3 * times, "only " + killed + " of " + i + " runs were killed");
-      Path out = folder.resolve(name + i);
-      Process process = Nepenthe.start(QUICK_START, run.apply(out));
-      if (!process.waitFor((long) (span * random.nextDouble()), TimeUnit.NANOSECONDS)) {
+      Path place = Files.createDirectory(folder.resolve(name + i));
+      Process process = Nepenthe.start(QUICK_START, run.apply(place.resolve("out")));
+      boolean ended =
+          i % 2 == 0
+              ? process.waitFor((long) (span * random.nextDouble()), TimeUnit.NANOSECONDS)
+              : writes(process, place)
+                  || process.waitFor(random.nextInt(WRITING_MICROS), TimeUnit.MICROSECONDS);
+      if (!ended) {
         process.destroyForcibly().waitFor();
         killed++;
       }
-      wholeOrAbsent(whole, out);
+      wholeOrAbsent(whole, place.resolve("out"));
     }
+  }
+
+  /** Waits for the first file of whatever name; whether the run ended before. */
+  private static boolean writes(Process process, Path place) throws IOException {
+    while (process.isAlive()) {
+      try (Stream<Path> files = Files.walk(place)) {
+        if (files.anyMatch(Files::isRegularFile)) {
+          return false;
+        }
+      } catch (UncheckedIOException e) {
+        // One was there and got its name while it was looked at.
+        return false;
+      }
+      Thread.onSpinWait();
+    }
+    return true;
   }
 
   private static void wholeOrAbsent(Path whole, Path left) throws IOException {
