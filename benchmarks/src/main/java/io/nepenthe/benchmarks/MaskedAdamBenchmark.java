@@ -59,14 +59,14 @@ public class MaskedAdamBenchmark {
 
   /** Every weight moves. */
   @Benchmark
-  public Tensor all() {
+  public Tensor adam() {
     backend.adam(values, first, second, gradient, ++step, options);
     return values;
   }
 
   /** A random half moves. */
   @Benchmark
-  public Tensor half() {
+  public Tensor maskedAdam() {
     backend.maskedAdam(values, first, second, gradient, mask, ++step, options);
     return values;
   }

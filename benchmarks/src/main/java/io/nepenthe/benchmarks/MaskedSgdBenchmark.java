@@ -57,14 +57,14 @@ public class MaskedSgdBenchmark {
 
   /** Every weight moves. */
   @Benchmark
-  public Tensor all() {
+  public Tensor sgd() {
     backend.sgd(values, velocity, gradient, options);
     return values;
   }
 
   /** A random half moves. */
   @Benchmark
-  public Tensor half() {
+  public Tensor maskedSgd() {
     backend.maskedSgd(values, velocity, gradient, mask, options);
     return values;
   }

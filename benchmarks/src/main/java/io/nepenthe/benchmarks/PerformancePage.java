@@ -17,7 +17,7 @@ final class PerformancePage {
       Every figure on this page was written by
 
       ```
-      java -jar benchmarks/target/benchmarks.jar report %s
+      java -jar benchmarks/target/benchmarks.jar report --readme README.md %s
       ```
 
       from reports of `java -jar benchmarks/target/benchmarks.jar`; [profiling](profiling.md) says how to make and

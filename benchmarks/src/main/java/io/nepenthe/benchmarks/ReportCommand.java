@@ -30,6 +30,12 @@ final class ReportCommand implements Callable<Integer> {
       description = "What the command scaling wrote.")
   private Optional<Path> scaling = Optional.empty();
 
+  @Option(
+      names = {"-r", "--readme"},
+      paramLabel = "FILE",
+      description = "A file whose table of operations is replaced.")
+  private Optional<Path> readme = Optional.empty();
+
   @Parameters(arity = "1..*", paramLabel = "FILE", description = "Reports, of the same machine.")
   private List<Path> files;
 
@@ -46,9 +52,12 @@ final class ReportCommand implements Callable<Integer> {
     }
     Files.createDirectories(directory);
     Files.writeString(directory.resolve("performance.md"), PerformancePage.of(sources, growth));
-    Files.writeString(
-        directory.resolve("roofline.svg"),
-        RooflineChart.svg(sources.stream().map(PerformancePage.Source::report).toList()));
+    List<Report> reports = sources.stream().map(PerformancePage.Source::report).toList();
+    Files.writeString(directory.resolve("roofline.svg"), RooflineChart.svg(reports));
+    if (readme.isPresent()) {
+      Path file = readme.get();
+      Files.writeString(file, ReadmeTable.replace(Files.readString(file), reports));
+    }
     return 0;
   }
 }
