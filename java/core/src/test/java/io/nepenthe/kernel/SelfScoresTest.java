@@ -110,7 +110,7 @@ class SelfScoresTest {
       Tensor scores = Tensor.zeros(arena, 2);
       List<Runnable> wrong =
           List.of(
-              () -> operations.selfScores(input, gradient, Tensor.zeros(arena, 3, 4), scores),
+              () -> operations.selfScores(input, gradient, Tensor.zeros(arena, 4, 4), scores),
               () -> operations.selfScores(input, gradient, weights, Tensor.zeros(arena, 3)),
               () -> operations.selfScores(input, gradient, weights, scores, Strategy.SQUARES),
               () -> operations.selfScores(input, gradient, weights, input.slice(0, Shape.of(2))),
