@@ -44,8 +44,17 @@ final class Tables {
         page, old.substring(0, begin + BEGIN.length()) + "\n\n" + tables.text + old.substring(end));
   }
 
-  private static List<String> methods() {
+  /** Those that were measured on this. */
+  private List<String> methods(String task, String data) {
     return Stream.concat(Stream.of("before"), Methods.all().stream().map(Methods.Entry::name))
+        .filter(
+            name ->
+                rows.stream()
+                    .anyMatch(
+                        row ->
+                            row.method().equals(name)
+                                && row.cell().task().equals(task)
+                                && row.cell().data().equals(data)))
         .toList();
   }
 
@@ -76,7 +85,7 @@ final class Tables {
     }
     line("%s healed, points lost | seconds |", head);
     line("%s---|---|", rule);
-    for (String method : methods()) {
+    for (String method : methods("corrective", data)) {
       StringBuilder cells = new StringBuilder();
       List<Double> healed = new ArrayList<>();
       List<Double> lost = new ArrayList<>();
@@ -139,6 +148,9 @@ final class Tables {
 
   private void privacy(String data, String task) {
     int seeds = of(task, data, 1, "retrain").size();
+    if (seeds == 0) {
+      return;
+    }
     line(
         "### Privacy, %s: %s (n = %d)",
         data, task.equals("random") ? "10 % at random" : "class " + Measurement.FORGOTTEN, seeds);
@@ -151,7 +163,7 @@ final class Tables {
     Comparator<String> byGap =
         Comparator.comparingDouble(
             method -> mean(of(task, data, 1, method).stream().map(this::gap).toList()));
-    for (String method : methods().stream().sorted(byGap).toList()) {
+    for (String method : methods(task, data).stream().sorted(byGap).toList()) {
       List<Row> measured = of(task, data, 1, method);
       line(
           "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |",
