@@ -60,3 +60,8 @@ endfunction()
 add_emulator(nepenthe-emulator ${cuda_sources})
 set_target_properties(nepenthe-emulator PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${NEPENTHE_CUDA_RESOURCES}/${platform}")
 add_emulator(nepenthe-planted "${root}/cuda/emulator/planted.cu")
+# The same behind the driver API's names, for the tests of JCudaDriver.
+add_emulator(nepenthe-driver ${cuda_sources} "${root}/cuda/emulator/driver.cpp")
+set_source_files_properties("${root}/cuda/emulator/driver.cpp" PROPERTIES COMPILE_OPTIONS "-Wno-conversion")
+set_target_properties(nepenthe-driver PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/driver"
+  OUTPUT_NAME cuda SUFFIX ".so.1")

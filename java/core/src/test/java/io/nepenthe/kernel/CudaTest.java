@@ -21,8 +21,14 @@ final class CudaTest {
 
   private CudaTest() {}
 
-  /** The emulated device with that schedule. */
+  /**
+   * The emulated device with that schedule; with {@code -Dnepenthe.gpu=required} the first real
+   * one, which must be there.
+   */
   static CudaBackend emulated(long seed, Precision precision) {
+    if (System.getProperty("nepenthe.gpu", "").equals("required")) {
+      return (CudaBackend) Device.cuda(0, precision).open();
+    }
     return new CudaBackend(new Device.Cuda(0, precision), new EmulatedDriver(EMULATOR, seed));
   }
 
