@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.nio.file.Path;
 import java.util.SplittableRandom;
 
 /** What tests of CUDA kernels share: a device under many schedules, and memory on it. */
@@ -14,10 +13,6 @@ final class CudaTest {
   static final int SCHEDULES = 20;
 
   private static final float POISON = Float.intBitsToFloat(0x7fa5a5a5);
-
-  private static final Path EMULATOR =
-      Repository.path("java/core/target/classes/io/nepenthe/cuda/linux-x86_64")
-          .resolve("libnepenthe-emulator.so");
 
   private CudaTest() {}
 
@@ -29,7 +24,8 @@ final class CudaTest {
     if (System.getProperty("nepenthe.gpu", "").equals("required")) {
       return (CudaBackend) Device.cuda(0, precision).open();
     }
-    return new CudaBackend(new Device.Cuda(0, precision), new EmulatedDriver(EMULATOR, seed));
+    return new CudaBackend(
+        new Device.Cuda(0, precision), new EmulatedDriver(CudaBackend.emulator(), seed));
   }
 
   /** One schedule's run. */

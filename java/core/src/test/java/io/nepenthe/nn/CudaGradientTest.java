@@ -7,12 +7,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * The same on an emulated CUDA device: forward, backward and parameter gradients of every layer.
+ * The same on a CUDA device, emulated unless -Dnepenthe.gpu=required: forward, backward and
+ * parameter gradients of every layer.
  */
 class CudaGradientTest extends GradientTest {
   @BeforeAll
   static void emulate() {
-    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    if (!System.getProperty("nepenthe.gpu", "").equals("required")) {
+      System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    }
   }
 
   @AfterAll

@@ -1,0 +1,70 @@
+package io.nepenthe.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+
+/**
+ * What ptxas makes of every kernel (registers, spills, shared memory) is what cuda/ledger.txt says:
+ * a change is seen when it is made, and on purpose. After one, replace the ledger by the file that
+ * the failure names.
+ */
+class CudaLedgerTest {
+  private static final Pattern KERNEL =
+      Pattern.compile("Compiling entry function '(\\w+)' for '(sm_\\w+)'");
+  private static final Pattern SPILLS =
+      Pattern.compile("(\\d+) bytes spill stores, (\\d+) bytes spill loads");
+  private static final Pattern USED = Pattern.compile("Used (\\d+) registers(.*)");
+  private static final Pattern SHARED = Pattern.compile("(\\d+) bytes smem");
+
+  @Test
+  void everyKernelNeedsWhatTheLedgerSays() throws Exception {
+    Path logs = Repository.path("target/native/release").resolve("cuda");
+    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+    TreeMap<String, String> found = new TreeMap<>();
+    for (String source : CudaKernels.SOURCES) {
+      read(Repository.read(logs.resolve(source + ".ptxas")), found);
+    }
+    assertFalse(found.isEmpty());
+    List<String> lines = new ArrayList<>();
+    lines.add("# " + Repository.read(logs.resolve("nvcc")).strip());
+    lines.add("# kernel, chip: registers, bytes of shared memory, bytes spilled (stored + loaded)");
+    found.forEach((kernel, needs) -> lines.add(kernel + ": " + needs));
+    Path now = logs.resolve("ledger.txt");
+    Files.write(now, lines);
+    List<String> ledger = Repository.read(Repository.path("cuda/ledger.txt")).lines().toList();
+    Assumptions.assumeTrue(
+        ledger.get(0).equals(lines.get(0)),
+        "the ledger is of another compiler: " + ledger.get(0) + ", this is " + lines.get(0));
+    assertEquals(String.join("\n", ledger), String.join("\n", lines), "if meant: cp " + now);
+  }
+
+  private static void read(String log, TreeMap<String, String> found) {
+    String kernel = "";
+    int spilled = 0;
+    for (String line : log.lines().toList()) {
+      Matcher begins = KERNEL.matcher(line);
+      Matcher spills = SPILLS.matcher(line);
+      Matcher used = USED.matcher(line);
+      if (begins.find()) {
+        kernel = begins.group(1) + ", " + begins.group(2);
+      } else if (spills.find()) {
+        spilled = Integer.parseInt(spills.group(1)) + Integer.parseInt(spills.group(2));
+      } else if (used.find() && !kernel.isEmpty()) {
+        Matcher shared = SHARED.matcher(used.group(2));
+        found.put(
+            kernel,
+            used.group(1) + ", " + (shared.find() ? shared.group(1) : "0") + ", " + spilled);
+      }
+    }
+  }
+}
