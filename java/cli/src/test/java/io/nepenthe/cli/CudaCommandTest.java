@@ -1,0 +1,82 @@
+package io.nepenthe.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.nepenthe.kernel.Device;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Commands on an emulated CUDA device give the processor's results, and say what they ran on. */
+class CudaCommandTest {
+  /** What architecture allows a statistic to be off by. */
+  private static final double BOUND = 1e-5;
+
+  @TempDir Path folder;
+
+  @AfterEach
+  void stopEmulating() {
+    System.clearProperty(Device.Cuda.PROPERTY);
+  }
+
+  private JsonNode train(String device) {
+    Path json = folder.resolve("train.json");
+    Nepenthe.Outcome outcome =
+        Nepenthe.here(
+            List.of(
+                    "train",
+                    "--data=glyphs:train#0-39",
+                    "--arch=mlp",
+                    "--width=8",
+                    "--epochs=1",
+                    "--batch-size=16",
+                    "--device=" + device,
+                    "--out=" + folder.resolve("model.onnx"),
+                    "--json=" + json)
+                .toArray(String[]::new));
+    assertEquals(0, outcome.status(), outcome.err());
+    return Nepenthe.json(json);
+  }
+
+  @Test
+  void trainingGivesTheProcessorsLoss() {
+    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    JsonNode want = train("cpu");
+    JsonNode got = train("cuda");
+    assertEquals("cpu", want.get("device").asText());
+    assertEquals("cuda:0", got.get("device").asText());
+    double loss = want.get("epochs").get(0).get("loss").asDouble();
+    assertTrue(loss > 0);
+    assertEquals(loss, got.get("epochs").get(0).get("loss").asDouble(), BOUND * loss);
+  }
+
+  @Test
+  void autoSaysInOneLineWhyItRunsOnTheProcessor() {
+    System.setProperty(Device.Cuda.PROPERTY, "off");
+    Nepenthe.Outcome outcome = Nepenthe.here("doctor", "--device", "auto");
+    assertEquals(0, outcome.status(), outcome.err());
+    assertTrue(
+        outcome.out().contains("running on the processor: -Dnepenthe.cuda=off"), outcome.out());
+    outcome = Nepenthe.here("doctor", "--device", "cuda");
+    assertEquals(1, outcome.status());
+    assertEquals(
+        List.of("nepenthe doctor: --device cuda: -Dnepenthe.cuda=off; remedy: " + Cuda.REMEDY),
+        outcome.errors());
+    System.setProperty(Device.Cuda.PROPERTY, "maybe");
+    outcome = Nepenthe.here("doctor", "--device", "cuda");
+    assertTrue(outcome.err().contains("expected real, emulated or off"), outcome.err());
+  }
+
+  @Test
+  void doctorShowsTheDevice() {
+    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    Nepenthe.Outcome outcome = Nepenthe.here("doctor", "--device", "cuda");
+    assertEquals(0, outcome.status(), outcome.err());
+    assertTrue(outcome.out().contains("emulated CUDA device"), outcome.out());
+    assertTrue(outcome.out().contains("oneDNN"), outcome.out());
+  }
+}
