@@ -9,14 +9,15 @@ rm -rf "$bundle" && mkdir -p "$bundle/lib" "$bundle/test" "$bundle/tree/native/i
 "$java_home/bin/jlink" --output "$bundle/runtime" --strip-debug --no-header-files --no-man-pages \
   --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.net.http,java.sql,jdk.jfr,jdk.management,jdk.unsupported,jdk.zipfs,java.compiler,java.instrument
 
-# Jars are stored, not deflated, so that xz sees through them; of JCuda's natives only the driver's, of oneDNN's jar
-# only the library itself.
+# Jars are stored, not deflated, so that xz sees through them; of JCuda's natives only the driver's, of the native
+# libraries no bindings or headers, of the charts the one script that a report holds.
 pack() {
   local from=$1 to=$2 work
   work=$(mktemp -d)
   (cd "$work" && "$java_home/bin/jar" xf "$from")
   rm -f "$work"/lib/libJNvPTXCompiler* "$work"/lib/libJNvrtc* "$work"/lib/libJCudaRuntime*
-  find "$work" -path '*/dnnl/*' \( -name 'libjni*' -o -name '*.h' -o -name '*.hpp' -o -name '*.cmake' \) -delete
+  find "$work" -path '*/bytedeco/*' \( -name 'libjni*' -o -name '*.h' -o -name '*.hpp' -o -name '*.cmake' -o -name '*.a' \) -delete
+  find "$work" -path '*/webjars/echarts/*' -type f ! -name 'echarts.common.min.js' -delete
   local manifest=$work/META-INF/MANIFEST.MF
   (cd "$work" && if [ -f "$manifest" ]; then "$java_home/bin/jar" --create --no-compress --file "$to" --manifest "$manifest" -C "$work" . ;
     else "$java_home/bin/jar" --create --no-compress --no-manifest --file "$to" -C "$work" . ; fi)
