@@ -23,7 +23,8 @@ final class PerformancePage {
       from reports of `java -jar benchmarks/target/benchmarks.jar`; [profiling](profiling.md) says how to make and
       read them. Times are means with the half width of their 99.9 %% interval. A kernel's roof is what
       binds it, by bytes moved and operations done: measured memory bandwidth (triad) or the measured rate of
-      multiply-adds in registers, on as many threads, in the same run. Heap is what a call allocates in Java.
+      multiply-adds in registers, on as many threads, in the same run. Heap is what the whole virtual machine
+      allocated a call, its compiler threads included: long calls carry more of that.
 
       """;
 

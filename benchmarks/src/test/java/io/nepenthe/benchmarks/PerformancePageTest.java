@@ -5,11 +5,45 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class PerformancePageTest {
+  private static final Path ROOT = Path.of("..");
+  private static final Pattern COMMAND =
+      Pattern.compile("benchmarks.jar report --readme README.md (.+)");
+
   @TempDir Path folder;
+
+  @Test
+  void noFigureIsTypedByHand() throws Exception {
+    String page = Files.readString(ROOT.resolve("docs/performance.md"));
+    Matcher command = COMMAND.matcher(page);
+    assertTrue(command.find(), page);
+    Optional<PerformancePage.Growth> growth = Optional.empty();
+    List<PerformancePage.Source> sources = new ArrayList<>();
+    for (Iterator<String> words = List.of(command.group(1).split(" ")).iterator();
+        words.hasNext(); ) {
+      String word = words.next();
+      if (word.equals("--scaling")) {
+        String file = words.next();
+        growth = Optional.of(new PerformancePage.Growth(file, Scaling.read(ROOT.resolve(file))));
+      } else {
+        sources.add(new PerformancePage.Source(word, Report.read(ROOT.resolve(word))));
+      }
+    }
+    List<Report> reports = sources.stream().map(PerformancePage.Source::report).toList();
+    assertEquals(PerformancePage.of(sources, growth), page);
+    assertEquals(RooflineChart.svg(reports), Files.readString(ROOT.resolve("docs/roofline.svg")));
+    String readme = Files.readString(ROOT.resolve("README.md"));
+    assertEquals(ReadmeTable.replace(readme, reports), readme);
+  }
 
   @Test
   void aRunIsWrittenAsPageAndPicture() throws Exception {
