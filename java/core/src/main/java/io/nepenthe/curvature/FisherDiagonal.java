@@ -96,9 +96,6 @@ public final class FisherDiagonal implements AutoCloseable {
       Normalisation normalisation,
       Options options,
       Progress progress) {
-    if (data.size() == 0) {
-      throw new IllegalArgumentException(data.name() + " has no samples: nothing to average");
-    }
     FisherDiagonal result = new FisherDiagonal(model.parameters(), data.size(), options);
     try (FisherPass pass = new FisherPass(model, backend, data, normalisation, options)) {
       pass.run(progress, result.values);

@@ -8,73 +8,110 @@ import io.nepenthe.tensor.Tensor;
  */
 final class OutputGradients {
   private final Likelihood likelihood;
-  private final double[] probabilities;
+  private final Weighting weighting;
+
+  /** One sample's values: probabilities, or a gradient. */
+  private final double[] row;
 
   OutputGradients(Likelihood likelihood, int outputs) {
+    this(likelihood, Weighting.LOSS, outputs);
+  }
+
+  /** Gradients of which a loss's are weighted. */
+  OutputGradients(Likelihood likelihood, Weighting weighting, int outputs) {
     this.likelihood = likelihood;
-    this.probabilities = new double[outputs];
+    this.weighting = weighting;
+    this.row = new double[outputs];
   }
 
   int outputs() {
-    return probabilities.length;
+    return row.length;
   }
 
   /** The softmax of a row; valid until the next call. */
   double[] softmax(Tensor logits, int sample) {
-    long row = (long) sample * probabilities.length;
+    long at = (long) sample * row.length;
     double max = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < probabilities.length; c++) {
-      max = Math.max(max, logits.get(row + c));
+    for (int c = 0; c < row.length; c++) {
+      max = Math.max(max, logits.get(at + c));
     }
     double sum = 0;
-    for (int c = 0; c < probabilities.length; c++) {
-      probabilities[c] = StrictMath.exp(logits.get(row + c) - max);
-      sum += probabilities[c];
+    for (int c = 0; c < row.length; c++) {
+      row[c] = StrictMath.exp(logits.get(at + c) - max);
+      sum += row[c];
     }
-    for (int c = 0; c < probabilities.length; c++) {
-      probabilities[c] /= sum;
+    for (int c = 0; c < row.length; c++) {
+      row[c] /= sum;
     }
-    return probabilities;
+    return row;
   }
 
   /**
-   * weight · ∂(−log p(label))/∂outputs. The label's entry is minus the sum of the others: 1 − p
-   * would lose all digits on a sample that the model is sure of.
+   * weight · ∂(−log p(label))/∂outputs, brought to length one before it is weighted where samples
+   * count alike. The label's entry is minus the sum of the others: 1 − p would lose all digits on a
+   * sample that the model is sure of.
    */
   void loss(Tensor outputs, int sample, int label, double weight, Tensor gradient) {
-    long row = (long) sample * probabilities.length;
     if (likelihood == Likelihood.GAUSSIAN) {
-      for (int c = 0; c < probabilities.length; c++) {
-        double target = c == label ? 1 : 0;
-        gradient.set(row + c, (float) (weight * (outputs.get(row + c) - target)));
+      read(outputs, sample);
+      row[label] -= 1;
+    } else {
+      softmax(outputs, sample);
+      double others = 0;
+      for (int c = 0; c < row.length; c++) {
+        others += c == label ? 0 : row[c];
       }
-      return;
+      row[label] = -others;
     }
-    double[] p = softmax(outputs, sample);
-    double others = 0;
-    for (int c = 0; c < p.length; c++) {
-      others += c == label ? 0 : p[c];
+    write(sample, weighting == Weighting.LOSS ? weight : weight * toUnit(), gradient);
+  }
+
+  /** weight · ∂‖outputs‖²/∂outputs, or ∂‖outputs‖/∂outputs where samples count alike. */
+  void squaredNorm(Tensor outputs, int sample, double weight, Tensor gradient) {
+    read(outputs, sample);
+    write(sample, weight * (weighting == Weighting.LOSS ? 2 : toUnit()), gradient);
+  }
+
+  private void read(Tensor outputs, int sample) {
+    for (int c = 0; c < row.length; c++) {
+      row[c] = outputs.get((long) sample * row.length + c);
     }
-    for (int c = 0; c < p.length; c++) {
-      gradient.set(row + c, (float) (weight * (c == label ? -others : p[c])));
+  }
+
+  private void write(int sample, double factor, Tensor gradient) {
+    for (int c = 0; c < row.length; c++) {
+      gradient.set((long) sample * row.length + c, (float) (factor * row[c]));
     }
+  }
+
+  /** What brings the row to length one; 0 where it has none. */
+  private double toUnit() {
+    double squares = 0;
+    for (int c = 0; c < row.length; c++) {
+      squares += row[c] * row[c];
+    }
+    return squares > 0 ? 1 / Math.sqrt(squares) : 0;
   }
 
   /**
-   * The v-th of the vectors whose outer products sum to the Fisher information of the outputs: √p_v
-   * (p − e_v) or e_v.
+   * weight times the v-th of the vectors whose outer products sum to the Fisher information of the
+   * outputs: √p_v (p − e_v) or e_v.
    */
-  void exact(Tensor outputs, int sample, int v, Tensor gradient) {
+  void exact(Tensor outputs, int sample, int v, double weight, Tensor gradient) {
     if (likelihood == Likelihood.CATEGORICAL) {
-      loss(outputs, sample, v, Math.sqrt(softmax(outputs, sample)[v]), gradient);
+      loss(outputs, sample, v, weight * Math.sqrt(softmax(outputs, sample)[v]), gradient);
       return;
     }
-    for (int c = 0; c < probabilities.length; c++) {
-      gradient.set((long) sample * probabilities.length + c, c == v ? 1 : 0);
+    for (int c = 0; c < row.length; c++) {
+      row[c] = c == v ? 1 : 0;
     }
+    write(sample, weight, gradient);
   }
 
-  /** The loss's gradient for a label drawn from the model, times weight. */
+  /**
+   * The loss's gradient for a label drawn from the model, times weight. The draw depends on the
+   * seed, the sample's id and the draw's number alone.
+   */
   void sampled(
       Tensor outputs, int sample, long seed, long id, long draw, double weight, Tensor gradient) {
     if (likelihood == Likelihood.CATEGORICAL) {
@@ -87,10 +124,10 @@ final class OutputGradients {
       loss(outputs, sample, label, weight, gradient);
       return;
     }
-    for (int c = 0; c < probabilities.length; c++) {
-      double noise = Philox.normal(seed, id, draw * probabilities.length + c);
-      gradient.set((long) sample * probabilities.length + c, (float) (weight * noise));
+    for (int c = 0; c < row.length; c++) {
+      row[c] = Philox.normal(seed, id, draw * row.length + c);
     }
+    write(sample, weight, gradient);
   }
 
   /**
@@ -103,11 +140,11 @@ final class OutputGradients {
     for (int c = 0; c < p.length; c++) {
       others += c == label ? 0 : p[c];
     }
-    long row = (long) sample * probabilities.length;
     for (int c = 0; c < p.length; c++) {
       // Where the label has all the probability there is, the others share alike.
       double share = others > 0 ? p[c] / others : 1.0 / (p.length - 1);
-      gradient.set(row + c, (float) (c == label ? -1 : share));
+      p[c] = c == label ? -1 : share;
     }
+    write(sample, 1, gradient);
   }
 }

@@ -8,15 +8,17 @@ import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.nn.ResidentModel;
 import io.nepenthe.tensor.Tensor;
 
 /**
  * Passes over a data set, with running statistics and no dropout: batch by batch forward, and then
- * backward as often as asked.
+ * backward as often as asked. After the first batch it allocates nothing.
  */
 final class SamplePass implements AutoCloseable {
   private final Batches batches;
   private final Normalisation normalisation;
+  private final ResidentModel resident;
   private final Execution execution;
   private final int[] labels;
   private final long[] ids;
@@ -32,13 +34,52 @@ final class SamplePass implements AutoCloseable {
     void batch(Execution execution, long first, Tensor outputs, int[] labels, long[] ids);
   }
 
+  /** Batches of at most {@code batchSize} samples: as many as the device has room for. */
   SamplePass(
       Model model, Backend backend, Dataset data, Normalisation normalisation, int batchSize) {
-    int outputs = Math.toIntExact(model.network().output().elements());
+    this(model, backend, data, normalisation, batchSize, true, true);
+  }
+
+  private SamplePass(
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      int batchSize,
+      boolean labelled,
+      boolean smaller) {
+    requireFit(model, data, labelled);
+    int wanted = (int) Math.min(batchSize, data.size());
+    int batch = smaller ? Execution.fitting(model, backend, wanted, Mode.FROZEN) : wanted;
+    this.batches = Batches.inOrder(data, batch);
+    this.normalisation = normalisation;
+    this.labels = new int[batch];
+    this.ids = new long[batch];
+    this.resident = new ResidentModel(model, backend);
+    this.execution = new Execution(resident.here(), backend, batch, Mode.FROZEN);
+  }
+
+  /**
+   * Batches that are part of what is computed: too large a one is an error.
+   *
+   * @param labelled whether the labels are used
+   */
+  static SamplePass wholeBatches(
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      int batchSize,
+      boolean labelled) {
+    return new SamplePass(model, backend, data, normalisation, batchSize, labelled, false);
+  }
+
+  private static void requireFit(Model model, Dataset data, boolean labelled) {
+    long outputs = model.network().output().elements();
     if (data.size() == 0) {
       throw new IllegalArgumentException(data.name() + " has no samples");
     }
-    if (data.classes() > outputs) {
+    if (labelled && data.classes() > outputs) {
       throw new IllegalArgumentException(
           data.name() + " has " + data.classes() + " classes, the model " + outputs + " outputs");
     }
@@ -50,21 +91,25 @@ final class SamplePass implements AutoCloseable {
               + ", the model takes "
               + model.network().input());
     }
-    this.batches = Batches.inOrder(data, batchSize);
-    this.normalisation = normalisation;
-    int batch = (int) Math.min(batchSize, data.size());
-    this.labels = new int[batch];
-    this.ids = new long[batch];
-    this.execution = new Execution(model, backend, batch, Mode.FROZEN);
   }
 
-  /** The passes' memory and plans. */
-  Execution execution() {
-    return execution;
+  /** The model where the backend's operations run. */
+  Model model() {
+    return resident.here();
+  }
+
+  /** Samples in all. */
+  long size() {
+    return batches.dataset().size();
+  }
+
+  /** Batches in all. */
+  long batches() {
+    return batches.count();
   }
 
   void run(Progress progress, Use use) {
-    long size = batches.dataset().size();
+    long size = size();
     long first = 0;
     for (long b = 0; b < batches.count(); b++) {
       int n = (int) Math.min(labels.length, size - first);
@@ -79,5 +124,6 @@ final class SamplePass implements AutoCloseable {
   @Override
   public void close() {
     execution.close();
+    resident.close();
   }
 }
