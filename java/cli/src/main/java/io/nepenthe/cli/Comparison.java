@@ -96,19 +96,17 @@ final class Comparison {
 
   private ObjectNode trained(Cells.Key key) {
     Trainer trainer = plan.task.recipe().withSeed(key.seed());
-    ProgressBar bar = run.progress();
-    bar.start("train", trainer.epochs() * plan.training.size(), "samples");
     long start = System.nanoTime();
     try (ModelFile file =
         ModelFile.of(Model.initialise(plan.network, key.seed()), plan.task.normalisation())) {
-      trainer.train(
+      run.train(
+          "train",
+          trainer,
           file.model(),
-          run.backend(),
           plan.training,
           plan.task.normalisation(),
-          epoch -> bar.to((epoch.epoch() + 1) * plan.training.size()));
+          Trainer.Progress.NONE);
       double seconds = (System.nanoTime() - start) / 1e9;
-      bar.finish();
       ObjectNode node = node(key, "Before");
       node.putObject("seconds").put("total", seconds);
       measure(key, file, node);

@@ -100,15 +100,16 @@ final class CurvatureOptions {
   Held compute(Run run, Model model, Dataset data, Normalisation normalisation) {
     FactorOptions options =
         FactorOptions.defaults().withFisher(fisher).withBatchSize(batchSize).withSeed(run.seed());
-    ProgressBar bar = run.progress();
     return switch (kind) {
       case IDENTITY -> new Held(InverseCurvature.identity(model), () -> {});
       case DIAGONAL -> {
-        bar.start("Fisher diagonal", data.size(), "images");
         try (FisherDiagonal diagonal =
             run.phase(
                 "fisher",
-                () ->
+                "Fisher diagonal",
+                data.size(),
+                "images",
+                progress ->
                     FisherDiagonal.of(
                         model,
                         run.backend(),
@@ -118,52 +119,21 @@ final class CurvatureOptions {
                             .withLabels(fisher)
                             .withBatchSize(batchSize)
                             .withSeed(run.seed()),
-                        (done, total) -> bar.to(done)))) {
-          bar.finish();
+                        progress))) {
           yield new Held(InverseCurvature.diagonal(model, diagonal.values(), damping()), () -> {});
         }
       }
       case EKFAC, KFAC -> {
-        EkFac ekfac = factors(run, model, data, normalisation, options);
-        yield new Held(
-            kind == Kind.EKFAC
-                ? InverseCurvature.ekfac(ekfac, damping())
-                : InverseCurvature.kfac(ekfac, damping()),
-            ekfac);
+        try (KroneckerFactors factors =
+            Factors.covariance(run, model, data, normalisation, options)) {
+          EkFac ekfac = Factors.lambda(run, model, data, normalisation, factors);
+          yield new Held(
+              kind == Kind.EKFAC
+                  ? InverseCurvature.ekfac(ekfac, damping())
+                  : InverseCurvature.kfac(ekfac, damping()),
+              ekfac);
+        }
       }
     };
-  }
-
-  private static EkFac factors(
-      Run run, Model model, Dataset data, Normalisation normalisation, FactorOptions options) {
-    ProgressBar bar = run.progress();
-    bar.start("covariance", data.size(), "images");
-    try (KroneckerFactors factors =
-        run.phase(
-            "covariance",
-            () ->
-                KroneckerFactors.of(
-                    model,
-                    run.backend(),
-                    data,
-                    normalisation,
-                    options,
-                    (done, total) -> bar.to(done)))) {
-      bar.finish();
-      bar.start("eigenvalues", data.size(), "images");
-      EkFac ekfac =
-          run.phase(
-              "lambda",
-              () ->
-                  EkFac.of(
-                      factors,
-                      model,
-                      run.backend(),
-                      data,
-                      normalisation,
-                      (done, total) -> bar.to(done)));
-      bar.finish();
-      return ekfac;
-    }
   }
 }

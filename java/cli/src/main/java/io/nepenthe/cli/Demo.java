@@ -195,22 +195,8 @@ final class Demo {
             new CrossEntropy(),
             settings.seed);
     List<Trainer.Epoch> epochs = new ArrayList<>();
-    ProgressBar bar = run.progress();
-    bar.start(phase, settings.epochs * images.size(), "images");
     long start = System.nanoTime();
-    run.phase(
-        phase,
-        () ->
-            trainer.train(
-                model,
-                run.backend(),
-                images,
-                data.normalisation,
-                epoch -> {
-                  epochs.add(epoch);
-                  bar.note(String.format(Text.LOCALE, "loss %.3f", epoch.meanLoss()));
-                  bar.to((epoch.epoch() + 1) * images.size());
-                }));
+    run.train(phase, trainer, model, images, data.normalisation, epochs::add);
     double seconds = (System.nanoTime() - start) / 1e9;
     return new Trained(model, epochs, measure(model, data), seconds);
   }
@@ -263,17 +249,18 @@ final class Demo {
   }
 
   private FisherDiagonal fisher(Data data, Model model, Dataset images, String which) {
-    ProgressBar bar = run.progress();
-    bar.start("importance, " + which, images.size(), "images");
     return run.phase(
         "fisher",
-        () ->
+        "importance, " + which,
+        images.size(),
+        "images",
+        progress ->
             FisherDiagonal.of(
                 model,
                 run.backend(),
                 images,
                 data.normalisation,
                 FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT),
-                (done, total) -> bar.to(done)));
+                progress));
   }
 }

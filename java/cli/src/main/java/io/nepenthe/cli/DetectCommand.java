@@ -151,9 +151,14 @@ final class DetectCommand extends Operation {
     if (method == Detector.FREQUENCY && trusted == null) {
       throw new ParameterException(spec.commandLine(), "--method frequency needs --trusted");
     }
-    if (transforms < 1 || tolerance < 0 || tolerance >= transforms) {
+    if (transforms < 1
+        || transforms > DeltaInfluence.MOST_TRANSFORMS
+        || tolerance < 0
+        || tolerance >= transforms) {
       throw new ParameterException(
-          spec.commandLine(), "--transforms takes 1 or more, --tolerance less than that");
+          spec.commandLine(),
+          "--transforms takes 1 to %d, --tolerance less than that"
+              .formatted(DeltaInfluence.MOST_TRANSFORMS));
     }
     if (!(share >= 0 && share <= 1)) {
       throw new ParameterException(spec.commandLine(), "--share takes 0 to 1");
@@ -161,7 +166,6 @@ final class DetectCommand extends Operation {
   }
 
   private Detection detect(Run run, Model network, Dataset training, Normalisation normalisation) {
-    ProgressBar bar = run.progress();
     return switch (method) {
       case DELTA, INFLUENCE -> byInfluence(run, network, training, normalisation);
       case FREQUENCY -> {
@@ -169,30 +173,18 @@ final class DetectCommand extends Operation {
         yield run.phase(
             "detect", () -> FrequencyDetector.of(run.backend(), training, clean, run.seed()));
       }
-      case SPECTRAL, CLUSTERING -> {
-        bar.start("representations", training.size(), "images");
-        Detection found =
-            run.phase(
-                "detect",
-                () ->
-                    method == Detector.SPECTRAL
-                        ? SpectralSignatures.of(
-                            network,
-                            run.backend(),
-                            training,
-                            normalisation,
-                            share,
-                            (done, total) -> bar.to(done))
-                        : ActivationClustering.of(
-                            network,
-                            run.backend(),
-                            training,
-                            normalisation,
-                            run.seed(),
-                            (done, total) -> bar.to(done)));
-        bar.finish();
-        yield found;
-      }
+      case SPECTRAL, CLUSTERING ->
+          run.phase(
+              "detect",
+              "representations",
+              training.size(),
+              "images",
+              progress ->
+                  method == Detector.SPECTRAL
+                      ? SpectralSignatures.of(
+                          network, run.backend(), training, normalisation, share, progress)
+                      : ActivationClustering.of(
+                          network, run.backend(), training, normalisation, run.seed(), progress));
     };
   }
 
@@ -203,14 +195,15 @@ final class DetectCommand extends Operation {
     List<double[]> deltas = new ArrayList<>();
     double[] before = new double[Math.toIntExact(training.size())];
     try (CurvatureOptions.Held held = curvature.compute(run, network, training, normalisation)) {
-      ProgressBar bar = run.progress();
-      bar.start("influence", images.size() * training.size(), "images");
       for (int i = 0; i < labels.length; i++) {
         int image = i;
         DeltaInfluence.Deltas one =
             run.phase(
                 "influence",
-                () ->
+                "influence of image %d of %d".formatted(image + 1, labels.length),
+                training.size(),
+                "images",
+                progress ->
                     DeltaInfluence.of(
                         network,
                         run.backend(),
@@ -226,13 +219,12 @@ final class DetectCommand extends Operation {
                             0,
                             run.seed() + image,
                             curvature.batchSize),
-                        (done, total) -> bar.to(image * total + done)));
+                        progress));
         deltas.addAll(Arrays.asList(one.delta()));
         for (int j = 0; j < before.length; j++) {
           before[j] += one.before()[j] / labels.length;
         }
       }
-      bar.finish();
     }
     return method == Detector.DELTA
         ? DeltaInfluence.rule(deltas.toArray(double[][]::new), threshold, tolerance * labels.length)

@@ -8,7 +8,6 @@ import io.nepenthe.curvature.ParameterBlock;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.data.Safetensors;
-import io.nepenthe.nn.Model;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -89,8 +88,8 @@ final class FactorsCommand extends Operation {
       Dataset dataset = run.phase("read", () -> run.data(data));
       Normalisation normalisation = file.normalisationFor(dataset);
       try (KroneckerFactors factors =
-              covariance(run, file.model(), dataset, normalisation, options);
-          EkFac ekfac = lambda(run, file.model(), dataset, normalisation, factors)) {
+              Factors.covariance(run, file.model(), dataset, normalisation, options);
+          EkFac ekfac = Factors.lambda(run, file.model(), dataset, normalisation, factors)) {
         run.phase("write", () -> write(factors, ekfac));
         run.result()
             .json()
@@ -117,44 +116,6 @@ final class FactorsCommand extends Operation {
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
     }
-  }
-
-  private static KroneckerFactors covariance(
-      Run run, Model model, Dataset data, Normalisation normalisation, FactorOptions options) {
-    ProgressBar bar = run.progress();
-    bar.start("covariance", data.size(), "images");
-    KroneckerFactors factors =
-        run.phase(
-            "covariance",
-            () ->
-                KroneckerFactors.of(
-                    model,
-                    run.backend(),
-                    data,
-                    normalisation,
-                    options,
-                    (done, total) -> bar.to(done)));
-    bar.finish();
-    return factors;
-  }
-
-  private static EkFac lambda(
-      Run run, Model model, Dataset data, Normalisation normalisation, KroneckerFactors factors) {
-    ProgressBar bar = run.progress();
-    bar.start("eigenvalues", data.size(), "images");
-    EkFac ekfac =
-        run.phase(
-            "lambda",
-            () ->
-                EkFac.of(
-                    factors,
-                    model,
-                    run.backend(),
-                    data,
-                    normalisation,
-                    (done, total) -> bar.to(done)));
-    bar.finish();
-    return ekfac;
   }
 
   private void write(KroneckerFactors factors, EkFac ekfac) {

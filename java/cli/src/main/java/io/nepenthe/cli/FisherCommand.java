@@ -76,20 +76,20 @@ final class FisherCommand extends Operation {
     Outputs.requireWritable(out);
     try (ModelFile file = model.read(run)) {
       Dataset dataset = run.phase("read", () -> run.data(data));
-      ProgressBar bar = run.progress();
-      bar.start("importance", dataset.size(), "images");
       FisherDiagonal fisher =
           run.phase(
               "fisher",
-              () ->
+              "importance",
+              dataset.size(),
+              "images",
+              progress ->
                   FisherDiagonal.of(
                       file.model(),
                       run.backend(),
                       dataset,
                       file.normalisationFor(dataset),
                       options,
-                      (done, total) -> bar.to(done)));
-      bar.finish();
+                      progress));
       try (fisher;
           Arena arena = Arena.ofConfined()) {
         run.phase(

@@ -94,37 +94,29 @@ final class InfluenceCommand extends Operation {
     Influence.Options options =
         new Influence.Options(
             curvature.batchSize, perLayer, Influence.Options.defaults().queryBytes());
-    ProgressBar bar = run.progress();
-    bar.start("scores", training.size(), "images");
-    InfluenceScores scores =
-        queries == null
-            ? run.phase(
-                "score",
-                () ->
-                    Influence.self(
-                        network,
-                        run.backend(),
-                        held.inverse(),
-                        training,
-                        normalisation,
-                        options,
-                        (done, total) -> bar.to(done)))
-            : pairs(run, network, held, training, normalisation, options);
-    bar.finish();
-    return scores;
-  }
-
-  private InfluenceScores pairs(
-      Run run,
-      Model network,
-      CurvatureOptions.Held held,
-      Dataset training,
-      Normalisation normalisation,
-      Influence.Options options) {
+    if (queries == null) {
+      return run.phase(
+          "score",
+          "scores",
+          training.size(),
+          "images",
+          progress ->
+              Influence.self(
+                  network,
+                  run.backend(),
+                  held.inverse(),
+                  training,
+                  normalisation,
+                  options,
+                  progress));
+    }
     Dataset asked = run.phase("read", () -> run.data(queries));
     return run.phase(
         "score",
-        () ->
+        "scores",
+        training.size(),
+        "images",
+        progress ->
             Influence.pairwise(
                 network,
                 run.backend(),
@@ -134,7 +126,7 @@ final class InfluenceCommand extends Operation {
                 training,
                 normalisation,
                 options,
-                (done, total) -> run.progress().to(done * training.size() / total)));
+                (done, total) -> progress.report(done * training.size() / total, training.size())));
   }
 
   private void write(InfluenceScores scores, Dataset training) {

@@ -5,10 +5,15 @@ import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.DataSource;
 import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.nn.Trainer;
 import java.io.PrintWriter;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -123,6 +128,53 @@ final class Run implements AutoCloseable {
     T value = work.get();
     result.seconds(name, (System.nanoTime() - began) / 1e9);
     return value;
+  }
+
+  /**
+   * Does a part of the work that the progress bar follows, and records its wall time.
+   *
+   * @param name of the time
+   * @param shown what the bar says is being done
+   * @param total how many units there are to do
+   * @param unit what is counted
+   * @param work hands its progress on, in these units
+   */
+  <T> T phase(String name, String shown, long total, String unit, Function<Progress, T> work) {
+    progress.start(shown, total, unit);
+    T value = phase(name, () -> work.apply((done, all) -> progress.to(done)));
+    progress.finish();
+    return value;
+  }
+
+  /**
+   * Trains a model, in place; the bar tells the loss.
+   *
+   * @param name of the phase
+   * @param also hears of every epoch
+   */
+  void train(
+      String name,
+      Trainer trainer,
+      Model model,
+      Dataset data,
+      Normalisation normalisation,
+      Trainer.Progress also) {
+    phase(
+        name,
+        name,
+        trainer.epochs() * data.size(),
+        "images",
+        bar ->
+            trainer.train(
+                model,
+                backend(),
+                data,
+                normalisation,
+                epoch -> {
+                  also.finished(epoch);
+                  progress.note(String.format(Text.LOCALE, "loss %.3f", epoch.meanLoss()));
+                  bar.report((epoch.epoch() + 1) * data.size(), trainer.epochs() * data.size());
+                }));
   }
 
   /** Does a part of the work and records its wall time under this name. */

@@ -61,20 +61,20 @@ final class SaliencyCommand extends Operation {
     try (ModelFile file = model.read(run);
         Arena arena = Arena.ofConfined()) {
       Dataset dataset = run.phase("read", () -> run.data(data));
-      ProgressBar bar = run.progress();
-      bar.start("saliency", dataset.size(), "images");
       Saliency saliency =
           run.phase(
               "saliency",
-              () ->
+              "saliency",
+              dataset.size(),
+              "images",
+              progress ->
                   Saliency.of(
                       file.model(),
                       run.backend(),
                       dataset,
                       file.normalisationFor(dataset),
                       new CrossEntropy(),
-                      (done, total) -> bar.to(done)));
-      bar.finish();
+                      progress));
       try (saliency) {
         Parameters values = saliency.values();
         long selected = ratio == null ? absolute(values) : mask(saliency, arena);

@@ -100,26 +100,18 @@ final class TrainCommand extends Operation {
 
   private void train(Run run, Trainer trainer, ModelFile file, Dataset training) {
     ArrayNode history = run.result().json().putArray("epochs");
-    ProgressBar bar = run.progress();
-    bar.start("train", trainer.epochs() * training.size(), "images");
-    run.phase(
+    run.train(
         "train",
-        () ->
-            trainer.train(
-                file.model(),
-                run.backend(),
-                training,
-                file.normalisationFor(training),
-                epoch -> {
-                  history
-                      .addObject()
-                      .put("loss", epoch.meanLoss())
-                      .put("accuracy", epoch.accuracy())
-                      .put("seconds", epoch.seconds());
-                  bar.note(String.format(Text.LOCALE, "loss %.3f", epoch.meanLoss()));
-                  bar.to((epoch.epoch() + 1) * training.size());
-                }));
-    bar.finish();
+        trainer,
+        file.model(),
+        training,
+        file.normalisationFor(training),
+        epoch ->
+            history
+                .addObject()
+                .put("loss", epoch.meanLoss())
+                .put("accuracy", epoch.accuracy())
+                .put("seconds", epoch.seconds()));
   }
 
   private double accuracy(Run run, ModelFile file) {
