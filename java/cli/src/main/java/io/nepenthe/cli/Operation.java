@@ -19,6 +19,14 @@ abstract class Operation implements Callable<Integer> {
       run(run);
       run.finish();
       return run.exitCode();
+    } catch (OutOfMemoryError e) {
+      // A size that a user asked for, not a broken machine: whatever held memory is closed by now.
+      throw new CommandException(
+          "out of memory ("
+              + e.getMessage()
+              + "); smaller sizes or batches need less, and"
+              + " NEPENTHE_JVM_OPTIONS='-Xmx… -XX:MaxDirectMemorySize=…' allows more",
+          e);
     }
   }
 }

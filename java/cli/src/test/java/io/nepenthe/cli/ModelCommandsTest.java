@@ -335,6 +335,22 @@ class ModelCommandsTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
+        "train --arch lenet --data glyphs:train/50 --epochs 1 --out OUT --batch-size ",
+        "unlearn --method fine-tune --model MODEL --data glyphs:train/50 --forget-class 3 --set"
+            + " epochs=1 --out OUT --set batchSize="
+      })
+  void aBatchLargerThanTheDataIsTheWholeData(String line) throws Exception {
+    assertEquals(0, Nepenthe.here(words(line + "50")).status());
+    byte[] whole = Files.readAllBytes(folder.resolve("OUT"));
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line + Integer.MAX_VALUE));
+    assertEquals(0, outcome.status(), outcome.err());
+    assertArrayEquals(whole, Files.readAllBytes(folder.resolve("OUT")));
+    Files.delete(folder.resolve("OUT"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
         "evaluate --model MODEL --data glyphs:test --train glyphs:train",
         "unlearn --method magic --model MODEL --data T --forget-class 1 --selection 2 --out OUT",
         "unlearn --method ssd --model MODEL --data T --forget-class 1 --out OUT",
@@ -346,7 +362,8 @@ class ModelCommandsTest {
         "saliency --model MODEL --data T --ratio 2 --out OUT",
         "evaluate --model MODEL --data T --report OUT",
         "unlearn --method retrain --model MODEL --data T --forget-class 1 --report OUT --out OUT",
-        "fisher --labels none --model MODEL --data T --out OUT"
+        "fisher --labels none --model MODEL --data T --out OUT",
+        "detect --model MODEL --data T --affected glyphs:test#0-0 --transforms 10001 --out OUT"
       })
   void wrongUsageIsTwoAndWritesNothing(String line) {
     Nepenthe.Outcome outcome = Nepenthe.here(words(line));
@@ -363,7 +380,8 @@ class ModelCommandsTest {
         "evaluate --model MODEL --data csv:COLOUR",
         "train --arch lenet --data glyphs:train --out DAMAGED/x",
         "unlearn --method ssd --model MODEL --data T --forget IDS --selection 2 --out OUT",
-        "unlearn --method ssd --model MODEL --data T --forget-class 10 --selection 2 --out OUT"
+        "unlearn --method ssd --model MODEL --data T --forget-class 10 --selection 2 --out OUT",
+        "train --arch resnet9 --width 1000000 --data glyphs:train/50 --out OUT"
       })
   void badInputIsOneAndOneLineAndWritesNothing(String line) throws Exception {
     Files.writeString(folder.resolve("DAMAGED"), "no model");

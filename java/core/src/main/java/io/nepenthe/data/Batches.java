@@ -21,7 +21,7 @@ public final class Batches {
       throw new IllegalArgumentException("batch size must be positive: " + batchSize);
     }
     this.dataset = dataset;
-    this.batchSize = batchSize;
+    this.batchSize = (int) Math.min(batchSize, Math.max(1, dataset.size()));
     this.shuffle = shuffle;
     this.seed = seed;
     this.order =
@@ -70,7 +70,10 @@ public final class Batches {
     return dataset;
   }
 
-  /** Images in every batch but perhaps the last. */
+  /**
+   * Images in every batch but perhaps the last: what was asked for, or the whole data set where
+   * that is less. Who plans memory for a batch plans for this.
+   */
   public int batchSize() {
     return batchSize;
   }

@@ -29,12 +29,15 @@ import java.util.List;
  * pass. Transforms act on pixels from 0 to 1, before the normalisation.
  */
 public final class DeltaInfluence {
+  /** The largest K: all queries are held at once. */
+  public static final int MOST_TRANSFORMS = 10_000;
+
   private DeltaInfluence() {}
 
   /**
    * How many transforms, and how much must agree.
    *
-   * @param transforms K
+   * @param transforms K, at most {@link #MOST_TRANSFORMS}
    * @param threshold τ; the paper's are 0 to −40
    * @param tolerance n_tol: in how many of the K transforms an example may keep its influence
    * @param seed of the transforms and their labels
@@ -43,9 +46,15 @@ public final class DeltaInfluence {
   public record Options(int transforms, double threshold, int tolerance, long seed, int batchSize) {
     /** Checks the numbers. */
     public Options {
-      if (transforms < 1 || tolerance < 0 || tolerance >= transforms || batchSize < 1) {
+      if (transforms < 1
+          || transforms > MOST_TRANSFORMS
+          || tolerance < 0
+          || tolerance >= transforms
+          || batchSize < 1) {
         throw new IllegalArgumentException(
-            "needs transforms ≥ 1, tolerance in 0…transforms − 1 and batchSize ≥ 1, found "
+            "needs transforms in 1…"
+                + MOST_TRANSFORMS
+                + ", tolerance in 0…transforms − 1 and batchSize ≥ 1, found "
                 + transforms
                 + ", "
                 + tolerance

@@ -72,7 +72,7 @@ public record Trainer(
     requireFit(model.network(), dataset);
     requireFit(model.network(), dataset, loss);
     try (ResidentModel resident = new ResidentModel(model, backend);
-        Learner learner = learner(resident.here(), backend)) {
+        Learner learner = learner(resident.here(), backend, dataset)) {
       learner.execution().seedDropout(seed);
       Epoch last = new Epoch(-1, Double.NaN, Double.NaN, 0);
       for (int epoch = 0; epoch < epochs; epoch++) {
@@ -85,20 +85,21 @@ public record Trainer(
     }
   }
 
-  private Learner learner(Model model, Backend backend) {
+  private Learner learner(Model model, Backend backend, Dataset dataset) {
     OptimiserState state = optimiser.start(model.parameters(), backend);
-    return new Learner(model, backend, batchSize, Mode.TRAIN, state, loss);
+    int largest = Batches.inOrder(dataset, batchSize).batchSize();
+    return new Learner(model, backend, largest, Mode.TRAIN, state, loss);
   }
 
   private Epoch epoch(Learner learner, Batches batches, Normalisation normalisation, int epoch) {
     long start = System.nanoTime();
-    int[] labels = new int[batchSize];
-    long[] ids = new long[batchSize];
+    int[] labels = new int[batches.batchSize()];
+    long[] ids = new long[batches.batchSize()];
     long size = batches.dataset().size();
     double total = 0;
     long correct = 0;
     for (long b = 0; b < batches.count(); b++) {
-      int n = (int) Math.min(batchSize, size - b * batchSize);
+      int n = (int) Math.min(batches.batchSize(), size - b * batches.batchSize());
       Tensor input = learner.execution().input(n);
       batches.fill(b, input.segment(), labels, ids, normalisation);
       long step = epoch * batches.count() + b;

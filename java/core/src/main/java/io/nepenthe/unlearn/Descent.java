@@ -28,16 +28,17 @@ final class Descent implements AutoCloseable {
     Model model = ground.model();
     Backend backend = ground.backend();
     Parameters parameters = model.parameters();
-    this.execution =
-        new Execution(model, backend, steps.batchSize(), Mode.TRAIN, ground.firstTrained());
+    Forgetting task = ground.task();
+    int largest = (int) Math.min(steps.batchSize(), task.retain().size() + task.forget().size());
+    this.execution = new Execution(model, backend, largest, Mode.TRAIN, ground.firstTrained());
     this.gradient = new GradientAccumulator(model, backend);
     this.optimiser =
         ground
             .mask()
             .map(mask -> steps.optimiser().start(parameters, backend, mask))
             .orElseGet(() -> steps.optimiser().start(parameters, backend));
-    this.normalisation = ground.task().normalisation();
-    this.batch = new Objective.Batch(steps.batchSize());
+    this.normalisation = task.normalisation();
+    this.batch = new Objective.Batch(largest);
     execution.seedDropout(ground.seed());
   }
 

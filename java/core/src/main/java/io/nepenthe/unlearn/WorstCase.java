@@ -157,19 +157,20 @@ public record WorstCase(
   /** The lower level: signs of weighted gradients, and losses, all with frozen statistics. */
   private final class Level implements AutoCloseable {
     private final Model model;
-    private final Dataset data;
     private final Normalisation normalisation;
     private final Execution execution;
     private final GradientAccumulator gradient;
-    private final Objective.Batch batch = new Objective.Batch(batchSize);
+    private final Batches inOrder;
+    private final Objective.Batch batch;
     private final CrossEntropy loss = new CrossEntropy();
     private final Map<Long, Integer> positions = new HashMap<>();
 
     Level(Model model, Backend backend, Dataset data, Normalisation normalisation) {
       this.model = model;
-      this.data = data;
       this.normalisation = normalisation;
-      this.execution = new Execution(model, backend, batchSize, Mode.FROZEN);
+      this.inOrder = Batches.inOrder(data, batchSize);
+      this.batch = new Objective.Batch(inOrder.batchSize());
+      this.execution = new Execution(model, backend, inOrder.batchSize(), Mode.FROZEN);
       this.gradient = new GradientAccumulator(model, backend);
       for (int i = 0; i < data.size(); i++) {
         positions.put(data.id(i), i);
@@ -198,10 +199,9 @@ public record WorstCase(
     }
 
     void losses(double[] out) {
-      Batches batches = Batches.inOrder(data, batchSize);
-      for (long b = 0; b < batches.count(); b++) {
-        int n = forward(batches, b);
-        System.arraycopy(batch.losses(), 0, out, Math.toIntExact(b * batchSize), n);
+      for (long b = 0; b < inOrder.count(); b++) {
+        int n = forward(inOrder, b);
+        System.arraycopy(batch.losses(), 0, out, Math.toIntExact(b * inOrder.batchSize()), n);
       }
     }
 
