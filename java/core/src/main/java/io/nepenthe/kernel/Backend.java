@@ -219,14 +219,8 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
   /** The operations of a network's forward and backward pass, on this device. */
   Dense dense();
 
-  /**
-   * The operations of curvature and influence, on this device.
-   *
-   * @throws UnsupportedOperationException if the device has none
-   */
-  default PerSample perSample() {
-    throw new UnsupportedOperationException(device() + " has no curvature operations");
-  }
+  /** The operations of curvature and influence, on this device. */
+  PerSample perSample();
 
   /** Releases the backend's scratch memory; closing again does nothing. */
   @Override

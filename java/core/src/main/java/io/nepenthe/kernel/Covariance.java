@@ -31,8 +31,9 @@ import java.lang.invoke.MethodHandle;
  * {@link #mirror}.
  *
  * <p>Matrix-like: within {@code steps · 2⁻²⁴ · Σ|terms|} of the exact sum, where steps is 64·T + 16
- * for EXPAND with T &lt; 32, 2T + 16 from there on, 2T + 84 for the pooled ones. On one machine the
- * bits depend neither on threads nor on how samples are split into batches.
+ * for EXPAND with T &lt; 32, 2T + 16 from there on (on a CUDA device T + 80), 2T + 84 for the
+ * pooled ones. On one machine the bits depend neither on threads nor on how samples are split into
+ * batches; on a device, in FP32 only.
  */
 public final class Covariance {
   private static final MethodHandle WORKSPACE =
@@ -85,9 +86,7 @@ public final class Covariance {
       DriftFreeSum covariance,
       Workspace workspace,
       int threads) {
-    Checks.shape("covariance", covariance.sum(), shape(geometry, bias));
-    Checks.untouched(covariance, "input", input);
-    checkMask(geometry, mask, covariance);
+    check(geometry, input, mask, bias, covariance);
     if (input.elements() > 0) {
       try {
         MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
@@ -120,8 +119,14 @@ public final class Covariance {
     return groups == 1 ? Shape.of(size, size) : Shape.of(groups, size, size);
   }
 
-  private static void checkMask(
-      LayerGeometry geometry, MemorySegment mask, DriftFreeSum covariance) {
+  static void check(
+      LayerGeometry geometry,
+      Tensor input,
+      MemorySegment mask,
+      boolean bias,
+      DriftFreeSum covariance) {
+    Checks.shape("covariance", covariance.sum(), shape(geometry, bias));
+    Checks.untouched(covariance, "input", input);
     if (mask.equals(MemorySegment.NULL)) {
       return;
     }
@@ -210,7 +215,7 @@ public final class Covariance {
     return new double[][] {sum};
   }
 
-  /** The documented bound's factor of 2⁻²⁴ · Σ|terms|. */
+  /** The documented bound's factor of 2⁻²⁴ · Σ|terms|, on the processor. */
   static double steps(long positions, Sharing sharing) {
     if (sharing != Sharing.EXPAND) {
       return 2 * positions + DriftFreeSum.PERIOD + 20;

@@ -64,9 +64,7 @@ final class CpuPerSample implements PerSample {
   public void selfScores(
       Convolution convolution, Tensor input, Tensor outputGradient, Tensor weights, Tensor scores) {
     LayerGeometry geometry = LayerGeometry.convolution(convolution, input, outputGradient);
-    boolean point = convolution.equals(LayerGeometry.POINT);
-    SelfScores.Strategy strategy =
-        point ? SelfScores.strategyFor(geometry.positions()) : SelfScores.Strategy.PRODUCTS;
+    SelfScores.Strategy strategy = SelfScores.strategyFor(geometry);
     SelfScores.cpu(geometry, input, outputGradient, weights, scores, strategy, workspace, threads);
   }
 

@@ -19,12 +19,14 @@ final class CudaBackend implements Backend {
   private final Device.Cuda device;
   private final CudaContext context;
   private final CudaDense dense;
+  private final CudaPerSample perSample;
   private boolean closed;
 
   CudaBackend(Device.Cuda device, CudaDriver driver) {
     this.device = device;
     this.context = new CudaContext(driver);
     this.dense = new CudaDense(context, device.precision());
+    this.perSample = new CudaPerSample(context, dense.gemm(), device.precision());
   }
 
   /** What stands for a device. */
@@ -91,7 +93,7 @@ final class CudaBackend implements Backend {
         + "\nprecision="
         + device.precision()
         + "\nmatrix="
-        + dense.matrixLibrary();
+        + dense.gemm().name();
   }
 
   /** The launches, for tests. */
@@ -375,6 +377,11 @@ final class CudaBackend implements Backend {
   @Override
   public Dense dense() {
     return dense;
+  }
+
+  @Override
+  public PerSample perSample() {
+    return perSample;
   }
 
   @Override

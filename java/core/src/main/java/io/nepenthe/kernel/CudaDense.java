@@ -20,8 +20,8 @@ final class CudaDense implements Dense, AutoCloseable {
     this.gemm = new CudaGemm.Own(context, precision);
   }
 
-  String matrixLibrary() {
-    return gemm.name();
+  CudaGemm gemm() {
+    return gemm;
   }
 
   @Override

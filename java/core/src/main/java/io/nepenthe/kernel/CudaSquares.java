@@ -8,11 +8,6 @@ import java.util.Optional;
 
 /** Launches of cuda/square_gradients.cu and cuda/square_vector_gradients.cu. */
 final class CudaSquares {
-  private static final long TILE = 64;
-
-  /** Runs of samples are cut until every multiprocessor has this many blocks. */
-  private static final long BLOCKS_EACH = 2;
-
   private static final long MOST_Y = 65535;
   private static final long CHANNELS = 32;
 
@@ -38,7 +33,7 @@ final class CudaSquares {
       var size =
           new SquareGradients.Size(call.samples(), call.positions(), columns, call.outputs());
       Strategy used = call.positions() == 1 ? strategy : Strategy.PRODUCTS;
-      long tiles = ceiling(call.outputs() / groups, TILE) * ceiling(columns, TILE);
+      long tiles = CudaLayer.tiles(call.outputs() / groups, columns);
       long runs = runs(context, tiles * groups, call.samples());
       try (var op =
           context.begin(
@@ -77,11 +72,11 @@ final class CudaSquares {
 
   /** 1, or as many runs as keep the device busy, of no more than a period of samples each. */
   static long runs(CudaContext context, long blocks, long samples) {
-    long wanted = ceiling(context.driver().multiprocessors() * BLOCKS_EACH, blocks);
+    long wanted = CudaLayer.wanted(context, blocks);
     if (wanted <= 1) {
       return 1;
     }
-    return Math.min(samples, Math.max(wanted, ceiling(samples, DriftFreeSum.PERIOD)));
+    return Math.min(samples, Math.max(wanted, CudaLayer.ceiling(samples, DriftFreeSum.PERIOD)));
   }
 
   static void launch(
@@ -92,33 +87,19 @@ final class CudaSquares {
       LayerGeometry call,
       int phase,
       Strategy strategy) {
-    Window window = call.convolution().window();
     op.launch(
         kernel,
         grid,
-        pointers[0],
-        pointers[1],
-        pointers[2],
-        pointers[3],
-        pointers[4],
-        call.samples(),
-        phase,
-        strategy.ordinal(),
-        Math.toIntExact(call.height()),
-        Math.toIntExact(call.width()),
-        Math.toIntExact(call.channels()),
-        Math.toIntExact(call.outHeight()),
-        Math.toIntExact(call.outWidth()),
-        Math.toIntExact(call.outputs()),
-        window.kernelHeight(),
-        window.kernelWidth(),
-        window.strideHeight(),
-        window.strideWidth(),
-        window.top(),
-        window.left(),
-        window.dilationHeight(),
-        window.dilationWidth(),
-        call.convolution().groups());
+        CudaLayer.arguments(
+            call,
+            pointers[0],
+            pointers[1],
+            pointers[2],
+            pointers[3],
+            pointers[4],
+            call.samples(),
+            phase,
+            strategy.ordinal()));
   }
 
   /** A bias, or, where the normalised input is given, a scale. */
@@ -142,7 +123,7 @@ final class CudaSquares {
         op.launch(
             "nep_square_vector_gradients_positions",
             new CudaDriver.Grid(
-                ceiling(size.channels(), CHANNELS), Math.min(size.samples(), MOST_Y), 1),
+                CudaLayer.ceiling(size.channels(), CHANNELS), Math.min(size.samples(), MOST_Y), 1),
             op.read(gradient),
             normalised.map(op::read).orElse(0L),
             size.samples(),
@@ -233,9 +214,5 @@ final class CudaSquares {
             n);
       }
     }
-  }
-
-  private static long ceiling(long a, long b) {
-    return (a + b - 1) / b;
   }
 }

@@ -97,6 +97,12 @@ record LayerGeometry(
     return geometry;
   }
 
+  /** The same of another number of samples. */
+  LayerGeometry withSamples(long count) {
+    return new LayerGeometry(
+        convolution, count, height, width, channels, outHeight, outWidth, outputs);
+  }
+
   /** T, the positions that share the weights. */
   long positions() {
     return outHeight * outWidth;

@@ -30,7 +30,9 @@ import java.lang.invoke.MethodHandle;
  * </pre>
  *
  * <p>Matrix-like: within {@code (T + 1600) · 2⁻²⁴ · Σ|terms|}, the factored form within {@code (r +
- * 8)}. The bits depend neither on threads nor on the batch.
+ * 8)}. The bits depend neither on threads nor on the batch. A CUDA device writes a chunk of
+ * samples' gradients to its memory and multiplies them as a matrix: within {@code (T + O·J)}, and
+ * the bits depend on the batch.
  */
 public final class PairScores {
   private static final MethodHandle WORKSPACE =
@@ -77,19 +79,7 @@ public final class PairScores {
       Tensor scores,
       Workspace workspace,
       int threads) {
-    long count = queries.shape().rank() == 0 ? 0 : queries.shape().size(0);
-    long weights = geometry.outputs() * geometry.features(bias);
-    if (queries.elements() != count * weights) {
-      throw new IllegalArgumentException(
-          "queries must each have the "
-              + geometry.outputs()
-              + " × "
-              + geometry.features(bias)
-              + " weights, found "
-              + queries.shape());
-    }
-    SelfScores.checkScores(
-        scores, Shape.of(count, geometry.samples()), input, outputGradient, queries);
+    long count = check(geometry, input, outputGradient, bias, queries, scores);
     if (input.elements() == 0 || outputGradient.elements() == 0 || count == 0) {
       scores.clear();
       return;
@@ -116,13 +106,7 @@ public final class PairScores {
   }
 
   static void cpuFactored(Tensor left, Tensor right, Tensor scores, int threads) {
-    Shape shape = left.shape();
-    if (shape.rank() != 4) {
-      throw new IllegalArgumentException(
-          "left must be [samples, positions, queries, rank], found " + shape);
-    }
-    Checks.shape("right", right, shape);
-    SelfScores.checkScores(scores, Shape.of(shape.size(2), shape.size(0)), left, right, right);
+    Shape shape = checkFactored(left, right, scores);
     try {
       FACTORED.invokeExact(
           left.segment(),
@@ -136,6 +120,42 @@ public final class PairScores {
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }
+  }
+
+  /** Returns how many queries there are. */
+  static long check(
+      LayerGeometry geometry,
+      Tensor input,
+      Tensor outputGradient,
+      boolean bias,
+      Tensor queries,
+      Tensor scores) {
+    long count = queries.shape().rank() == 0 ? 0 : queries.shape().size(0);
+    long weights = geometry.outputs() * geometry.features(bias);
+    if (queries.elements() != count * weights) {
+      throw new IllegalArgumentException(
+          "queries must each have the "
+              + geometry.outputs()
+              + " × "
+              + geometry.features(bias)
+              + " weights, found "
+              + queries.shape());
+    }
+    SelfScores.checkScores(
+        scores, Shape.of(count, geometry.samples()), input, outputGradient, queries);
+    return count;
+  }
+
+  /** Returns the shape of both factors. */
+  static Shape checkFactored(Tensor left, Tensor right, Tensor scores) {
+    Shape shape = left.shape();
+    if (shape.rank() != 4) {
+      throw new IllegalArgumentException(
+          "left must be [samples, positions, queries, rank], found " + shape);
+    }
+    Checks.shape("right", right, shape);
+    SelfScores.checkScores(scores, Shape.of(shape.size(2), shape.size(0)), left, right, right);
+    return shape;
   }
 
   /** The same in float64 and plain Java, from every sample's gradient and its magnitude. */

@@ -6,12 +6,13 @@ import java.lang.foreign.MemorySegment;
 /**
  * The operations of curvature and influence on a layer's inputs and output gradients, sample by
  * sample. As for {@link Backend}, arguments are checked first and outputs overlap nothing. No
- * result depends on the number of threads, none on how samples are split into batches.
+ * result depends on the number of threads; on the processor none depends on how samples are split
+ * into batches.
  *
  * <p>Linear layers take [samples, features] or [samples, positions, features]; convolutions
  * [samples, height, width, channels].
  */
-public sealed interface PerSample permits CpuPerSample {
+public sealed interface PerSample permits CpuPerSample, CudaPerSample {
   /** No mask: all positions count. */
   MemorySegment ALL = MemorySegment.NULL;
 

@@ -41,13 +41,17 @@ public final class Philox {
   }
 
   static void cpu(MemorySegment out, long key, long stream, long first, int threads) {
-    if (!out.isNative() || out.byteSize() % Long.BYTES != 0 || out.address() % Long.BYTES != 0) {
-      throw new IllegalArgumentException("words need native memory, aligned to 8 bytes");
-    }
+    check(out);
     try {
       CPU.invokeExact(out, out.byteSize() / Long.BYTES, key, stream, first, threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  static void check(MemorySegment out) {
+    if (!out.isNative() || out.byteSize() % Long.BYTES != 0 || out.address() % Long.BYTES != 0) {
+      throw new IllegalArgumentException("words need native memory, aligned to 8 bytes");
     }
   }
 

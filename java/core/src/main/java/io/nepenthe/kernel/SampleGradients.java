@@ -54,10 +54,7 @@ public final class SampleGradients {
       Tensor out,
       Workspace workspace,
       int threads) {
-    Checks.shape(
-        "out", out, Shape.of(geometry.samples(), geometry.outputs(), geometry.features(bias)));
-    Checks.disjoint("out", out, "input", input);
-    Checks.disjoint("out", out, "output gradient", outputGradient);
+    check(geometry, input, outputGradient, bias, out);
     if (out.elements() == 0) {
       return;
     }
@@ -82,6 +79,14 @@ public final class SampleGradients {
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }
+  }
+
+  static void check(
+      LayerGeometry geometry, Tensor input, Tensor outputGradient, boolean bias, Tensor out) {
+    Checks.shape(
+        "out", out, Shape.of(geometry.samples(), geometry.outputs(), geometry.features(bias)));
+    Checks.disjoint("out", out, "input", input);
+    Checks.disjoint("out", out, "output gradient", outputGradient);
   }
 
   /**

@@ -44,6 +44,12 @@ public final class SelfScores {
     SQUARES
   }
 
+  /** The cheaper strategy for a convolution: squares are for one position and one group. */
+  static Strategy strategyFor(LayerGeometry geometry) {
+    boolean point = geometry.convolution().equals(LayerGeometry.POINT);
+    return point ? strategyFor(geometry.positions()) : Strategy.PRODUCTS;
+  }
+
   /** The cheaper strategy for {@code positions} positions a sample. */
   public static Strategy strategyFor(long positions) {
     return positions == 1 ? Strategy.SQUARES : Strategy.PRODUCTS;
@@ -72,22 +78,7 @@ public final class SelfScores {
       Strategy strategy,
       Workspace workspace,
       int threads) {
-    if (weights.elements() != geometry.outputs() * geometry.columns()) {
-      throw new IllegalArgumentException(
-          "weights must be the "
-              + geometry.outputs()
-              + " × "
-              + geometry.columns()
-              + " of the layer, found "
-              + weights.shape());
-    }
-    checkScores(scores, Shape.of(geometry.samples()), input, outputGradient, weights);
-    boolean point =
-        geometry.positions() == 1
-            && geometry.columns() == geometry.height() * geometry.width() * geometry.channels();
-    if (strategy == Strategy.SQUARES && !point) {
-      throw new IllegalArgumentException("squares are for one position and one group");
-    }
+    check(geometry, input, outputGradient, weights, scores, strategy);
     if (input.elements() == 0 || outputGradient.elements() == 0) {
       scores.clear();
       return;
@@ -113,15 +104,7 @@ public final class SelfScores {
   }
 
   static void cpuOfGradients(Tensor gradients, Tensor weights, Tensor scores, int threads) {
-    long samples = gradients.shape().rank() == 0 ? 0 : gradients.shape().size(0);
-    if (gradients.elements() != samples * weights.elements()) {
-      throw new IllegalArgumentException(
-          "gradients must be samples of the weights' "
-              + weights.shape()
-              + ", found "
-              + gradients.shape());
-    }
-    checkScores(scores, Shape.of(samples), gradients, weights, weights);
+    long samples = checkGradients(gradients, weights, scores);
     try {
       GRADIENTS.invokeExact(
           gradients.segment(),
@@ -133,6 +116,45 @@ public final class SelfScores {
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }
+  }
+
+  static void check(
+      LayerGeometry geometry,
+      Tensor input,
+      Tensor outputGradient,
+      Tensor weights,
+      Tensor scores,
+      Strategy strategy) {
+    if (weights.elements() != geometry.outputs() * geometry.columns()) {
+      throw new IllegalArgumentException(
+          "weights must be the "
+              + geometry.outputs()
+              + " × "
+              + geometry.columns()
+              + " of the layer, found "
+              + weights.shape());
+    }
+    checkScores(scores, Shape.of(geometry.samples()), input, outputGradient, weights);
+    boolean point =
+        geometry.positions() == 1
+            && geometry.columns() == geometry.height() * geometry.width() * geometry.channels();
+    if (strategy == Strategy.SQUARES && !point) {
+      throw new IllegalArgumentException("squares are for one position and one group");
+    }
+  }
+
+  /** Returns how many samples there are. */
+  static long checkGradients(Tensor gradients, Tensor weights, Tensor scores) {
+    long samples = gradients.shape().rank() == 0 ? 0 : gradients.shape().size(0);
+    if (gradients.elements() != samples * weights.elements()) {
+      throw new IllegalArgumentException(
+          "gradients must be samples of the weights' "
+              + weights.shape()
+              + ", found "
+              + gradients.shape());
+    }
+    checkScores(scores, Shape.of(samples), gradients, weights, weights);
+    return samples;
   }
 
   static void checkScores(Tensor scores, Shape shape, Tensor input, Tensor gradient, Tensor third) {

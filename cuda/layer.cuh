@@ -1,0 +1,143 @@
+// A layer's input and output gradient, sample by sample: their sizes, the unfolded input, formed while it is
+// loaded, and the walk over samples that the kernels of per-sample gradients share.
+#pragma once
+
+#include "tile.cuh"
+
+#define LAYER_PARAMETERS                                                                              \
+  int height, int width, int channels, int out_height, int out_width, int outputs, int kernel_height, \
+      int kernel_width, int stride_height, int stride_width, int top, int left, int dilation_height,  \
+      int dilation_width, int groups
+#define LAYER_ARGUMENTS                                                                                \
+  height, width, channels, out_height, out_width, outputs, kernel_height, kernel_width, stride_height, \
+      stride_width, top, left, dilation_height, dilation_width, groups
+#define LAYER_SIZES \
+  { LAYER_ARGUMENTS }
+
+namespace layer {
+
+using tile::TERMS;
+using tile::TILE;
+
+struct Sizes {
+  int height, width, channels, out_height, out_width, outputs, kernel_height, kernel_width, stride_height,
+      stride_width, top, left, dilation_height, dilation_width, groups;
+
+  __device__ int positions() const { return out_height * out_width; }
+  __device__ int group_channels() const { return channels / groups; }
+  __device__ int group_outputs() const { return outputs / groups; }
+  __device__ int columns() const { return kernel_height * kernel_width * group_channels(); }
+  __device__ int features(int bias) const { return columns() + (bias != 0 ? 1 : 0); }
+};
+
+// One column of the unfolded input: a place in the kernel's window, and a channel; or the bias's constant 1.
+struct Column {
+  int y, x, channel;
+  bool valid, one;
+
+  __device__ Column(const Sizes& s, int group, int j, int bias = 0)
+      : valid(j < s.columns()), one(bias != 0 && j == s.columns()) {
+    const int inner = s.group_channels();
+    channel = group * inner + j % inner;
+    x = j / inner % s.kernel_width * s.dilation_width - s.left;
+    y = j / inner / s.kernel_width * s.dilation_height - s.top;
+  }
+
+  // Where it is at a position of a sample; −1 in the padding.
+  __device__ int64_t at(const Sizes& s, int64_t sample, int position) const {
+    const int row = position / s.out_width * s.stride_height + y,
+              column = position % s.out_width * s.stride_width + x;
+    const bool inside = valid && row >= 0 && row < s.height && column >= 0 && column < s.width;
+    return inside ? ((sample * s.height + row) * s.width + column) * s.channels + channel : -1;
+  }
+
+  __device__ float value(const Sizes& s, const float* input, int64_t sample, int position) const {
+    const int64_t from = at(s, sample, position);
+    return one ? 1.0f : from >= 0 ? input[from] : 0.0f;
+  }
+
+  // Starts a load to shared memory; of 0 where `there` is false.
+  __device__ void load(float* to, const Sizes& s, const float* input, int64_t sample, int position,
+                       bool there) const {
+    if (one) {
+      *to = there ? 1.0f : 0.0f;
+      return;
+    }
+    const int64_t from = there ? at(s, sample, position) : -1;
+    copy_async_4(to, from >= 0 ? input + from : input, from >= 0);
+  }
+};
+
+// What is multiplied as one: a sample's positions, or, merged, those of all samples up to the next fold.
+struct Units {
+  int positions, phase;
+  bool merged;
+
+  __device__ int samples(int64_t from, int64_t end) const {
+    const int64_t length = merged ? PERIOD - (phase + from) % PERIOD : 1;
+    return static_cast<int>(length < end - from ? length : end - from);
+  }
+};
+
+// A place in the sequence of loads.
+struct Cursor {
+  int64_t unit, end;  // the unit's first sample; the run's end
+  int samples, term;  // of the unit; the next one to load
+
+  __device__ Cursor(const Units& u, int64_t first, int64_t last)
+      : unit(first), end(last), samples(0), term(0) {
+    if (unit < end) samples = u.samples(unit, end);
+  }
+  __device__ bool over() const { return unit >= end; }
+  // Past one load; true if that was the unit's last.
+  __device__ bool advance(const Units& u) {
+    term += TERMS;
+    if (term < samples * u.positions) return false;
+    unit += samples;
+    term = 0;
+    if (unit < end) samples = u.samples(unit, end);
+    return true;
+  }
+};
+
+// Multiplies the block's tile of samples [first, last), TERMS terms at a time, one buffer loading meanwhile.
+// load(g, u, sample, position, there) starts one thread's loads of a term; done(product, samples walked) ends
+// a unit, and clears what shall not go on.
+template <typename M, typename Load, typename Done>
+__device__ __forceinline__ void walk(const Units& units, int64_t first, int64_t last, bool square,
+                                     float (&product)[M::OWNED], Load load, Done done) {
+  __shared__ tile::Shared<M> shared;
+  const int loaded = static_cast<int>(threadIdx.x) % TILE, first_term = static_cast<int>(threadIdx.x) / TILE;
+  const auto load_all = [&](const Cursor& c, int buffer) {
+    for (int k = first_term; k < TERMS; k += M::THREADS / TILE) {
+      const int term = c.term + k;
+      const bool there = term < c.samples * units.positions;
+      const int64_t sample = units.merged ? c.unit + term / units.positions : c.unit;
+      const int position = units.merged ? term % units.positions : term;
+      load(&shared.g[buffer][k][loaded], &shared.u[buffer][k][loaded], sample, position, there);
+    }
+    copy_async_commit();
+  };
+  Cursor next(units, first, last), now = next;
+  int buffer = 0;
+  if (!next.over()) {
+    load_all(next, 0);
+    next.advance(units);
+  }
+  while (!now.over()) {
+    if (next.over()) {
+      copy_async_wait<0>();
+    } else {
+      load_all(next, buffer ^ 1);
+      next.advance(units);
+      copy_async_wait<1>();
+    }
+    __syncthreads();
+    M::multiply(product, shared.g[buffer], shared.u[buffer], square);
+    __syncthreads();
+    buffer ^= 1;
+    if (now.advance(units)) done(product, now.unit);
+  }
+}
+
+}  // namespace layer

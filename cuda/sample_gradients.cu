@@ -1,0 +1,79 @@
+// Formula: P[n, o, j] = Σₜ G[n, t, o]·Ā[n, t, j], Ā the unfolded input, with the bias's 1 as its last column
+//          where there is one (SampleGradients.java).
+// Layout:  input [n, h, w, c], gradient [n, t, o], out [n, o, j]; 4-byte aligned.
+// Threads: 64 by 64 weights of a sample a block, products in registers; a block walks a run of samples.
+// Cost:    2·n·t·o·j operations, 4·n·o·j bytes written, input and gradient read once a tile: bound by memory
+//          below some 20 positions (FP32), then by arithmetic.
+// Sums:    float32, positions in order; TF32 or BF16 factors only: each sample's bits are its own.
+// Tried:   nothing else yet; not measured on a GPU.
+#include "layer.cuh"
+
+#define SAMPLE_GRADIENTS_PARAMETERS \
+  const float *input, const float *gradient, float *out, int64_t samples, int bias, LAYER_PARAMETERS
+
+namespace sample_gradients {
+
+using layer::Column;
+using layer::Sizes;
+using tile::TILE;
+
+template <typename M>
+__device__ void write(SAMPLE_GRADIENTS_PARAMETERS) {
+  const Sizes s = LAYER_SIZES;
+  const int rows = s.group_outputs(), columns = s.features(bias), group = static_cast<int>(blockIdx.y);
+  const int column_tiles = (columns + TILE - 1) / TILE;
+  const int first_row = static_cast<int>(blockIdx.x) / column_tiles * TILE;
+  const int first_column = static_cast<int>(blockIdx.x) % column_tiles * TILE;
+  const int64_t first = samples * blockIdx.z / gridDim.z, last = samples * (blockIdx.z + 1) / gridDim.z;
+
+  const int loaded = static_cast<int>(threadIdx.x) % TILE;
+  const Column column(s, group, first_column + loaded, bias);
+  const bool has_row = first_row + loaded < rows;
+  const int output = group * rows + first_row + loaded;
+  const auto load = [&](float* g, float* u, int64_t sample, int position, bool there) {
+    column.load(u, s, input, sample, position, there);
+    const bool valid = there && has_row;
+    const int64_t at = (sample * s.positions() + position) * s.outputs + output;
+    copy_async_4(g, valid ? gradient + at : gradient, valid);
+  };
+  float product[M::OWNED] = {};
+  layer::walk<M>({s.positions(), 0, false}, first, last, false, product, load,
+                 [&](float(&of)[M::OWNED], int64_t walked) {
+                   float* to = out + ((walked - 1) * s.outputs + group * rows) * columns;
+#pragma unroll
+                   for (int i = 0; i < M::OWNED; i++) {
+                     const int row = first_row + M::row(i), at = first_column + M::column(i);
+                     if (row < rows && at < columns) to[static_cast<int64_t>(row) * columns + at] = of[i];
+                     of[i] = 0;
+                   }
+                 });
+}
+
+}  // namespace sample_gradients
+
+// Obviously right: a thread a weight of a sample.
+KERNEL(128, nep_sample_gradients_plain, (SAMPLE_GRADIENTS_PARAMETERS)) {
+  using namespace sample_gradients;
+  const Sizes s = LAYER_SIZES;
+  const int64_t columns = s.features(bias), w = grid_thread();
+  if (w >= samples * s.outputs * columns) return;
+  const int64_t n = w / columns / s.outputs;
+  const int output = static_cast<int>(w / columns % s.outputs);
+  const Column column(s, output / s.group_outputs(), static_cast<int>(w % columns), bias);
+  float product = 0;
+  for (int t = 0; t < s.positions(); t++)
+    product =
+        fmaf(gradient[(n * s.positions() + t) * s.outputs + output], column.value(s, input, n, t), product);
+  out[w] = product;
+}
+
+// Grid: tiles of a group's weights, groups, runs of samples.
+KERNEL(tile::Fp32::THREADS, nep_sample_gradients_fp32, (SAMPLE_GRADIENTS_PARAMETERS)) {
+  sample_gradients::write<tile::Fp32>(input, gradient, out, samples, bias, LAYER_ARGUMENTS);
+}
+KERNEL(tile::Tf32::THREADS, nep_sample_gradients_tf32, (SAMPLE_GRADIENTS_PARAMETERS)) {
+  sample_gradients::write<tile::Tf32>(input, gradient, out, samples, bias, LAYER_ARGUMENTS);
+}
+KERNEL(tile::Bf16::THREADS, nep_sample_gradients_bf16, (SAMPLE_GRADIENTS_PARAMETERS)) {
+  sample_gradients::write<tile::Bf16>(input, gradient, out, samples, bias, LAYER_ARGUMENTS);
+}
