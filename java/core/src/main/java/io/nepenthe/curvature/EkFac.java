@@ -6,15 +6,17 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Convolution;
 import io.nepenthe.kernel.DriftFreeSum;
 import io.nepenthe.nn.Model;
-import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.Function;
 
 /**
  * The eigenvalue-corrected Kronecker factorisation of the Fisher information (George, Laurent,
@@ -40,19 +42,42 @@ public final class EkFac implements AutoCloseable {
   private long samples;
 
   /** Decomposed factors, Λ still to come. */
-  EkFac(Model model, KroneckerFactors factors) {
-    this.blocks = factors.blocks();
-    this.options = factors.options();
-    this.bases = EigenBasis.of(arena, factors);
-    Parameters diagonal = model.parameters().zerosLike(arena);
-    factors.diagonal(diagonal);
+  static EkFac of(KroneckerFactors factors) {
+    try (Arena scratch = Arena.ofConfined()) {
+      Map<String, Tensor> diagonals = new HashMap<>();
+      for (ParameterBlock block : factors.blocks()) {
+        if (block.isDiagonal()) {
+          Tensor diagonal = Tensor.zeros(scratch, shape(block));
+          factors.diagonal(block, diagonal);
+          diagonals.put(block.name(), diagonal);
+        }
+      }
+      return new EkFac(
+          factors.blocks(), factors.options(), arena -> EigenBasis.of(arena, factors), diagonals);
+    }
+  }
+
+  /**
+   * Eigenvectors, and Λ still to come.
+   *
+   * @param bases makes them in the arena that it is handed
+   * @param diagonals the mean squared gradients of normalisations, by block name
+   */
+  EkFac(
+      List<ParameterBlock> blocks,
+      FactorOptions options,
+      Function<Arena, Map<String, EigenBasis>> bases,
+      Map<String, Tensor> diagonals) {
+    this.blocks = blocks;
+    this.options = options;
+    this.bases = bases.apply(arena);
     for (ParameterBlock block : blocks) {
       Tensor kronecker = Tensor.zeros(arena, shape(block));
       if (block.isDiagonal()) {
-        block.gather(diagonal, kronecker);
+        kronecker.copyFrom(diagonals.get(block.name()));
         corrected.put(block.name(), kronecker);
       } else {
-        bases.get(block.name()).kroneckerValues(kronecker);
+        this.bases.get(block.name()).kroneckerValues(kronecker);
         corrected.put(block.name(), Tensor.zeros(arena, shape(block)));
       }
       uncorrected.put(block.name(), kronecker);
@@ -79,7 +104,7 @@ public final class EkFac implements AutoCloseable {
       Dataset data,
       Normalisation normalisation,
       Progress progress) {
-    EkFac result = new EkFac(model, factors);
+    EkFac result = EkFac.of(factors);
     FactorOptions options = factors.options();
     try (SamplePass pass =
             new SamplePass(model, backend, data, normalisation, options.batchSize());
@@ -87,11 +112,13 @@ public final class EkFac implements AutoCloseable {
       FisherVectors vectors =
           new FisherVectors(options, Math.toIntExact(model.network().output().elements()), 1);
       pass.run(
+          Chunks.of(data.size()),
           progress,
           (execution, first, outputs, labels, ids) -> {
             vectors.backward(execution, outputs, labels, ids, correction);
             correction.count(outputs.shape().size(0));
-          });
+          },
+          correction::fold);
       correction.finish();
       return result;
     } catch (RuntimeException e) {
@@ -103,9 +130,11 @@ public final class EkFac implements AutoCloseable {
   /** Accumulates Λ. */
   final class Correction implements FisherVectors.Listener, AutoCloseable {
     private final Backend backend;
+    private final Arena memory = Arena.ofShared();
     private final Ones ones = new Ones();
     private final Map<String, RotatedGradients> rotated = new LinkedHashMap<>();
-    private final Map<String, DriftFreeSum> sums = new LinkedHashMap<>();
+    private final Map<String, ChunkedSum> sums = new LinkedHashMap<>();
+    private final SequencedMap<String, ChunkedSum> state = new LinkedHashMap<>();
 
     Correction(Backend backend) {
       this.backend = backend;
@@ -114,12 +143,25 @@ public final class EkFac implements AutoCloseable {
             rotated.put(name, new RotatedGradients(basis, backend));
             ParameterBlock block = basis.block();
             Shape shape = Shape.of(block.outputs(), 1, 1, block.columns());
-            sums.put(name, DriftFreeSum.zeros(arena, shape));
+            ChunkedSum sum = ChunkedSum.zeros(memory, shape);
+            sums.put(name, sum);
+            state.put(StageNames.LAMBDA + "." + block.parameter(), sum);
           });
+    }
+
+    /** The sums under the names that files have for them. */
+    SequencedMap<String, ChunkedSum> state() {
+      return state;
     }
 
     void count(long more) {
       samples += more;
+      sums.values().forEach(sum -> sum.count(more));
+    }
+
+    /** A chunk is complete. */
+    void fold() {
+      sums.values().forEach(ChunkedSum::fold);
     }
 
     @Override
@@ -130,7 +172,7 @@ public final class EkFac implements AutoCloseable {
       Tensor gradient = ParameterBlock.image(outputGradient);
       for (ParameterBlock block : blocks) {
         if (block.layer().equals(layer.layer().name()) && !block.isDiagonal()) {
-          DriftFreeSum sum = sums.get(block.name());
+          DriftFreeSum sum = sums.get(block.name()).current();
           rotated
               .get(block.name())
               .visit(layer, ones.inputOf(block, input, gradient), gradient, new Squares(sum));
@@ -158,12 +200,14 @@ public final class EkFac implements AutoCloseable {
       }
     }
 
+    /** Writes Λ. */
     void finish() {
+      samples = state.isEmpty() ? samples : state.lastEntry().getValue().processed();
       sums.forEach(
           (name, sum) -> {
             Tensor mean = corrected.get(name);
             for (long i = 0; i < mean.elements(); i++) {
-              mean.set(i, (float) (((double) sum.sum().get(i) + sum.rest().get(i)) / samples));
+              mean.set(i, (float) (sum.value(i) / sum.processed()));
             }
           });
     }
@@ -172,6 +216,7 @@ public final class EkFac implements AutoCloseable {
     public void close() {
       ones.close();
       rotated.values().forEach(RotatedGradients::close);
+      memory.close();
     }
   }
 

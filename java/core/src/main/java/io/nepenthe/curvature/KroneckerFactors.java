@@ -4,10 +4,8 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Covariance;
-import io.nepenthe.kernel.DriftFreeSum;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Model;
-import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
@@ -16,6 +14,8 @@ import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedMap;
 
 /**
  * The Kronecker factors of every block's Fisher information,
@@ -37,24 +37,19 @@ public final class KroneckerFactors implements AutoCloseable {
   private final List<ParameterBlock> blocks;
   private final FactorOptions options;
   private final Map<String, Sums> sums = new LinkedHashMap<>();
-  private final SquaredGradients squares;
-  private long samples;
+  private final Optional<SquaredGradients> squares;
+  private final SequencedMap<String, ChunkedSum> state = new LinkedHashMap<>();
 
   /** A block's sums. */
   private static final class Sums {
     private final ParameterBlock block;
-    private final DriftFreeSum inputs;
-    private final DriftFreeSum gradients;
-    private long rows;
+    private final ChunkedSum inputs;
+    private final ChunkedSum gradients;
 
     Sums(Arena arena, ParameterBlock block) {
       this.block = block;
-      this.inputs = DriftFreeSum.zeros(arena, square(block.groups(), block.columns()));
-      this.gradients = DriftFreeSum.zeros(arena, square(block.groups(), block.groupOutputs()));
-    }
-
-    private static Shape square(int groups, long size) {
-      return groups == 1 ? Shape.of(size, size) : Shape.of(groups, size, size);
+      this.inputs = ChunkedSum.zeros(arena, square(block.groups(), block.columns()));
+      this.gradients = ChunkedSum.zeros(arena, square(block.groups(), block.groupOutputs()));
     }
   }
 
@@ -62,12 +57,27 @@ public final class KroneckerFactors implements AutoCloseable {
   KroneckerFactors(Model model, Backend backend, FactorOptions options) {
     this.options = options;
     this.blocks = ParameterBlock.of(model, options.jointBias());
-    this.squares = new SquaredGradients(model, backend);
+    boolean diagonals = blocks.stream().anyMatch(ParameterBlock::isDiagonal);
+    this.squares =
+        diagonals ? Optional.of(new SquaredGradients(model, backend)) : Optional.empty();
     for (ParameterBlock block : blocks) {
-      if (!block.isDiagonal()) {
-        sums.put(block.name(), new Sums(arena, block));
+      if (block.isDiagonal()) {
+        for (String name : List.of(block.weight(), block.bias())) {
+          ChunkedSum sum = ChunkedSum.of(arena, squares.orElseThrow().sum(name));
+          state.put(StageNames.SQUARES + "." + name, sum);
+        }
+      } else {
+        Sums own = new Sums(arena, block);
+        sums.put(block.name(), own);
+        state.put(StageNames.INPUTS + "." + block.parameter(), own.inputs);
+        state.put(StageNames.GRADIENTS + "." + block.parameter(), own.gradients);
       }
     }
+  }
+
+  /** The shape of a matrix of each group. */
+  static Shape square(int groups, long size) {
+    return groups == 1 ? Shape.of(size, size) : Shape.of(groups, size, size);
   }
 
   /**
@@ -88,17 +98,18 @@ public final class KroneckerFactors implements AutoCloseable {
       Progress progress) {
     KroneckerFactors factors = new KroneckerFactors(model, backend, options);
     try (SamplePass pass =
-        new SamplePass(model, backend, data, normalisation, options.batchSize())) {
+            new SamplePass(model, backend, data, normalisation, options.batchSize());
+        Visitor visitor = factors.new Visitor(backend)) {
       FisherVectors vectors =
           new FisherVectors(options, Math.toIntExact(model.network().output().elements()), 0);
-      try (Visitor visitor = factors.new Visitor(backend)) {
-        pass.run(
-            progress,
-            (execution, first, outputs, labels, ids) -> {
-              vectors.backward(execution, outputs, labels, ids, visitor);
-              factors.count(outputs.shape().size(0));
-            });
-      }
+      pass.run(
+          Chunks.of(data.size()),
+          progress,
+          (execution, first, outputs, labels, ids) -> {
+            vectors.backward(execution, outputs, labels, ids, visitor);
+            factors.count(outputs.shape().size(0));
+          },
+          factors::fold);
       return factors;
     } catch (RuntimeException e) {
       factors.close();
@@ -106,9 +117,26 @@ public final class KroneckerFactors implements AutoCloseable {
     }
   }
 
+  /** The sums under the names that files have for them, with the engine's parameter names. */
+  SequencedMap<String, ChunkedSum> state() {
+    return state;
+  }
+
+  /** A chunk is complete. */
+  void fold() {
+    state.values().forEach(ChunkedSum::fold);
+  }
+
   /** Counts samples whose passes were visited. */
   void count(long more) {
-    samples += more;
+    for (ParameterBlock block : blocks) {
+      if (block.isDiagonal()) {
+        state.get(StageNames.SQUARES + "." + block.weight()).count(more);
+        state.get(StageNames.SQUARES + "." + block.bias()).count(more);
+      } else {
+        sums.get(block.name()).gradients.count(more);
+      }
+    }
   }
 
   /** Adds what it sees. */
@@ -133,7 +161,7 @@ public final class KroneckerFactors implements AutoCloseable {
           continue;
         }
         if (block.isDiagonal()) {
-          squares.visit(layer, input, outputGradient);
+          squares.orElseThrow().visit(layer, input, outputGradient);
           continue;
         }
         Sums into = sums.get(block.name());
@@ -149,7 +177,7 @@ public final class KroneckerFactors implements AutoCloseable {
                 gradient,
                 false,
                 options.reduce() ? Covariance.Sharing.SUM : Covariance.Sharing.EXPAND,
-                into.gradients);
+                into.gradients.current());
       }
     }
 
@@ -161,8 +189,8 @@ public final class KroneckerFactors implements AutoCloseable {
               input,
               into.block.appendsOne(),
               options.reduce() ? Covariance.Sharing.MEAN : Covariance.Sharing.EXPAND,
-              into.inputs);
-      into.rows += out.size(0) * (options.reduce() ? 1 : out.size(1) * out.size(2));
+              into.inputs.current());
+      into.inputs.count(out.size(0) * (options.reduce() ? 1 : out.size(1) * out.size(2)));
     }
 
     @Override
@@ -183,7 +211,8 @@ public final class KroneckerFactors implements AutoCloseable {
 
   /** N. */
   public long samples() {
-    return samples;
+    // The last is not a sum over inputs, of which a sample has several rows.
+    return state.isEmpty() ? 0 : state.lastEntry().getValue().processed();
   }
 
   /**
@@ -193,17 +222,17 @@ public final class KroneckerFactors implements AutoCloseable {
    */
   public double[] inputFactor(ParameterBlock block, int group) {
     Sums of = sums(block);
-    return matrix(of.inputs, group, block.columns(), of.rows);
+    return matrix(of.inputs, group, block.columns(), of.inputs.processed());
   }
 
   /** B, of one group: outputs × outputs, row-major. */
   public double[] gradientFactor(ParameterBlock block, int group) {
-    return matrix(sums(block).gradients, group, block.groupOutputs(), samples);
+    return matrix(sums(block).gradients, group, block.groupOutputs(), samples());
   }
 
   /** What Σ āāᵀ is divided by for A: Σ Tₙ over all uses, or the samples of all uses. */
   public long rows(ParameterBlock block) {
-    return sums(block).rows;
+    return sums(block).inputs.processed();
   }
 
   private Sums sums(ParameterBlock block) {
@@ -214,22 +243,24 @@ public final class KroneckerFactors implements AutoCloseable {
     return found;
   }
 
-  /** The mean squared gradients, for the diagonal blocks; zero elsewhere. */
-  void diagonal(Parameters out) {
-    squares.value(out);
-    for (long j = 0; j < out.count(); j++) {
-      out.flat().set(j, out.flat().get(j) / samples);
+  /** The mean squared gradients of a normalisation, [2, channels]: scale, then shift. */
+  void diagonal(ParameterBlock block, Tensor out) {
+    long at = 0;
+    for (String name : List.of(block.weight(), block.bias())) {
+      ChunkedSum sum = state.get(StageNames.SQUARES + "." + name);
+      for (long c = 0; c < block.outputs(); c++) {
+        out.set(at++, (float) sum.value(c) / sum.processed());
+      }
     }
   }
 
-  private static double[] matrix(DriftFreeSum sum, int group, long size, long count) {
+  private static double[] matrix(ChunkedSum sum, int group, long size, long count) {
     int n = Math.toIntExact(size);
     long first = (long) group * n * n;
     double[] matrix = new double[n * n];
     for (int i = 0; i < n; i++) {
       for (int j = i; j < n; j++) {
-        long at = first + (long) i * n + j;
-        double value = ((double) sum.sum().get(at) + sum.rest().get(at)) / count;
+        double value = sum.value(first + (long) i * n + j) / count;
         matrix[i * n + j] = value;
         matrix[j * n + i] = value;
       }
@@ -241,7 +272,7 @@ public final class KroneckerFactors implements AutoCloseable {
   @Override
   public void close() {
     if (arena.scope().isAlive()) {
-      squares.close();
+      squares.ifPresent(SquaredGradients::close);
       arena.close();
     }
   }

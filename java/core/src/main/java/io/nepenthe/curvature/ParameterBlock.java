@@ -95,6 +95,11 @@ public record ParameterBlock(
     return part == Part.NORMALISATION;
   }
 
+  /** The parameter that names the block in files: the weights, or a bias alone. */
+  String parameter() {
+    return part == Part.BIAS ? bias : weight;
+  }
+
   /** γ. */
   public int groups() {
     return convolution.groups();

@@ -3,6 +3,7 @@ package io.nepenthe.curvature;
 import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.Mode;
@@ -109,15 +110,33 @@ final class SamplePass implements AutoCloseable {
   }
 
   void run(Progress progress, Use use) {
-    long size = size();
-    long first = 0;
-    for (long b = 0; b < batches.count(); b++) {
-      int n = (int) Math.min(labels.length, size - first);
-      batches.fill(b, execution.input(n).segment(), labels, ids, normalisation);
+    run(batches, 0, progress, use);
+  }
+
+  /** Chunk by chunk, no batch in two of them; after each, {@code end}. */
+  void run(Chunks chunks, Progress progress, Use use, Runnable end) {
+    for (int chunk = 0; chunk < chunks.count(); chunk++) {
+      run(chunks.first(chunk), chunks.end(chunk), progress, use);
+      end.run();
+    }
+  }
+
+  /** The samples from a position up to another. */
+  void run(long from, long to, Progress progress, Use use) {
+    Dataset part = Subset.range(batches.dataset(), from, to - 1);
+    run(Batches.inOrder(part, labels.length), from, progress, use);
+  }
+
+  private void run(Batches part, long from, Progress progress, Use use) {
+    long to = from + part.dataset().size();
+    long first = from;
+    for (long b = 0; b < part.count(); b++) {
+      int n = (int) Math.min(labels.length, to - first);
+      part.fill(b, execution.input(n).segment(), labels, ids, normalisation);
       Tensor outputs = execution.forward(n);
       use.batch(execution, first, outputs, labels, ids);
       first += n;
-      progress.report(first, size);
+      progress.report(first, size());
     }
   }
 

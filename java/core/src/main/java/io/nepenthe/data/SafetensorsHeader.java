@@ -8,7 +8,6 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import io.nepenthe.tensor.Shape;
-import io.nepenthe.tensor.Tensor;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -25,8 +24,8 @@ import java.util.SequencedMap;
 import java.util.TreeMap;
 
 /**
- * The JSON header of a safetensors file, checked: float32 only, and the tensors' places cover the
- * values without gap or overlap.
+ * The JSON header of a safetensors file, checked: the tensors' places cover the values without gap
+ * or overlap.
  *
  * @param metadata texts by name
  * @param entries the tensors, in the header's order
@@ -56,9 +55,13 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
    *
    * @param begin the offset of its first byte from that of the first tensor
    */
-  record Entry(String name, Shape shape, long begin) {
+  record Entry(String name, SafetensorsType type, Shape shape, long begin) {
+    long bytes() {
+      return type.bytes(shape);
+    }
+
     long end() {
-      return begin + shape.bytes();
+      return begin + bytes();
     }
   }
 
@@ -70,7 +73,7 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
   }
 
   /** The header of a file of these tensors, one after the other. */
-  static byte[] json(Map<String, String> metadata, SequencedMap<String, Tensor> tensors) {
+  static byte[] json(Map<String, String> metadata, SequencedMap<String, SafetensorsPart> parts) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try (JsonGenerator json = JSON.createGenerator(out, JsonEncoding.UTF8)) {
       json.writeStartObject();
@@ -84,15 +87,16 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
         json.writeEndObject();
       }
       long offset = 0;
-      for (Map.Entry<String, Tensor> entry : tensors.entrySet()) {
+      for (Map.Entry<String, SafetensorsPart> entry : parts.entrySet()) {
         String name = entry.getKey();
+        SafetensorsType type = entry.getValue().type();
         Shape shape = entry.getValue().shape();
         requireName(name);
         if (name.equals(METADATA)) {
           throw new IllegalArgumentException("a tensor must not be named " + METADATA);
         }
         json.writeObjectFieldStart(name);
-        json.writeStringField("dtype", "F32");
+        json.writeStringField("dtype", type.name());
         json.writeArrayFieldStart("shape");
         for (int i = 0; i < shape.rank(); i++) {
           json.writeNumber(shape.size(i));
@@ -100,7 +104,7 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
         json.writeEndArray();
         json.writeArrayFieldStart("data_offsets");
         json.writeNumber(offset);
-        offset = Math.addExact(offset, shape.bytes());
+        offset = Math.addExact(offset, type.bytes(shape));
         json.writeNumber(offset);
         json.writeEndArray();
         json.writeEndObject();
@@ -221,24 +225,30 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
       if (type == null || sizes == null || offsets == null || offsets.length != 2) {
         throw new DataException(place, "dtype, shape and two data_offsets", "not all of them");
       }
-      if (!type.equals("F32")) {
-        throw new DataException(place, "values of type F32", "type " + quote(type));
-      }
-      return new Entry(name, shape(place, sizes, offsets), offsets[0]);
+      String word = type;
+      SafetensorsType known =
+          SafetensorsType.of(type)
+              .orElseThrow(
+                  () ->
+                      new DataException(
+                          place, "values of type F32, F64 or I64", "type " + quote(word)));
+      return new Entry(name, known, shape(place, known, sizes, offsets), offsets[0]);
     }
 
-    private static Shape shape(String place, long[] sizes, long[] offsets) {
+    private static Shape shape(
+        String place, SafetensorsType type, long[] sizes, long[] offsets) {
       Shape shape;
       try {
         shape = Shape.of(sizes);
+        type.bytes(shape);
       } catch (IllegalArgumentException e) {
         throw new DataException(place, "a possible shape", e.getMessage(), e);
       }
       // Neither is negative, so the difference cannot overflow.
-      if (offsets[1] - offsets[0] != shape.bytes()) {
+      if (offsets[1] - offsets[0] != type.bytes(shape)) {
         throw new DataException(
             place,
-            shape.bytes() + " bytes for shape " + shape,
+            type.bytes(shape) + " bytes for shape " + shape,
             "bytes " + offsets[0] + " to " + offsets[1]);
       }
       return shape;

@@ -115,6 +115,19 @@ public final class DriftFreeSum {
     return copy;
   }
 
+  /**
+   * Says that the planes, to which the caller has copied those of another sum, hold so many terms:
+   * what is added next is added as it would have been to the other.
+   *
+   * @throws IllegalArgumentException if {@code terms} is negative
+   */
+  public void resume(long terms) {
+    if (terms < 0) {
+      throw new IllegalArgumentException("a sum has 0 terms or more, found " + terms);
+    }
+    count = terms;
+  }
+
   /** Empties the sum: zero planes, no terms. */
   public void clear() {
     sum.clear();

@@ -1,0 +1,292 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.data.DataException;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.SafetensorsFile;
+import io.nepenthe.data.SafetensorsPart;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.Model;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeMap;
+
+/**
+ * EK-FAC in stages, each of which leaves a file:
+ *
+ * <pre>
+ *   covariance   Σ āāᵀ, Σ ggᵀ and their counts       a pass over the data, in partitions if wanted
+ *   eigen        the eigenvectors of the means
+ *   lambda       Σ (Q_BᵀPQ_A)² and its count         a pass over the data, in partitions if wanted
+ * </pre>
+ *
+ * <p>A stage whose file is there is skipped; a file of other data, another model or other options
+ * is refused. Sums are taken over {@link Chunks} of the data, so that partitions merge to the same
+ * bits as a run that did all. An interrupted run goes on from its last checkpoint and ends with the
+ * same bytes.
+ */
+public final class FactorStages {
+  static final String COVARIANCE = "covariance";
+  static final String EIGEN = "eigen";
+  static final String LAMBDA = "lambda";
+  static final String SCHEMA = "nepenthe.stages.1";
+  static final String STAGE = "stage";
+
+  private final Model model;
+  private final Backend backend;
+  private final Dataset data;
+  private final Normalisation normalisation;
+  private final FactorOptions options;
+  private final FactorFiles files;
+  private final StageOptions stage;
+  private final StageListener listener;
+  private final StageFolder folder;
+  private final SequencedMap<String, String> identity = new LinkedHashMap<>();
+
+  /**
+   * Prepares the stages; reads the data once for their checksum.
+   *
+   * @param layout how parameters are named and ordered in files
+   */
+  public FactorStages(
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      FactorOptions options,
+      FileLayout layout,
+      StageOptions stage,
+      StageListener listener) {
+    this.model = model;
+    this.backend = backend;
+    this.data = data;
+    this.normalisation = normalisation;
+    this.options = options;
+    this.files = new FactorFiles(layout);
+    this.stage = stage;
+    this.listener = listener;
+    this.folder = new StageFolder(stage.folder());
+    identity.putAll(origin(model, normalisation, layout, options.jointBias()));
+    identity.put("data", Fingerprint.of(data));
+    identity.put("samples", Long.toString(data.size()));
+    identity.put("fisher", word(options.fisher()));
+    identity.put("draws", Integer.toString(options.draws()));
+    identity.put("likelihood", word(options.likelihood()));
+    identity.put("sharing", options.reduce() ? "reduce" : "expand");
+    identity.put("seed", Long.toString(options.seed()));
+    identity.put("scaling", "kfc: activations over positions, gradients over samples");
+  }
+
+  static String word(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** What any file of a model's curvature depends on. */
+  static SequencedMap<String, String> origin(
+      Model model, Normalisation normalisation, FileLayout layout, boolean jointBias) {
+    SequencedMap<String, String> origin = new LinkedHashMap<>();
+    origin.put("schema", SCHEMA);
+    origin.put("bias", jointBias ? "joint" : "separate");
+    origin.put("geometry", Fingerprint.of(ParameterBlock.of(model, jointBias), layout));
+    origin.put("model", Fingerprint.of(model));
+    origin.put("normalisation", Fingerprint.of(normalisation));
+    return origin;
+  }
+
+  private SequencedMap<String, String> identity(String name) {
+    SequencedMap<String, String> all = new LinkedHashMap<>(identity);
+    all.put(STAGE, name);
+    all.put("features", "channel, kernel row, kernel column, then the bias; positions together");
+    return all;
+  }
+
+  private SumStage sums(String name) {
+    return new SumStage(name, identity(name), stage, Chunks.of(data.size()), listener);
+  }
+
+  /**
+   * Sums the covariances, or this partition's chunks of them.
+   *
+   * @return whether the whole stage's file is there
+   * @throws DataException if a file in the folder was computed from something else
+   */
+  public boolean covariance() {
+    return sums(COVARIANCE).run(options.batchSize(), Covariances::new);
+  }
+
+  /**
+   * Decomposes the covariances.
+   *
+   * @throws DataException if they are not there, or were computed from something else
+   */
+  public void eigen() {
+    Path file = folder.whole(EIGEN);
+    if (StageFolder.isThere(file, identity(EIGEN))) {
+      listener.skipped(file);
+      return;
+    }
+    try (KroneckerFactors factors = new KroneckerFactors(model, backend, options)) {
+      Path from = folder.whole(COVARIANCE);
+      try (SafetensorsFile open = SafetensorsFile.open(from)) {
+        StageFolder.require(from, open.metadata(), identity(COVARIANCE));
+        files.readCovariance(open, factors);
+      }
+      listener.progress(EIGEN, 0, 1);
+      try (EkFac ekfac = EkFac.of(factors)) {
+        Map<String, String> metadata = new TreeMap<>(identity(EIGEN));
+        metadata.put("negative_eigenvalues", Integer.toString(ekfac.clamped()));
+        metadata.put(
+            "most_deviation_from_orthonormal",
+            Double.toString(Orthonormality.of(backend, ekfac.bases().values())));
+        SafetensorsFile.write(file, metadata, files.eigen(factors, ekfac));
+      }
+      listener.progress(EIGEN, 1, 1);
+      listener.wrote(file);
+    }
+  }
+
+  /**
+   * Sums Λ, or this partition's chunks of it.
+   *
+   * @return whether the whole stage's file is there
+   * @throws DataException if the eigenvectors are not there, or were computed from something else
+   */
+  public boolean lambda() {
+    return sums(LAMBDA).run(options.batchSize(), Eigenvalues::new);
+  }
+
+  private EkFac eigenvectors() {
+    Path from = folder.whole(EIGEN);
+    try (SafetensorsFile open = SafetensorsFile.open(from)) {
+      StageFolder.require(from, open.metadata(), identity(EIGEN));
+      return files.readEigen(open, ParameterBlock.of(model, options.jointBias()), options);
+    }
+  }
+
+  /**
+   * Reads what the stages wrote.
+   *
+   * @param model that they were computed for
+   * @param layout with which they were written
+   * @throws DataException if a file is missing, damaged, or of another model; or if the two files
+   *     are not of one pipeline
+   */
+  public static EkFac read(
+      Path folder, Model model, Normalisation normalisation, FileLayout layout) {
+    Path eigen = new StageFolder(folder).whole(EIGEN);
+    Path lambda = new StageFolder(folder).whole(LAMBDA);
+    try (SafetensorsFile vectors = SafetensorsFile.open(eigen);
+        SafetensorsFile values = SafetensorsFile.open(lambda)) {
+      Map<String, String> found = vectors.metadata();
+      boolean joint = !found.getOrDefault("bias", "joint").equals("separate");
+      StageFolder.require(eigen, found, Map.of(STAGE, EIGEN));
+      StageFolder.require(eigen, found, origin(model, normalisation, layout, joint));
+      Map<String, String> same = new TreeMap<>(found);
+      same.keySet().removeAll(List.of("negative_eigenvalues", "most_deviation_from_orthonormal"));
+      same.put(STAGE, LAMBDA);
+      StageFolder.require(lambda, values.metadata(), same);
+      FactorFiles files = new FactorFiles(layout);
+      EkFac ekfac =
+          files.readEigen(
+              vectors,
+              ParameterBlock.of(model, joint),
+              joint
+                  ? FactorOptions.defaults()
+                  : FactorOptions.defaults().withSeparateBias());
+      files.readLambda(values, ekfac);
+      return ekfac;
+    }
+  }
+
+  /** Whether a folder has what {@link #read} reads. */
+  public static boolean isComplete(Path folder) {
+    StageFolder files = new StageFolder(folder);
+    return Files.exists(files.whole(EIGEN)) && Files.exists(files.whole(LAMBDA));
+  }
+
+  private FisherVectors vectors(int stream) {
+    return new FisherVectors(
+        options, Math.toIntExact(model.network().output().elements()), stream);
+  }
+
+  private SamplePass pass() {
+    return new SamplePass(model, backend, data, normalisation, options.batchSize());
+  }
+
+  private final class Covariances implements SumStage.Work {
+    private final SamplePass pass = pass();
+    private final KroneckerFactors factors = new KroneckerFactors(model, backend, options);
+    private final KroneckerFactors.Visitor visitor = factors.new Visitor(backend);
+    private final FisherVectors vectors = vectors(0);
+
+    @Override
+    public SequencedMap<String, ChunkedSum> state() {
+      return factors.state();
+    }
+
+    @Override
+    public void add(long from, long to, SumStage.Positions positions) {
+      pass.run(
+          from,
+          to,
+          (done, total) -> positions.at(done),
+          (execution, first, outputs, labels, ids) -> {
+            vectors.backward(execution, outputs, labels, ids, visitor);
+            factors.count(outputs.shape().size(0));
+          });
+    }
+
+    @Override
+    public SequencedMap<String, SafetensorsPart> parts() {
+      return files.covariance(factors);
+    }
+
+    @Override
+    public void close() {
+      pass.close();
+      visitor.close();
+      factors.close();
+    }
+  }
+
+  private final class Eigenvalues implements SumStage.Work {
+    private final SamplePass pass = pass();
+    private final EkFac ekfac = eigenvectors();
+    private final EkFac.Correction correction = ekfac.new Correction(backend);
+    private final FisherVectors vectors = vectors(1);
+
+    @Override
+    public SequencedMap<String, ChunkedSum> state() {
+      return correction.state();
+    }
+
+    @Override
+    public void add(long from, long to, SumStage.Positions positions) {
+      pass.run(
+          from,
+          to,
+          (done, total) -> positions.at(done),
+          (execution, first, outputs, labels, ids) -> {
+            vectors.backward(execution, outputs, labels, ids, correction);
+            correction.count(outputs.shape().size(0));
+          });
+    }
+
+    @Override
+    public SequencedMap<String, SafetensorsPart> parts() {
+      return files.lambda(correction, ekfac);
+    }
+
+    @Override
+    public void close() {
+      pass.close();
+      correction.close();
+      ekfac.close();
+    }
+  }
+}
