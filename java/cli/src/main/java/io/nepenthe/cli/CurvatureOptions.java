@@ -3,14 +3,17 @@ package io.nepenthe.cli;
 import io.nepenthe.curvature.Damping;
 import io.nepenthe.curvature.EkFac;
 import io.nepenthe.curvature.FactorOptions;
+import io.nepenthe.curvature.FactorStages;
 import io.nepenthe.curvature.FisherDiagonal;
 import io.nepenthe.curvature.InverseCurvature;
 import io.nepenthe.curvature.KroneckerFactors;
-import io.nepenthe.curvature.Labels;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -36,15 +39,7 @@ final class CurvatureOptions {
       description = "ekfac, kfac, diagonal or identity (default: ekfac).")
   private Kind kind;
 
-  @Option(
-      names = "--fisher",
-      paramLabel = "WHICH",
-      defaultValue = "sampled",
-      description = {
-        "Labels of the Fisher information: sampled from the model, exact (every one), or true: the",
-        "data's (default: sampled)."
-      })
-  private Labels fisher;
+  @Mixin private FisherOptions fisher;
 
   @Option(
       names = "--damping",
@@ -60,11 +55,10 @@ final class CurvatureOptions {
   private Double absolute;
 
   @Option(
-      names = "--batch-size",
-      paramLabel = "N",
-      defaultValue = "64",
-      description = "Samples at once (default: 64).")
-  int batchSize;
+      names = "--factors",
+      paramLabel = "DIR",
+      description = "Take what nepenthe factors wrote there, instead of computing it.")
+  private Path factors;
 
   /** A curvature and what it is made of. */
   record Held(InverseCurvature inverse, AutoCloseable source) implements AutoCloseable {
@@ -81,15 +75,27 @@ final class CurvatureOptions {
 
   /** Refuses what cannot be. */
   void check() {
-    if (batchSize < 1) {
-      throw new ParameterException(command.commandLine(), "--batch-size takes 1 or more");
-    }
     if (!(damping >= 0) || (absolute != null && !(absolute >= 0))) {
       throw new ParameterException(command.commandLine(), "a damping is 0 or more");
     }
-    if (fisher == Labels.NONE) {
-      throw new ParameterException(command.commandLine(), "--fisher takes sampled, exact or true");
+    fisher.of(command.commandLine(), 0);
+    if (factors != null) {
+      if (kind == Kind.DIAGONAL || kind == Kind.IDENTITY) {
+        throw new ParameterException(
+            command.commandLine(), "--factors are those of --curvature ekfac or kfac");
+      }
+      for (String option : List.of("--fisher", "--draws", "--reduce", "--separate-bias")) {
+        if (command.commandLine().getParseResult().hasMatchedOption(option)) {
+          throw new ParameterException(
+              command.commandLine(), option + " is what --factors were computed with");
+        }
+      }
     }
+  }
+
+  /** Samples at once. */
+  int batchSize() {
+    return fisher.batchSize();
   }
 
   private Damping damping() {
@@ -97,9 +103,9 @@ final class CurvatureOptions {
   }
 
   /** Computes it over the data. */
-  Held compute(Run run, Model model, Dataset data, Normalisation normalisation) {
-    FactorOptions options =
-        FactorOptions.defaults().withFisher(fisher).withBatchSize(batchSize).withSeed(run.seed());
+  Held compute(Run run, ModelFile file, Dataset data, Normalisation normalisation) {
+    Model model = file.model();
+    FactorOptions options = fisher.of(command.commandLine(), run.seed());
     return switch (kind) {
       case IDENTITY -> new Held(InverseCurvature.identity(model), () -> {});
       case DIAGONAL -> {
@@ -116,24 +122,35 @@ final class CurvatureOptions {
                         data,
                         normalisation,
                         FisherDiagonal.Options.defaults()
-                            .withLabels(fisher)
-                            .withBatchSize(batchSize)
+                            .withLabels(options.fisher())
+                            .withBatchSize(batchSize())
                             .withSeed(run.seed()),
                         progress))) {
           yield new Held(InverseCurvature.diagonal(model, diagonal.values(), damping()), () -> {});
         }
       }
       case EKFAC, KFAC -> {
-        try (KroneckerFactors factors =
-            Factors.covariance(run, model, data, normalisation, options)) {
-          EkFac ekfac = Factors.lambda(run, model, data, normalisation, factors);
-          yield new Held(
-              kind == Kind.EKFAC
-                  ? InverseCurvature.ekfac(ekfac, damping())
-                  : InverseCurvature.kfac(ekfac, damping()),
-              ekfac);
-        }
+        EkFac ekfac = ekfac(run, file, data, normalisation, options);
+        yield new Held(
+            kind == Kind.EKFAC
+                ? InverseCurvature.ekfac(ekfac, damping())
+                : InverseCurvature.kfac(ekfac, damping()),
+            ekfac);
       }
     };
+  }
+
+  private EkFac ekfac(
+      Run run, ModelFile file, Dataset data, Normalisation normalisation, FactorOptions options) {
+    if (factors != null) {
+      return run.phase(
+          "factors",
+          () ->
+              FactorStages.read(factors, file.model(), normalisation, new OnnxLayout(file.onnx())));
+    }
+    try (KroneckerFactors computed =
+        Factors.covariance(run, file.model(), data, normalisation, options)) {
+      return Factors.lambda(run, file.model(), data, normalisation, computed);
+    }
   }
 }

@@ -135,7 +135,7 @@ final class DetectCommand extends Operation {
     }
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
-      Detection found = detect(run, file.model(), training, file.normalisationFor(training));
+      Detection found = detect(run, file, training, file.normalisationFor(training));
       tell(run, found, training);
       write(run, found, training);
     }
@@ -165,9 +165,10 @@ final class DetectCommand extends Operation {
     }
   }
 
-  private Detection detect(Run run, Model network, Dataset training, Normalisation normalisation) {
+  private Detection detect(Run run, ModelFile file, Dataset training, Normalisation normalisation) {
+    Model network = file.model();
     return switch (method) {
-      case DELTA, INFLUENCE -> byInfluence(run, network, training, normalisation);
+      case DELTA, INFLUENCE -> byInfluence(run, file, training, normalisation);
       case FREQUENCY -> {
         Dataset clean = run.phase("read", () -> run.data(trusted));
         yield run.phase(
@@ -189,12 +190,13 @@ final class DetectCommand extends Operation {
   }
 
   private Detection byInfluence(
-      Run run, Model network, Dataset training, Normalisation normalisation) {
+      Run run, ModelFile file, Dataset training, Normalisation normalisation) {
+    Model network = file.model();
     Dataset images = run.phase("read", () -> run.data(affected));
     int[] labels = attackLabels(run, network, images, normalisation);
     List<double[]> deltas = new ArrayList<>();
     double[] before = new double[Math.toIntExact(training.size())];
-    try (CurvatureOptions.Held held = curvature.compute(run, network, training, normalisation)) {
+    try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
       for (int i = 0; i < labels.length; i++) {
         int image = i;
         DeltaInfluence.Deltas one =
@@ -218,7 +220,7 @@ final class DetectCommand extends Operation {
                             threshold,
                             0,
                             run.seed() + image,
-                            curvature.batchSize),
+                            curvature.batchSize()),
                         progress));
         deltas.addAll(Arrays.asList(one.delta()));
         for (int j = 0; j < before.length; j++) {

@@ -71,8 +71,7 @@ final class InfluenceCommand extends Operation {
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
       Normalisation normalisation = file.normalisationFor(training);
-      try (CurvatureOptions.Held held =
-              curvature.compute(run, file.model(), training, normalisation);
+      try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation);
           InfluenceScores scores = scores(run, file.model(), held, training, normalisation)) {
         run.phase("write", () -> write(scores, training));
         run.result()
@@ -93,7 +92,7 @@ final class InfluenceCommand extends Operation {
       Normalisation normalisation) {
     Influence.Options options =
         new Influence.Options(
-            curvature.batchSize, perLayer, Influence.Options.defaults().queryBytes());
+            curvature.batchSize(), perLayer, Influence.Options.defaults().queryBytes());
     if (queries == null) {
       return run.phase(
           "score",

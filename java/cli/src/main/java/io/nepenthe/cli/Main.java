@@ -21,6 +21,7 @@ import picocli.CommandLine.ParameterException;
       SaliencyCommand.class,
       FactorsCommand.class,
       InfluenceCommand.class,
+      MergeCommand.class,
       InspectCommand.class,
       DetectCommand.class,
       UnlearnCommand.class,

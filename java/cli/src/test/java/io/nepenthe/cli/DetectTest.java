@@ -128,43 +128,6 @@ class DetectTest {
   }
 
   @Test
-  void factorsAreWrittenAndInspected() {
-    Nepenthe.Outcome written =
-        Nepenthe.here(
-            "factors",
-            "--model",
-            file("model.onnx"),
-            "--data",
-            "glyphs:train#0-99",
-            "--out",
-            file("factors.safetensors"));
-    assertEquals(0, written.status(), written.err());
-    Nepenthe.Outcome seen =
-        Nepenthe.here("inspect", file("factors.safetensors"), "--json", file("inspect.json"));
-    assertEquals(0, seen.status(), seen.err());
-    assertTrue(seen.out().contains("lambda_matrix.fc1"), seen.out());
-    assertTrue(seen.out().contains("statistic = ekfac"), seen.out());
-    for (JsonNode tensor : Nepenthe.json(folder.resolve("inspect.json")).get("tensors")) {
-      assertEquals(0, tensor.get("notFinite").asInt());
-      if (tensor.get("name").asText().startsWith("lambda_matrix")) {
-        assertTrue(tensor.get("least").asDouble() >= 0 && tensor.get("mean").asDouble() > 0);
-      }
-    }
-    Nepenthe.Outcome none =
-        Nepenthe.here(
-            "factors",
-            "--model",
-            file("model.onnx"),
-            "--data",
-            "glyphs:train#0-9",
-            "--fisher",
-            "none",
-            "--out",
-            file("none.safetensors"));
-    assertEquals(2, none.status(), none.err());
-  }
-
-  @Test
   void wrongUsageIsTold() {
     Nepenthe.Outcome none =
         Nepenthe.here("detect", "--model", file("model.onnx"), "--data", "glyphs:train#0-9");

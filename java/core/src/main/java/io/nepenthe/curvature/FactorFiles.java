@@ -212,9 +212,7 @@ record FactorFiles(FileLayout layout) {
   private static void values(
       SequencedMap<String, SafetensorsPart> parts, String name, double[][] values) {
     Shape shape =
-        values.length == 1
-            ? Shape.of(values[0].length)
-            : Shape.of(values.length, values[0].length);
+        values.length == 1 ? Shape.of(values[0].length) : Shape.of(values.length, values[0].length);
     parts.put(
         name,
         new SafetensorsPart(

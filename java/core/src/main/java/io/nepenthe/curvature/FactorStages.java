@@ -79,7 +79,7 @@ public final class FactorStages {
     identity.put("likelihood", word(options.likelihood()));
     identity.put("sharing", options.reduce() ? "reduce" : "expand");
     identity.put("seed", Long.toString(options.seed()));
-    identity.put("scaling", "kfc: activations over positions, gradients over samples");
+    identity.put("scaling", "kfc");
   }
 
   static String word(Enum<?> value) {
@@ -195,9 +195,7 @@ public final class FactorStages {
           files.readEigen(
               vectors,
               ParameterBlock.of(model, joint),
-              joint
-                  ? FactorOptions.defaults()
-                  : FactorOptions.defaults().withSeparateBias());
+              joint ? FactorOptions.defaults() : FactorOptions.defaults().withSeparateBias());
       files.readLambda(values, ekfac);
       return ekfac;
     }
@@ -210,8 +208,7 @@ public final class FactorStages {
   }
 
   private FisherVectors vectors(int stream) {
-    return new FisherVectors(
-        options, Math.toIntExact(model.network().output().elements()), stream);
+    return new FisherVectors(options, Math.toIntExact(model.network().output().elements()), stream);
   }
 
   private SamplePass pass() {

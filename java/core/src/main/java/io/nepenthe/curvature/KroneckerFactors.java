@@ -58,8 +58,7 @@ public final class KroneckerFactors implements AutoCloseable {
     this.options = options;
     this.blocks = ParameterBlock.of(model, options.jointBias());
     boolean diagonals = blocks.stream().anyMatch(ParameterBlock::isDiagonal);
-    this.squares =
-        diagonals ? Optional.of(new SquaredGradients(model, backend)) : Optional.empty();
+    this.squares = diagonals ? Optional.of(new SquaredGradients(model, backend)) : Optional.empty();
     for (ParameterBlock block : blocks) {
       if (block.isDiagonal()) {
         for (String name : List.of(block.weight(), block.bias())) {

@@ -39,8 +39,7 @@ final class Orthonormality {
                 product);
         for (long i = 0; i < n; i++) {
           for (long j = i; j < n; j++) {
-            double value =
-                (double) product.sum().get(i * n + j) + product.rest().get(i * n + j);
+            double value = (double) product.sum().get(i * n + j) + product.rest().get(i * n + j);
             worst = Math.max(worst, Math.abs(value - (i == j ? 1 : 0)));
           }
         }

@@ -6,7 +6,6 @@ import io.nepenthe.data.SafetensorsPart;
 import io.nepenthe.data.SafetensorsType;
 import io.nepenthe.tensor.Shape;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -20,6 +20,10 @@ final class StageNames {
   /** The name of a sum's count. */
   static String processed(String name) {
     int dot = name.indexOf('.');
-    return "num_" + name.substring(0, dot) + "_processed" + name.substring(dot);
+    String statistic = name.substring(0, dot);
+    return "num_"
+        + (statistic.equals(LAMBDA) ? "lambda" : statistic)
+        + "_processed"
+        + name.substring(dot);
   }
 }

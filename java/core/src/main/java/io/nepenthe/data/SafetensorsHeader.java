@@ -235,8 +235,7 @@ record SafetensorsHeader(Map<String, String> metadata, List<Entry> entries) {
       return new Entry(name, known, shape(place, known, sizes, offsets), offsets[0]);
     }
 
-    private static Shape shape(
-        String place, SafetensorsType type, long[] sizes, long[] offsets) {
+    private static Shape shape(String place, SafetensorsType type, long[] sizes, long[] offsets) {
       Shape shape;
       try {
         shape = Shape.of(sizes);

@@ -132,7 +132,7 @@ class GoldenVectorTest {
         visitor.pass(0);
         visitor.visit(layer, x, g);
         factors.count(3);
-        ekfac = new EkFac(model, factors);
+        ekfac = EkFac.of(factors);
         EkFac.Correction correction = ekfac.new Correction(backend);
         correction.visit(layer, x, g);
         correction.count(3);

@@ -81,6 +81,18 @@ public record Initialiser(ParameterSpec spec, String name, Shape shape, Shape vi
     }
   }
 
+  /**
+   * Where the file has one of the features that a row of these weights multiplies: C·H·W in either
+   * order of the file.
+   *
+   * @param feature counted in the engine's order, H·W·C
+   * @return its position among the features of an output
+   */
+  public long feature(long feature) {
+    long index = onnxIndex(feature);
+    return order == Order.OCHW ? index : index / view.size(0);
+  }
+
   /** The flat index in the file of the value that the engine has at flat index {@code index}. */
   long onnxIndex(long index) {
     long channels = view.size(3);

@@ -1,0 +1,68 @@
+package io.nepenthe.cli;
+
+import io.nepenthe.curvature.FactorOptions;
+import io.nepenthe.curvature.Labels;
+import picocli.CommandLine;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+
+/** The options that say which Fisher information is computed, and how. */
+final class FisherOptions {
+  @Option(
+      names = "--fisher",
+      paramLabel = "WHICH",
+      defaultValue = "sampled",
+      description = {
+        "Labels of the Fisher information: sampled from the model, exact (every one), or true: the",
+        "data's (default: sampled)."
+      })
+  private Labels fisher;
+
+  @Option(
+      names = "--draws",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "sampled: labels drawn for each image (default: 1).")
+  private int draws;
+
+  @Option(names = "--reduce", description = "Pool a sample's positions first.")
+  private boolean reduce;
+
+  @Option(
+      names = "--separate-bias",
+      description = "A block of its own for every bias, not a column of the weights'.")
+  private boolean separateBias;
+
+  @Option(
+      names = "--batch-size",
+      paramLabel = "N",
+      defaultValue = "64",
+      description = "Samples at once (default: 64).")
+  private int batchSize;
+
+  int batchSize() {
+    return batchSize;
+  }
+
+  /**
+   * The choices.
+   *
+   * @throws ParameterException if they cannot be
+   */
+  FactorOptions of(CommandLine command, long seed) {
+    try {
+      FactorOptions options =
+          FactorOptions.defaults()
+              .withFisher(fisher)
+              .withDraws(draws)
+              .withBatchSize(batchSize)
+              .withSeed(seed);
+      options = reduce ? options.withReduce() : options;
+      return separateBias ? options.withSeparateBias() : options;
+    } catch (IllegalArgumentException e) {
+      String message =
+          fisher == Labels.NONE ? "--fisher takes sampled, exact or true" : e.getMessage();
+      throw new ParameterException(command, message, e);
+    }
+  }
+}
