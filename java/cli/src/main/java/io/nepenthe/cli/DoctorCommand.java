@@ -101,10 +101,8 @@ final class DoctorCommand extends Operation {
 
   /** Of the processor, whatever device was asked for. */
   private static String processor(Run run) {
-    if (run.device() instanceof Device.Cpu) {
-      return run.backend().describe();
-    }
-    try (Backend backend = Device.cpu().open()) {
+    Device processor = run.device() instanceof Device.Cpu cpu ? cpu : Device.cpu();
+    try (Backend backend = processor.open()) {
       return backend.describe();
     }
   }

@@ -37,6 +37,11 @@ class MainTest {
   }
 
   @Test
+  void doctorDoesNotFallBackItReports() {
+    assertFalse(Nepenthe.here("doctor").out().contains("running on the processor"));
+  }
+
+  @Test
   void doctorSaysHowToMendALibraryThatDoesNotLoad() {
     Nepenthe.Outcome outcome =
         Nepenthe.run(Map.of("NEPENTHE_MAX_ISA", "x86-64-v9"), "doctor", "--quiet");
