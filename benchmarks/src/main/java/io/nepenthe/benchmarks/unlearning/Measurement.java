@@ -4,13 +4,21 @@ import io.nepenthe.data.Amount;
 import io.nepenthe.data.BadNets;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
+import io.nepenthe.data.InterclassConfusion;
+import io.nepenthe.data.LabelNoise;
 import io.nepenthe.data.Manipulated;
+import io.nepenthe.data.Manipulation;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.Subset;
+import io.nepenthe.evaluate.Confusion;
 import io.nepenthe.evaluate.Distance;
 import io.nepenthe.evaluate.Feature;
+import io.nepenthe.evaluate.LikelihoodRatio;
+import io.nepenthe.evaluate.LinearCka;
 import io.nepenthe.evaluate.MembershipInference;
 import io.nepenthe.evaluate.Poison;
 import io.nepenthe.evaluate.Predictions;
+import io.nepenthe.evaluate.RelearnTime;
 import io.nepenthe.evaluate.Splits;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Architectures;
@@ -20,15 +28,15 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
+import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.Schedule;
 import io.nepenthe.nn.Trainer;
 import io.nepenthe.unlearn.Forgetting;
 import io.nepenthe.unlearn.Listener;
 import io.nepenthe.unlearn.Method;
-import io.nepenthe.unlearn.Settings;
 import io.nepenthe.unlearn.Trace;
 import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
@@ -40,95 +48,96 @@ import java.util.stream.IntStream;
 final class Measurement implements AutoCloseable {
   static final Trainer RECIPE =
       new Trainer(8, 32, Optimiser.adam(2e-3), new Schedule.Cosine(0), new CrossEntropy(), 1);
-  private static final double POISONED = 0.02;
-  private static final int TARGET = 0;
 
-  private static final double TOLERANCE = 0.02;
-  private static final int TRIES = 3;
+  /** The share of the training images that is manipulated. */
+  static final double MANIPULATED = 0.05;
 
   /** The class that the task {@code class} forgets. */
   static final int FORGOTTEN = 3;
 
+  private static final int TARGET = 0;
+
+  /** The classes that are taken for each other. */
+  private static final int[] CONFUSED = {3, 5};
+
+  /** Samples of each side that a support-vector attacker learns from. */
+  private static final int ATTACKED = 1_000;
+
+  /** Test samples by which the last layers are compared. */
+  private static final int COMPARED = 300;
+
+  private static final int SHADOW_PAIRS = 2;
+
   private final Backend backend;
   private final Model trained;
+  private final Row.Cell cell;
   private final Forgetting task;
   private final Dataset test;
-  private final Optional<Dataset> triggered;
-  private final long seed;
-  private Optional<Splits> retrained = Optional.empty();
+  private Optional<Reference> retrained = Optional.empty();
+  private Optional<LikelihoodRatio> shadows = Optional.empty();
+
+  /** What others are compared with. */
+  private record Reference(Splits splits, float[][] last) {}
 
   private Measurement(
-      Backend backend,
-      Model trained,
-      Forgetting task,
-      Dataset test,
-      Optional<Dataset> triggered,
-      long seed) {
+      Backend backend, Model trained, Row.Cell cell, Forgetting task, Dataset test) {
     this.backend = backend;
     this.trained = trained;
+    this.cell = cell;
     this.task = task;
     this.test = test;
-    this.triggered = triggered;
-    this.seed = seed;
   }
 
-  /** The model of a seed, trained on clean images, or on images of which 2 % carry a backdoor. */
-  static Model train(Backend backend, Source source, boolean poisoned, long seed) {
-    Dataset images = poisoned ? poison(source, 1, seed).dataset() : source.training();
+  /** The model that the task of a cell is about; the same for every known share. */
+  static Model train(Backend backend, Source source, Row.Cell cell) {
+    Dataset images = cell.isPrivacy() ? source.training() : manipulated(source, cell, 1).dataset();
     Network network = Architectures.lenet(Extent.image(28, 28, 1), source.training().classes());
-    Model model = Model.initialise(network, seed);
+    Model model = Model.initialise(network, cell.seed());
     RECIPE
-        .withSeed(seed)
+        .withSeed(cell.seed())
         .train(model, backend, images, Normalisation.of(images), Trainer.Progress.NONE);
     return model;
   }
 
-  private static Manipulated poison(Source source, double known, long seed) {
-    return backdoor().apply(source.training(), known, seed);
+  private static Manipulated manipulated(Source source, Row.Cell cell, double known) {
+    Manipulation manipulation =
+        switch (cell.task()) {
+          case "badnets" -> backdoor();
+          case "interclass" ->
+              InterclassConfusion.of(
+                  CONFUSED[0], CONFUSED[1], Math.round(MANIPULATED * source.training().size()));
+          case "label-noise" -> LabelNoise.of(MANIPULATED);
+          default -> throw new IllegalArgumentException("no task " + cell.task());
+        };
+    return manipulation.apply(source.training(), known, cell.seed());
   }
 
   private static BadNets backdoor() {
-    return BadNets.of(TARGET, Amount.fraction(POISONED));
+    return BadNets.of(TARGET, Amount.fraction(MANIPULATED));
   }
 
   /** The task of a cell. */
   static Measurement of(Backend backend, Source source, Model trained, Row.Cell cell) {
-    long seed = cell.seed();
-    Trainer recipe = RECIPE.withSeed(seed);
+    Trainer recipe = RECIPE.withSeed(cell.seed());
     Dataset training = source.training();
     Normalisation clean = Normalisation.of(training);
-    return switch (cell.task()) {
-      case "corrective" -> {
-        Manipulated poisoned = poison(source, cell.known(), seed);
-        Normalisation normalisation = Normalisation.of(poisoned.dataset());
-        yield new Measurement(
-            backend,
-            trained.copy(),
-            Forgetting.corrective(poisoned, normalisation, recipe).withHeldOut(source.trusted()),
-            source.test(),
-            Optional.of(backdoor().triggered(source.test())),
-            seed);
-      }
-      case "random" ->
-          new Measurement(
-              backend,
-              trained.copy(),
-              Forgetting.random(training, 0.1, seed, clean, recipe).withHeldOut(source.trusted()),
-              source.test(),
-              Optional.empty(),
-              seed);
-      case "class" -> {
-        int[] others = IntStream.range(0, training.classes()).filter(c -> c != FORGOTTEN).toArray();
-        yield new Measurement(
-            backend,
-            trained.copy(),
-            Forgetting.ofClass(training, FORGOTTEN, clean, recipe).withHeldOut(source.trusted()),
-            Datasets.ofClasses(source.test(), others),
-            Optional.empty(),
-            seed);
-      }
-      default -> throw new IllegalArgumentException("no task " + cell.task());
-    };
+    Dataset test = source.test();
+    Forgetting task =
+        switch (cell.task()) {
+          case "random" -> Forgetting.random(training, 0.1, cell.seed(), clean, recipe);
+          case "class" -> {
+            test =
+                Datasets.ofClasses(
+                    test,
+                    IntStream.range(0, training.classes()).filter(c -> c != FORGOTTEN).toArray());
+            yield Forgetting.ofClass(training, FORGOTTEN, clean, recipe);
+          }
+          default -> {
+            Manipulated bad = manipulated(source, cell, cell.known());
+            yield Forgetting.corrective(bad, Normalisation.of(bad.dataset()), recipe);
+          }
+        };
+    return new Measurement(backend, trained.copy(), cell, task.withHeldOut(source.trusted()), test);
   }
 
   /** The model as trained. */
@@ -136,63 +145,40 @@ final class Measurement implements AutoCloseable {
     return judge(trained, new LinkedHashMap<>());
   }
 
-  /**
-   * The model after a method; retraining must come first, it is what others are compared with.
-   *
-   * <p>Published rates are for other networks. Where one costs more than {@link #TOLERANCE} of the
-   * accuracy on the trusted images, a third of it is tried, up to {@link #TRIES} times in all, and
-   * where none is tolerated the best is taken: what anyone would do who has such images. The
-   * seconds are of all tries together.
-   */
-  SequencedMap<String, Double> after(Method method, boolean isRetraining) {
-    double before = trustedAccuracy(trained);
-    double seconds = 0;
-    double best = -1;
-    SequencedMap<String, Double> figures = new LinkedHashMap<>();
-    Method current = method;
-    try (Model model = trained.copy();
-        Model chosen = trained.copy()) {
-      for (int attempt = 0; attempt < TRIES; attempt++) {
-        model.copyFrom(trained);
-        Trace trace = current.forget(model, backend, task, 1000 + seed, Listener.NONE);
-        seconds += trace.totalSeconds();
-        Optional<String> rate = Optional.ofNullable(Settings.of(current).get("learningRate"));
-        double accuracy = trustedAccuracy(model);
-        boolean worse = accuracy < best - TOLERANCE;
-        if (accuracy > best) {
-          best = accuracy;
-          chosen.copyFrom(model);
-          figures.clear();
-          rate.ifPresent(text -> figures.put("figure.learningRate", Double.parseDouble(text)));
-          trace.figures().forEach((name, value) -> figures.put("figure." + name, value));
-        }
-        if (rate.isEmpty() || worse || accuracy >= before - TOLERANCE) {
-          break;
-        }
-        double tenth = Double.parseDouble(rate.get()) / 10;
-        current = Settings.with(current, Map.of("learningRate", Double.toString(tenth)));
-      }
-      SequencedMap<String, Double> values = new LinkedHashMap<>();
-      values.put("seconds", seconds);
-      if (isRetraining) {
-        retrained = Optional.of(splits(chosen));
-      }
-      judge(chosen, values);
-      values.putAll(figures);
-      return values;
+  /** Retrains: what the others are compared with. */
+  SequencedMap<String, Double> retrained(Method retrain) {
+    try (Model model = trained.copy()) {
+      SequencedMap<String, Double> values = forget(model, retrain);
+      retrained = Optional.of(new Reference(splits(model), last(model)));
+      return judge(model, values);
     }
   }
 
-  private double trustedAccuracy(Model model) {
-    try (Predictor predictor = new Predictor(model, backend, 256)) {
-      return predictor
-          .evaluate(task.heldOutToKeep().orElseThrow(), task.normalisation())
-          .accuracy();
+  /** The model after a method; empty if its weights are no longer finite. */
+  Optional<SequencedMap<String, Double>> after(Method method) {
+    try (Model model = trained.copy()) {
+      SequencedMap<String, Double> values = forget(model, method);
+      return model.isFinite() ? Optional.of(judge(model, values)) : Optional.empty();
     }
+  }
+
+  private SequencedMap<String, Double> forget(Model model, Method method) {
+    Trace trace = method.forget(model, backend, task, 1000 + cell.seed(), Listener.NONE);
+    SequencedMap<String, Double> values = new LinkedHashMap<>();
+    values.put("seconds", trace.totalSeconds());
+    trace.figures().forEach((name, value) -> values.put("figure." + name, value));
+    return values;
   }
 
   private Splits splits(Model model) {
     return Splits.of(model, backend, task.retain(), task.forget(), test, task.normalisation());
+  }
+
+  /** The outputs of the last layer for some test samples. */
+  private float[][] last(Model model) {
+    List<Integer> node = List.of(model.network().nodes().size() - 1);
+    Dataset some = Subset.range(test, 0, COMPARED - 1);
+    return LinearCka.features(model, backend, some, task.normalisation(), node).getFirst();
   }
 
   private SequencedMap<String, Double> judge(Model model, SequencedMap<String, Double> values) {
@@ -200,36 +186,87 @@ final class Measurement implements AutoCloseable {
     values.put("unlearningAccuracy", splits.unlearningAccuracy());
     values.put("retainAccuracy", splits.retainAccuracy());
     values.put("testAccuracy", splits.testAccuracy());
-    triggered.ifPresent(
-        data -> {
-          try (Predictor predictor = new Predictor(model, backend, 256)) {
-            Poison poison =
-                Poison.of(Predictions.of(predictor, data, task.normalisation()), TARGET);
-            values.put("attackSuccessRate", poison.attackSuccessRate());
-            values.put("correctedAccuracy", poison.correctedAccuracy());
-          }
-        });
-    if (triggered.isEmpty()) {
-      privacy(splits, values);
+    try (Predictor predictor = new Predictor(model, backend, 256)) {
+      Dataset trusted = task.heldOutToKeep().orElseThrow();
+      values.put("trustedAccuracy", predictor.evaluate(trusted, task.normalisation()).accuracy());
+      switch (cell.task()) {
+        case "badnets" -> backdoor(predictor, values);
+        case "interclass" -> confusion(splits.test(), values);
+        case "label-noise" -> values.put("correctedAccuracy", splits.testAccuracy());
+        default -> privacy(model, splits, values);
+      }
     }
     return values;
   }
 
-  private void privacy(Splits splits, SequencedMap<String, Double> values) {
-    MembershipInference attack = MembershipInference.defaults(seed);
+  private void backdoor(Predictor predictor, SequencedMap<String, Double> values) {
+    Dataset triggered = backdoor().triggered(test);
+    Poison poison = Poison.of(Predictions.of(predictor, triggered, task.normalisation()), TARGET);
+    values.put("attackSuccessRate", poison.attackSuccessRate());
+    values.put("correctedAccuracy", poison.correctedAccuracy());
+  }
+
+  private static void confusion(Predictions answers, SequencedMap<String, Double> values) {
+    int a = CONFUSED[0];
+    int b = CONFUSED[1];
+    Predictions both = answers.where(n -> answers.label(n) == a || answers.label(n) == b);
+    Predictions others = answers.where(n -> answers.label(n) != a && answers.label(n) != b);
+    values.put("interclassError", Confusion.interclassError(answers, a, b));
+    values.put("confusionRate", (double) Confusion.confusionScore(answers, a, b) / both.size());
+    values.put("correctedAccuracy", both.accuracy());
+    values.put("utility", others.accuracy());
+  }
+
+  private void privacy(Model model, Splits splits, SequencedMap<String, Double> values) {
+    MembershipInference attack = new MembershipInference(ATTACKED, cell.seed());
     values.put("efficacyConfidence", attack.efficacy(splits, Feature.CONFIDENCE));
+    if (cell.seed() == 0) {
+      return;
+    }
     values.put("entropyAttack", attack.entropyAttack(splits));
-    if (splits.test().share(n -> splits.test().label(n) == FORGOTTEN) > 0) {
+    if (cell.task().equals("random")) {
       values.put("lossAttack", attack.lossAttack(splits));
-      values.put("thresholdAttack", attack.thresholdAttack(splits, Feature.CONFIDENCE));
+      values.put(
+          "likelihoodRatio", shadows().attack(splits.forget(), splits.test()).areaUnderCurve());
     }
     retrained.ifPresent(
         reference -> {
-          values.put(
-              "klToRetrained", Distance.kullbackLeibler(reference.forget(), splits.forget()));
-          values.put(
-              "activationDistance", Distance.activation(reference.forget(), splits.forget()));
+          Splits standard = reference.splits;
+          values.put("klToRetrained", Distance.kullbackLeibler(standard.forget(), splits.forget()));
+          values.put("lastLayerSimilarity", LinearCka.of(reference.last, last(model)));
         });
+    if (cell.seed() == 1) {
+      values.put("relearnTime", (double) relearned(model));
+    }
+  }
+
+  /** Rounds until the forgotten are known as well as before; at most 20, as the dearest metric. */
+  private int relearned(Model model) {
+    Dataset training = Datasets.concatenate("all", List.of(task.retain(), task.forget()));
+    try (Predictor before = new Predictor(trained, backend, 256)) {
+      double loss = before.evaluate(task.forget(), task.normalisation()).meanLoss();
+      return new RelearnTime(500, 64, 0.1, 20, cell.seed())
+          .rounds(model, backend, loss, training, task.forget(), task.normalisation());
+    }
+  }
+
+  private LikelihoodRatio shadows() {
+    if (shadows.isEmpty()) {
+      shadows =
+          Optional.of(
+              LikelihoodRatio.train(
+                  trained.network(),
+                  backend,
+                  RECIPE,
+                  task.retain(),
+                  task.forget(),
+                  test,
+                  task.normalisation(),
+                  SHADOW_PAIRS,
+                  cell.seed(),
+                  Progress.NONE));
+    }
+    return shadows.get();
   }
 
   @Override

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** The rows measured so far, a line each in a file: a killed run goes on where it stopped. */
 final class Results {
@@ -28,8 +29,22 @@ final class Results {
     }
   }
 
-  boolean has(Row.Cell cell, String method) {
-    return rows.stream().anyMatch(row -> row.cell().equals(cell) && row.method().equals(method));
+  /** A method's row with any settings. */
+  Optional<Row> find(Row.Cell cell, String method) {
+    return rows.stream()
+        .filter(row -> row.cell().equals(cell) && row.method().equals(method))
+        .findFirst();
+  }
+
+  /** A method's row with these settings. */
+  Optional<Row> find(Row.Cell cell, String method, String settings) {
+    return rows.stream()
+        .filter(
+            row ->
+                row.cell().equals(cell)
+                    && row.method().equals(method)
+                    && row.settings().equals(settings))
+        .findFirst();
   }
 
   void add(Row row) {

@@ -3,48 +3,61 @@ package io.nepenthe.benchmarks.unlearning;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.stream.Collectors;
 
 /**
  * What one method did to one model.
  *
  * @param cell what it was measured on
  * @param method its name; {@code before} for the model as trained
+ * @param settings what differs from the published ones, as {@code name=value}; {@code -} for
+ *     nothing
  * @param values metrics by name, fractions of one and seconds
  */
-record Row(Cell cell, String method, SequencedMap<String, Double> values) {
+record Row(Cell cell, String method, String settings, SequencedMap<String, Double> values) {
+  /** Settings as published. */
+  static final String PUBLISHED = "-";
+
   /**
    * A task on a data set with a seed.
    *
-   * @param task {@code corrective}, {@code random} or {@code class}
+   * @param task {@code badnets}, {@code interclass}, {@code label-noise}, {@code random} or {@code
+   *     class}
    * @param data {@code glyphs} or {@code mnist}
    * @param known the share of the manipulated samples that is known; 1 for privacy tasks
+   * @param seed 0 for choosing settings, from 1 for the tables
    */
   record Cell(String task, String data, double known, long seed) {
     /** The same, whatever the seed. */
     Cell anySeed() {
       return new Cell(task, data, known, 0);
     }
+
+    /** Whether what is forgotten was right, and retraining is the aim. */
+    boolean isPrivacy() {
+      return task.equals("random") || task.equals("class");
+    }
   }
 
-  /** One line: the cell, the method, and {@code name=value} for each metric. */
+  /** One line: the cell, the method, its settings, and {@code name=value} for each metric. */
   String line() {
-    StringBuilder line = new StringBuilder();
-    line.append(cell.task).append(',').append(cell.data).append(',').append(cell.known);
-    line.append(',').append(cell.seed).append(',').append(method);
-    values.forEach((name, value) -> line.append(',').append(name).append('=').append(value));
-    return line.toString();
+    return "%s,%s,%s,%d,%s,%s"
+            .formatted(cell.task, cell.data, cell.known, cell.seed, method, settings)
+        + values.entrySet().stream()
+            .map(entry -> "," + entry.getKey() + "=" + entry.getValue())
+            .collect(Collectors.joining());
   }
 
   static Row parse(String line) {
     String[] parts = line.split(",");
     SequencedMap<String, Double> values = new LinkedHashMap<>();
-    for (int i = 5; i < parts.length; i++) {
+    for (int i = 6; i < parts.length; i++) {
       String[] pair = parts[i].split("=");
       values.put(pair[0], Double.parseDouble(pair[1]));
     }
     Cell cell =
         new Cell(parts[0], parts[1], Double.parseDouble(parts[2]), Long.parseLong(parts[3]));
-    return new Row(cell, parts[4], values);
+    return new Row(cell, parts[4], parts[5], values);
   }
 
   /** A metric; NaN where it was not measured. */

@@ -14,7 +14,7 @@ import java.nio.file.Path;
  * @param test what only the judge sees
  */
 record Source(Dataset training, Dataset trusted, Dataset test) {
-  static final int TRAIN = 5_000;
+  static final int TRAIN = 2_000;
   static final int TRUSTED = 1_000;
   static final int TEST = 2_000;
 
@@ -28,16 +28,20 @@ record Source(Dataset training, Dataset trusted, Dataset test) {
   }
 
   /**
-   * MNIST: another part of the training images and of the test images for every seed, from 1 to 5.
+   * MNIST: another part of the training images and of the test images for every seed from 1 to 5.
+   * They use up the test images; seed 0 is judged on training images that no seed trains on.
    */
   static Source mnist(Path folder, long seed) {
     Dataset pool = DataSource.open("idx:" + folder.resolve("train-images-idx3-ubyte.gz"), 0);
     Dataset test = DataSource.open("idx:" + folder.resolve("t10k-images-idx3-ubyte.gz"), 0);
     long each = TRAIN + TRUSTED;
-    long first = (seed - 1) * each;
+    long first = seed * each;
+    long judged = (seed - 1) * TEST;
     return new Source(
         Subset.range(pool, first, first + TRAIN - 1),
         Subset.range(pool, first + TRAIN, first + each - 1),
-        Subset.range(test, (seed - 1) * TEST, seed * TEST - 1));
+        seed == 0
+            ? Subset.range(pool, pool.size() - TEST, pool.size() - 1)
+            : Subset.range(test, judged, judged + TEST - 1));
   }
 }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -15,7 +16,7 @@ import java.util.stream.Stream;
 final class Tables {
   private static final String BEGIN = "<!-- measured: begin -->";
   private static final String END = "<!-- measured: end -->";
-  private static final double[] KNOWN = {0.1, 0.3, 0.5, 1};
+  private static final List<String> DATA = List.of("glyphs", "mnist");
 
   private final List<Row> rows;
   private final StringBuilder text = new StringBuilder();
@@ -33,28 +34,36 @@ final class Tables {
       throw new IOException(page + ": expected " + BEGIN + " and " + END);
     }
     Tables tables = new Tables(rows);
-    for (String data : List.of("glyphs", "mnist")) {
-      if (rows.stream().anyMatch(row -> row.cell().data().equals(data))) {
-        tables.corrective(data);
-        tables.privacy(data, "random");
-        tables.privacy(data, "class");
-      }
+    for (String data : DATA) {
+      tables.privacy(data, "random");
+      tables.privacy(data, "class");
     }
+    for (String data : DATA) {
+      tables.backdoor(data);
+    }
+    tables.healing();
+    for (String data : DATA) {
+      tables.interclass(data);
+      tables.labelNoise(data);
+    }
+    tables.settings();
     Files.writeString(
         page, old.substring(0, begin + BEGIN.length()) + "\n\n" + tables.text + old.substring(end));
   }
 
+  private List<Row> of(String task, String data, double known, String method) {
+    return rows.stream()
+        .filter(row -> row.cell().seed() > 0)
+        .filter(row -> row.cell().anySeed().equals(new Row.Cell(task, data, known, 0)))
+        .filter(row -> row.method().equals(method))
+        .toList();
+  }
+
   /** Those that were measured on this. */
-  private List<String> methods(String task, String data) {
-    return Stream.concat(Stream.of("before"), Methods.all().stream().map(Methods.Entry::name))
-        .filter(
-            name ->
-                rows.stream()
-                    .anyMatch(
-                        row ->
-                            row.method().equals(name)
-                                && row.cell().task().equals(task)
-                                && row.cell().data().equals(data)))
+  private List<String> methods(String task, String data, double known) {
+    return Stream.concat(
+            Stream.of("before"), UnlearningTables.METHODS.stream().map(Methods.Entry::name))
+        .filter(name -> !of(task, data, known, name).isEmpty())
         .toList();
   }
 
@@ -62,87 +71,16 @@ final class Tables {
     return method.equals("before") ? "*as trained*" : Methods.named(method).title();
   }
 
-  private List<Row> of(String task, String data, double known, String method) {
+  private Optional<Row> sameCell(Row row, String method) {
     return rows.stream()
-        .filter(
-            row ->
-                row.cell().anySeed().equals(new Row.Cell(task, data, known, 0))
-                    && row.method().equals(method))
-        .toList();
-  }
-
-  private void corrective(String data) {
-    line("### Backdoor, %s", data);
-    line("");
-    line("Attack success / test accuracy, %%, mean ± deviation over n seeds.");
-    line("");
-    StringBuilder head = new StringBuilder("| method |");
-    StringBuilder rule = new StringBuilder("|---|");
-    for (double known : KNOWN) {
-      int seeds = of("corrective", data, known, "before").size();
-      head.append(format(" %.0f %% known (n = %d) |", 100 * known, seeds));
-      rule.append("---|");
-    }
-    line("%s healed, points lost | seconds |", head);
-    line("%s---|---|", rule);
-    for (String method : methods("corrective", data)) {
-      StringBuilder cells = new StringBuilder();
-      List<Double> healed = new ArrayList<>();
-      List<Double> lost = new ArrayList<>();
-      List<Double> seconds = new ArrayList<>();
-      for (double known : KNOWN) {
-        List<Row> measured = of("corrective", data, known, method);
-        cells.append(
-            format(
-                " %s / %s |",
-                percent(measured, "attackSuccessRate"), percent(measured, "testAccuracy")));
-        for (Row row : measured) {
-          before(row)
-              .ifPresent(
-                  before -> {
-                    healed.add(
-                        1 - row.value("attackSuccessRate") / before.value("attackSuccessRate"));
-                    lost.add(before.value("testAccuracy") - row.value("testAccuracy"));
-                  });
-          seconds.add(row.value("seconds"));
-        }
-      }
-      line(
-          "| %s |%s %s %%, %s | %s |",
-          title(method),
-          cells,
-          number(100 * mean(healed), 1),
-          number(100 * mean(lost), 2),
-          number(mean(seconds), 1));
-    }
-    line("");
-  }
-
-  private Optional<Row> before(Row row) {
-    return rows.stream()
-        .filter(other -> other.cell().equals(row.cell()) && other.method().equals("before"))
+        .filter(other -> other.cell().equals(row.cell()) && other.method().equals(method))
         .findFirst();
   }
 
-  private Optional<Row> retrained(Row row) {
-    return rows.stream()
-        .filter(other -> other.cell().equals(row.cell()) && other.method().equals("retrain"))
-        .findFirst();
-  }
-
-  private static final List<String> COMPARED =
-      List.of("unlearningAccuracy", "retainAccuracy", "testAccuracy", "efficacyConfidence");
-
-  /** The mean over UA, RA, TA and MIA of the distance to retraining, in points. */
+  /** In points. */
   private double gap(Row row) {
-    return retrained(row)
-        .map(
-            reference ->
-                100
-                    * COMPARED.stream()
-                        .mapToDouble(name -> Math.abs(row.value(name) - reference.value(name)))
-                        .average()
-                        .orElse(Double.NaN))
+    return sameCell(row, "retrain")
+        .map(retrained -> 100 * Tuning.gap(row, retrained))
         .orElse(Double.NaN);
   }
 
@@ -151,34 +89,212 @@ final class Tables {
     if (seeds == 0) {
       return;
     }
-    line(
-        "### Privacy, %s: %s (n = %d)",
-        data, task.equals("random") ? "10 % at random" : "class " + Measurement.FORGOTTEN, seeds);
-    line("");
-    line("In order of the average gap; all but the last three columns in %%.");
+    boolean random = task.equals("random");
+    line("### Privacy, %s: %s", data, random ? "10 % at random" : "class " + Measurement.FORGOTTEN);
     line("");
     line(
-        "| method | gap | UA | RA | TA | MIA-efficacy | entropy attack | KL | distance | seconds |");
-    line("|---|---|---|---|---|---|---|---|---|---|");
+        "n = %d seeds, in order of the average gap; all in %% but the last %s columns.",
+        seeds, random ? "five" : "four");
+    line("");
+    line(
+        "| method | gap | UA | RA | TA | MIA-efficacy | entropy attack |%s KL | last layer | relearn"
+            + " (seed 1) | seconds |",
+        random ? " loss attack | likelihood ratio |" : "");
+    line("|---|---|---|---|---|---|---|%s---|---|---|---|", random ? "---|---|" : "");
     Comparator<String> byGap =
         Comparator.comparingDouble(
             method -> mean(of(task, data, 1, method).stream().map(this::gap).toList()));
-    for (String method : methods(task, data).stream().sorted(byGap).toList()) {
+    for (String method : methods(task, data, 1).stream().sorted(byGap).toList()) {
       List<Row> measured = of(task, data, 1, method);
       line(
-          "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |",
-          title(method),
+          "| %s | %s | %s | %s | %s | %s | %s |%s %s | %s | %s | %s |",
+          title(method) + few(measured, seeds),
           spread(measured.stream().map(this::gap).toList(), 2),
           percent(measured, "unlearningAccuracy"),
           percent(measured, "retainAccuracy"),
           percent(measured, "testAccuracy"),
           percent(measured, "efficacyConfidence"),
-          percent(measured, "entropyAttack"),
+          number(100 * mean(values(measured, "entropyAttack")), 1),
+          random
+              ? " %s | %s |"
+                  .formatted(
+                      number(100 * mean(values(measured, "lossAttack")), 1),
+                      number(100 * mean(values(measured, "likelihoodRatio")), 1))
+              : "",
           number(mean(values(measured, "klToRetrained")), 3),
-          number(mean(values(measured, "activationDistance")), 3),
+          number(mean(values(measured, "lastLayerSimilarity")), 3),
+          number(mean(values(measured.subList(0, 1), "relearnTime")), 0),
           number(mean(values(measured, "seconds")), 1));
     }
     line("");
+  }
+
+  private void backdoor(String data) {
+    table(
+        "badnets",
+        data,
+        "### Backdoor, " + data,
+        "Attack success / test accuracy, %, mean ± deviation over n seeds.",
+        Arrays.stream(UnlearningTables.KNOWN).sorted().toArray(),
+        measured ->
+            percent(measured, "attackSuccessRate") + " / " + percent(measured, "testAccuracy"));
+  }
+
+  private void interclass(String data) {
+    table(
+        "interclass",
+        data,
+        "### Two classes taken for each other, " + data,
+        "Samples of the two classes taken for the other one / accuracy on the other classes, %.",
+        UnlearningTables.EXTREMES,
+        measured -> percent(measured, "confusionRate") + " / " + percent(measured, "utility"));
+  }
+
+  private void labelNoise(String data) {
+    table(
+        "label-noise",
+        data,
+        "### Label noise, " + data,
+        "Corrected accuracy: test images named rightly, %; training images of wrong labels no longer"
+            + " named by them (UA), %.",
+        UnlearningTables.EXTREMES,
+        measured ->
+            percent(measured, "correctedAccuracy")
+                + " / "
+                + percent(measured, "unlearningAccuracy"));
+  }
+
+  /** What is in a cell. */
+  private interface Shown {
+    String of(List<Row> measured);
+  }
+
+  private void table(
+      String task, String data, String heading, String words, double[] shares, Shown shown) {
+    if (of(task, data, shares[0], "before").isEmpty()) {
+      return;
+    }
+    line("%s", heading);
+    line("");
+    line("%s", words);
+    line("");
+    StringBuilder head = new StringBuilder("| method |");
+    for (double known : shares) {
+      int seeds = of(task, data, known, "before").size();
+      head.append(format(" %.0f %% known (n = %d) |", 100 * known, seeds));
+    }
+    line("%s seconds |", head);
+    line("|---|%s---|", "---|".repeat(shares.length));
+    for (String method : methods(task, data, shares[0])) {
+      StringBuilder cells = new StringBuilder();
+      List<Double> seconds = new ArrayList<>();
+      for (double known : shares) {
+        List<Row> measured = of(task, data, known, method);
+        int seeds = of(task, data, known, "before").size();
+        cells
+            .append(' ')
+            .append(measured.isEmpty() ? "–" : shown.of(measured))
+            .append(few(measured, seeds))
+            .append(" |");
+        seconds.addAll(values(measured, "seconds"));
+      }
+      line("| %s |%s %s |", title(method), cells, number(mean(seconds), 1));
+    }
+    line("");
+  }
+
+  /** How much of the attack's success is gone, and how much accuracy, over everything. */
+  private void healing() {
+    if (of("badnets", DATA.getFirst(), 0.1, "before").isEmpty()) {
+      return;
+    }
+    line("### Backdoor: healed, and accuracy lost");
+    line("");
+    line("Mean over all seeds and known shares: share of the attack's success that is gone, %%;");
+    line("points of test accuracy lost.");
+    line("");
+    line("| method | %s | both |", String.join(" | ", DATA));
+    line("|---|%s---|", "---|".repeat(DATA.size()));
+    for (Methods.Entry entry : UnlearningTables.METHODS) {
+      StringBuilder cells = new StringBuilder();
+      List<Row> both = new ArrayList<>();
+      for (String data : DATA) {
+        List<Row> measured =
+            Arrays.stream(UnlearningTables.KNOWN)
+                .mapToObj(known -> of("badnets", data, known, entry.name()))
+                .flatMap(List::stream)
+                .toList();
+        cells.append(' ').append(healed(measured)).append(" |");
+        both.addAll(measured);
+      }
+      line("| %s |%s %s |", entry.title(), cells, healed(both));
+    }
+    line("");
+  }
+
+  private String healed(List<Row> measured) {
+    List<Double> healed = new ArrayList<>();
+    List<Double> lost = new ArrayList<>();
+    for (Row row : measured) {
+      Row before = sameCell(row, "before").orElseThrow();
+      healed.add(100 * (1 - row.value("attackSuccessRate") / before.value("attackSuccessRate")));
+      lost.add(100 * (before.value("testAccuracy") - row.value("testAccuracy")));
+    }
+    return measured.isEmpty() ? "–" : number(mean(healed), 1) + " %, " + number(mean(lost), 2);
+  }
+
+  /** What seed 0 chose. */
+  private void settings() {
+    List<String> tasks = List.of("random", "class", "badnets", "interclass", "label-noise");
+    line("### Settings chosen on seed 0");
+    line("");
+    line("Glyphs, then MNIST; – for as published.");
+    line("");
+    line("| method | strength | published | %s |", String.join(" | ", tasks));
+    line("|---|---|---|%s", "---|".repeat(tasks.size()));
+    for (Methods.Entry entry : UnlearningTables.METHODS) {
+      Strength.of(entry)
+          .ifPresent(
+              strength -> {
+                StringBuilder cells = new StringBuilder();
+                for (String task : tasks) {
+                  List<String> chosen =
+                      DATA.stream().map(data -> chosen(task, data, entry.name())).toList();
+                  cells.append(' ').append(String.join(", ", chosen)).append(" |");
+                }
+                line(
+                    "| %s | %s | %s |%s",
+                    entry.title(), strength.setting(), plain(strength.value()), cells);
+              });
+    }
+    line("");
+  }
+
+  private String chosen(String task, String data, String method) {
+    return rows.stream()
+        .filter(row -> row.cell().seed() > 0 && row.method().equals(method))
+        .filter(row -> row.cell().task().equals(task) && row.cell().data().equals(data))
+        .map(Row::settings)
+        .findFirst()
+        .map(
+            text ->
+                text.equals(Row.PUBLISHED)
+                    ? "–"
+                    : plain(Double.parseDouble(text.substring(text.indexOf('=') + 1))))
+        .orElse("");
+  }
+
+  private static String plain(double value) {
+    return format("%.3g", value)
+        .replaceAll("(\\.\\d*?)0+(e|$)", "$1$2")
+        .replaceAll("\\.(e|$)", "$1");
+  }
+
+  /** A note where a method has fewer seeds than its neighbours. */
+  private static String few(List<Row> measured, int seeds) {
+    return measured.isEmpty() || measured.size() == seeds
+        ? ""
+        : format(" (n = %d)", measured.size());
   }
 
   private static List<Double> values(List<Row> measured, String name) {

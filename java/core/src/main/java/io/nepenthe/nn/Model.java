@@ -97,6 +97,20 @@ public final class Model implements AutoCloseable {
     return buffers;
   }
 
+  /** Whether no parameter and no running statistic is infinite or NaN. */
+  public boolean isFinite() {
+    return isFinite(parameters.flat()) && isFinite(buffers.flat());
+  }
+
+  private static boolean isFinite(Tensor values) {
+    for (float value : values.toArray()) {
+      if (!Float.isFinite(value)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** Every use of a layer with parameters, in node order. */
   public List<ParametricLayer> layers() {
     return layers;

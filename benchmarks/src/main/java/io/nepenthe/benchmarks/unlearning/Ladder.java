@@ -1,0 +1,80 @@
+package io.nepenthe.benchmarks.unlearning;
+
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.IntPredicate;
+import java.util.function.IntToDoubleFunction;
+
+/**
+ * Looks for a method's strength on a ladder whose rungs are half a decade apart: rung 0 is the
+ * published strength, above it are stronger ones. Every method gets the same number of tries.
+ */
+final class Ladder {
+  /** Strengths tried for each method. */
+  static final int TRIES = 6;
+
+  private Ladder() {}
+
+  /** What the published strength is multiplied by. */
+  static double factor(int rung) {
+    return Math.pow(10, rung / 2.0);
+  }
+
+  /**
+   * The rung of the least cost among {@link #TRIES}: the published one, its two neighbours, then
+   * always the next one beyond the end of those tried that is nearer to the best, or of two as near
+   * the one beyond the cheaper
+   * end. Of equals the stronger: what does nothing at all should be tried harder.
+   *
+   * @param cost NaN for a failure
+   */
+  static int cheapest(IntToDoubleFunction cost) {
+    TreeMap<Integer, Double> tried = new TreeMap<>();
+    for (int rung : new int[] {0, -1, 1}) {
+      tried.put(rung, cost(cost, rung));
+    }
+    while (tried.size() < TRIES) {
+      int best = best(tried);
+      int down = best - tried.firstKey();
+      int up = tried.lastKey() - best;
+      boolean downwards =
+          down != up ? down < up : tried.firstEntry().getValue() < tried.lastEntry().getValue();
+      int next = downwards ? tried.firstKey() - 1 : tried.lastKey() + 1;
+      tried.put(next, cost(cost, next));
+    }
+    return best(tried);
+  }
+
+  private static double cost(IntToDoubleFunction cost, int rung) {
+    double value = cost.applyAsDouble(rung);
+    return Double.isNaN(value) ? Double.POSITIVE_INFINITY : value;
+  }
+
+  private static int best(TreeMap<Integer, Double> tried) {
+    return tried.descendingMap().entrySet().stream()
+        .min(Map.Entry.comparingByValue())
+        .orElseThrow()
+        .getKey();
+  }
+
+  /**
+   * The strongest rung that is tolerated, looked for upwards from the published one if that is, and
+   * otherwise downwards, in at most {@link #TRIES}; if none is, the weakest tried.
+   */
+  static int strongest(IntPredicate tolerated) {
+    boolean published = tolerated.test(0);
+    int rung = 0;
+    for (int tries = 1; tries < TRIES; tries++) {
+      int next = published ? rung + 1 : rung - 1;
+      boolean good = tolerated.test(next);
+      if (published && !good) {
+        return rung;
+      }
+      rung = next;
+      if (!published && good) {
+        return rung;
+      }
+    }
+    return rung;
+  }
+}
