@@ -23,8 +23,8 @@ final class Ladder {
   /**
    * The rung of the least cost among {@link #TRIES}: the published one, its two neighbours, then
    * always the next one beyond the end of those tried that is nearer to the best, or of two as near
-   * the one beyond the cheaper
-   * end. Of equals the stronger: what does nothing at all should be tried harder.
+   * the one beyond the cheaper end. Of equals the stronger: what does nothing at all should be
+   * tried harder.
    *
    * @param cost NaN for a failure
    */

@@ -123,6 +123,7 @@ final class Comparison {
               .method()
               .forget(copy, run.backend(), plan.task, key.seed(), new Phases(run.progress()));
       run.progress().finish();
+      Traces.requireFinite(copy, key.name());
       ObjectNode node = node(key, method.title());
       Traces.settings(method.method(), node);
       Traces.figures(trace, node);

@@ -87,8 +87,7 @@ final class EvaluateCommand extends Operation {
       files.reference.ifPresent(
           file -> {
             Portrayed standard = measure(run, task, file, Chosen.STANDARD, "Trained anew");
-            models.forEach(
-                one -> Metrics.distance(standard.observed(), one.observed(), one.metrics()));
+            models.forEach(one -> one.toStandard(run, task, standard));
             models.add(standard);
           });
       if (files.before.isPresent() && training != null) {

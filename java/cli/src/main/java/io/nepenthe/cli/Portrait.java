@@ -76,7 +76,13 @@ record Portrait(Task task, Backend backend, long seed) {
 
   /** Adds how alike two models represent the test data, layer by layer. */
   void compare(ModelFile one, ModelFile other, ObjectNode node) {
-    Dataset data = some(task.test().orElseThrow(), COMPARED);
+    compare(one, other, task.test().orElseThrow(), backend, node);
+  }
+
+  /** The same by test data; linear centred kernel alignment, null where a layer is constant. */
+  static void compare(
+      ModelFile one, ModelFile other, Dataset test, Backend backend, ObjectNode node) {
+    Dataset data = some(test, COMPARED);
     LinearCka.byLayer(one.model(), other.model(), backend, data, one.normalisationFor(data))
         .forEach(
             (layer, similarity) -> {
@@ -129,26 +135,12 @@ record Portrait(Task task, Backend backend, long seed) {
   private static void histogram(Predictions predictions, ArrayNode bins) {
     long[] counts = new long[MOST - LEAST];
     for (int n = 0; n < predictions.size(); n++) {
-      double value = sureness(predictions, n);
+      double value = predictions.logOdds(n);
       counts[(int) Math.clamp(Math.floor(value) - LEAST, 0, counts.length - 1)]++;
     }
     for (long count : counts) {
       bins.add(number((double) count / predictions.size()));
     }
-  }
-
-  /** log p − log(1 − p) from the logits, which keeps its digits where p is all but 1. */
-  static double sureness(Predictions predictions, int n) {
-    int label = predictions.label(n);
-    double max = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < predictions.classes(); c++) {
-      max = c == label ? max : Math.max(max, predictions.logit(n, c));
-    }
-    double sum = 0;
-    for (int c = 0; c < predictions.classes(); c++) {
-      sum += c == label ? 0 : Math.exp(predictions.logit(n, c) - max);
-    }
-    return predictions.logit(n, label) - max - Math.log(sum);
   }
 
   /** Enough digits to draw. */

@@ -59,13 +59,40 @@ record Portrayed(
     run.result().output(to);
   }
 
+  /** Adds to the metrics how far it is from one trained anew, and how alike their layers are. */
+  void toStandard(Run run, Task task, Portrayed standard) {
+    Metrics.distance(standard.observed, observed, metrics);
+    JsonNode gap = Figures.gap(rates(), standard.rates());
+    metrics.set("gap", gap);
+    Figures.averageGap(gap).ifPresent(average -> metrics.put("averageGap", average));
+    if (task.test().isPresent()) {
+      run.phase(
+          "similarity",
+          () ->
+              Portrait.compare(
+                  file,
+                  standard.file,
+                  task.test().get(),
+                  run.backend(),
+                  metrics.putObject("layerSimilarity")));
+    }
+  }
+
+  /** The metrics that are numbers of the model alone. */
+  private ObjectNode rates() {
+    return metrics
+        .deepCopy()
+        .without(
+            List.of("classes", "confusion", "toRetrained", "gap", "averageGap", "layerSimilarity"));
+  }
+
   private ObjectNode node(Optional<Portrayed> standard) {
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     node.put("name", name).put("title", title);
-    node.set("metrics", metrics.deepCopy().without(List.of("classes", "confusion")));
+    node.set("metrics", metrics.deepCopy().without(List.of("classes", "confusion", "gap")));
     node.set("seconds", seconds);
     if (standard.isPresent() && !name.equals("before")) {
-      JsonNode gap = Figures.gap(node.get("metrics"), standard.get().metrics);
+      JsonNode gap = Figures.gap(rates(), standard.get().rates());
       node.set("gap", gap);
       Figures.averageGap(gap).ifPresent(average -> node.put("averageGap", average));
     }

@@ -67,7 +67,8 @@ record Task(
       {"retain accuracy", "/retainAccuracy"},
       {"judged never seen", "/membershipInference/confidence"},
       {"loss attack right", "/membershipInference/lossAttack"},
-      {"as if never taught", "/zeroRetrainForgetting"}
+      {"as if never taught", "/zeroRetrainForgetting"},
+      {"gap to one anew", "/averageGap"}
     };
     for (String[] rate : rates) {
       if (measured[0].at(rate[1]).isNumber()) {

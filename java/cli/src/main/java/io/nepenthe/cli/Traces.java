@@ -2,6 +2,7 @@ package io.nepenthe.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.nn.Model;
 import io.nepenthe.unlearn.Method;
 import io.nepenthe.unlearn.Settings;
 import io.nepenthe.unlearn.SsdSearch;
@@ -30,6 +31,20 @@ final class Traces {
             .put("epoch", epoch.epoch())
             .put("loss", epoch.loss());
       }
+    }
+  }
+
+  /**
+   * A method may have ruined the model: a rate too high leaves weights that are no numbers.
+   *
+   * @throws CommandException if so
+   */
+  static void requireFinite(Model model, String method) {
+    if (!model.isFinite()) {
+      throw new CommandException(
+          method
+              + ": the weights are no longer finite numbers: no model is written; remedy: weaker"
+              + " settings, for instance a smaller learningRate");
     }
   }
 

@@ -71,7 +71,11 @@ final class UnlearnCommand extends Operation {
   @Option(
       names = "--set",
       paramLabel = "NAME=VALUE",
-      description = "A setting of the method, any number of times; a wrong NAME lists them.")
+      description = {
+        "A setting of the method, any number of times; a wrong NAME lists them. Methods that follow",
+        "gradients take maskRatio=R: only the share R of the weights most salient to the forgotten",
+        "may change."
+      })
   private Map<String, String> settings = new LinkedHashMap<>();
 
   @Mixin private RecipeOptions recipe;
@@ -160,6 +164,7 @@ final class UnlearnCommand extends Operation {
   private ObjectNode forget(Run run, Method how, Model copy, Forgetting task) {
     Trace trace = how.forget(copy, run.backend(), task, run.seed(), new Phases(run.progress()));
     run.progress().finish();
+    Traces.requireFinite(copy, method);
     Traces.requireGood(trace, method);
     trace.seconds().forEach(run.result()::seconds);
     ObjectNode json = run.result().json();

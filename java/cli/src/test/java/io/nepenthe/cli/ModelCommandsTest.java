@@ -261,6 +261,10 @@ class ModelCommandsTest {
     assertEquals(member, result.get("reference").get("membershipInference"), "the same model");
     after.get("toRetrained").forEach(far -> assertEquals(0, far.asDouble(), 1e-9));
     assertEquals(1, after.get("relearnTime").asInt(), "nothing was forgotten");
+    assertEquals(0, after.get("averageGap").asDouble());
+    assertEquals(0, after.get("gap").get("membershipInference").get("confidence").asDouble());
+    JsonNode alike = after.get("layerSimilarity");
+    assertEquals(1, alike.get("fc3").asDouble(), 1e-9, alike.toString());
     String text = Files.readString(page);
     assertTrue(text.contains("Judged never seen") && text.contains("Trained anew"));
   }
@@ -307,6 +311,20 @@ class ModelCommandsTest {
 
   static Stream<String> methods() {
     return Methods.all().stream().map(Methods.Entry::name);
+  }
+
+  @Test
+  void aRuinedModelIsNotWritten() throws Exception {
+    String line =
+        "unlearn --method %s --model MODEL --data %s#0-299 --forget-class 3 --out OUT --set"
+            + " learningRate=1e30";
+    for (String method : List.of("gradient-ascent", "salun")) {
+      Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(method, TRAIN)));
+      assertEquals(1, outcome.status(), outcome.out());
+      String last = outcome.err().strip().lines().reduce((a, b) -> b).orElseThrow();
+      assertTrue(last.contains(method + ": the weights are no longer finite"), outcome.err());
+      assertFalse(Files.exists(folder.resolve("OUT")));
+    }
   }
 
   @Test

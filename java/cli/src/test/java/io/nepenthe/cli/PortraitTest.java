@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.nepenthe.evaluate.Predictions;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -73,15 +72,6 @@ class PortraitTest {
     for (int i = 0; i < 20; i++) {
       assertArrayEquals(like[i], back[i], 1e-5f);
     }
-  }
-
-  @Test
-  void surenessIsTheLogarithmOfTheOdds() {
-    Predictions predictions = Predictions.of(3, new int[] {1, 0}, 0.3f, -1.2f, 2, 40, -40, -40);
-    double p = predictions.probability(0, 1);
-    assertEquals(Math.log(p / (1 - p)), Portrait.sureness(predictions, 0), 1e-6);
-    // p rounds to 1 here, and log 0 would be infinite.
-    assertEquals(80 - Math.log(2), Portrait.sureness(predictions, 1), 1e-6);
   }
 
   @Test

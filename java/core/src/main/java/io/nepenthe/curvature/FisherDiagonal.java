@@ -1,6 +1,8 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.CrossEntropy;
+import io.nepenthe.nn.Loss;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
@@ -13,8 +15,8 @@ import java.lang.foreign.Arena;
  * the mean over a data set of a sample's squared gradient. Computed once for a model and a data
  * set, it serves every later request: {@link #union} gives the one of two sets together.
  *
- * <p>The gradients are those of the cross-entropy, with frozen batch-normalisation statistics and
- * no dropout; pixels are not augmented. It owns its memory.
+ * <p>The gradients are those of the loss, with frozen batch-normalisation statistics and no
+ * dropout; pixels are not augmented. It owns its memory.
  */
 public final class FisherDiagonal implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
@@ -81,13 +83,9 @@ public final class FisherDiagonal implements AutoCloseable {
   }
 
   /**
-   * Computes it in one pass over the data.
+   * Computes that of the cross-entropy in one pass over the data.
    *
-   * @param model whose parameters; it is not changed
-   * @param data at least one sample, of the model's input size
-   * @param normalisation applied to the pixels
-   * @param progress told after every batch, in samples
-   * @throws IllegalArgumentException if there are no samples, or they do not fit the model
+   * @see #of(Model, Backend, Dataset, Normalisation, Loss, Options, Progress)
    */
   public static FisherDiagonal of(
       Model model,
@@ -96,8 +94,32 @@ public final class FisherDiagonal implements AutoCloseable {
       Normalisation normalisation,
       Options options,
       Progress progress) {
+    return of(model, backend, data, normalisation, new CrossEntropy(), options, progress);
+  }
+
+  /**
+   * Computes it in one pass over the data.
+   *
+   * <p>A squared distance is a Gaussian's −log p: of a regression's (z − t)², of variance ½, the
+   * Fisher information itself ({@link Labels#EXACT}) is 2 (∂z/∂θ)², whatever the target.
+   *
+   * @param model whose parameters; it is not changed
+   * @param data at least one sample, of the model's input size
+   * @param normalisation applied to the pixels
+   * @param loss that the model was trained with
+   * @param progress told after every batch, in samples
+   * @throws IllegalArgumentException if there are no samples, or they do not fit the model
+   */
+  public static FisherDiagonal of(
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      Loss loss,
+      Options options,
+      Progress progress) {
     FisherDiagonal result = new FisherDiagonal(model.parameters(), data.size(), options);
-    try (FisherPass pass = new FisherPass(model, backend, data, normalisation, options)) {
+    try (FisherPass pass = new FisherPass(model, backend, data, normalisation, loss, options)) {
       pass.run(progress, result.values);
       return result;
     } catch (RuntimeException e) {

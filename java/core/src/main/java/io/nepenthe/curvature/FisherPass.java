@@ -5,6 +5,7 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
+import io.nepenthe.nn.Loss;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ParametricLayer;
@@ -26,23 +27,28 @@ final class FisherPass implements AutoCloseable {
       Backend backend,
       Dataset data,
       Normalisation normalisation,
+      Loss loss,
       FisherDiagonal.Options options) {
     if (options.labels() == Labels.NONE && !options.batchSquared()) {
       throw new IllegalArgumentException(
           "label-free importance is a mean of batch gradients: choose batchSquared");
     }
-    int size = options.batchSize();
-    boolean labelled = options.labels() != Labels.NONE;
+    int outputs = Math.toIntExact(model.network().output().elements());
+    if (options.labels() == Labels.TRUE && !loss.fits(outputs, data.classes())) {
+      throw new IllegalArgumentException(
+          data.name() + " has " + data.classes() + " classes, the model " + outputs + " outputs");
+    }
     this.options = options;
     this.samples =
-        options.batchSquared()
-            ? SamplePass.wholeBatches(model, backend, data, normalisation, size, labelled)
-            : new SamplePass(model, backend, data, normalisation, size);
-    OutputGradients gradients =
-        new OutputGradients(
-            Likelihood.CATEGORICAL,
-            options.weighting(),
-            Math.toIntExact(model.network().output().elements()));
+        new SamplePass(
+            model,
+            backend,
+            data,
+            normalisation,
+            options.batchSize(),
+            loss.classifies() && options.labels() != Labels.NONE,
+            !options.batchSquared());
+    OutputGradients gradients = OutputGradients.of(loss, options.weighting(), outputs);
     this.vectors = new FisherVectors(options.labels(), 1, options.seed(), gradients, 0);
     this.squares = new SquaredGradients(model, backend);
     this.listener =

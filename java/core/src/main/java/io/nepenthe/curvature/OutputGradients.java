@@ -1,6 +1,10 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.Philox;
+import io.nepenthe.nn.CrossEntropy;
+import io.nepenthe.nn.Loss;
+import io.nepenthe.nn.MeanSquaredError;
+import io.nepenthe.nn.SquaredError;
 import io.nepenthe.tensor.Tensor;
 
 /**
@@ -9,6 +13,12 @@ import io.nepenthe.tensor.Tensor;
 final class OutputGradients {
   private final Likelihood likelihood;
   private final Weighting weighting;
+
+  /** Of a squared distance: its second derivative in every output. */
+  private final double curvature;
+
+  /** Of a regression: the number that each label stands for; else empty. */
+  private final double[] targets;
 
   /** One sample's values: probabilities, or a gradient. */
   private final double[] row;
@@ -19,9 +29,28 @@ final class OutputGradients {
 
   /** Gradients of which a loss's are weighted. */
   OutputGradients(Likelihood likelihood, Weighting weighting, int outputs) {
+    this(likelihood, weighting, 1, new double[0], outputs);
+  }
+
+  private OutputGradients(
+      Likelihood likelihood, Weighting weighting, double curvature, double[] targets, int outputs) {
     this.likelihood = likelihood;
     this.weighting = weighting;
+    this.curvature = curvature;
+    this.targets = targets;
     this.row = new double[outputs];
+  }
+
+  /** Those of a loss that a network was trained with. */
+  static OutputGradients of(Loss loss, Weighting weighting, int outputs) {
+    return switch (loss) {
+      case CrossEntropy _ -> new OutputGradients(Likelihood.CATEGORICAL, weighting, outputs);
+      case MeanSquaredError _ ->
+          new OutputGradients(
+              Likelihood.GAUSSIAN, weighting, 2.0 / outputs, new double[0], outputs);
+      case SquaredError regression ->
+          new OutputGradients(Likelihood.GAUSSIAN, weighting, 2, regression.targets(), outputs);
+    };
   }
 
   int outputs() {
@@ -53,8 +82,7 @@ final class OutputGradients {
    */
   void loss(Tensor outputs, int sample, int label, double weight, Tensor gradient) {
     if (likelihood == Likelihood.GAUSSIAN) {
-      read(outputs, sample);
-      row[label] -= 1;
+      residual(outputs, sample, label);
     } else {
       softmax(outputs, sample);
       double others = 0;
@@ -64,6 +92,18 @@ final class OutputGradients {
       row[label] = -others;
     }
     write(sample, weighting == Weighting.LOSS ? weight : weight * toUnit(), gradient);
+  }
+
+  private void residual(Tensor outputs, int sample, int label) {
+    read(outputs, sample);
+    if (targets.length == 0) {
+      row[label] -= 1;
+    } else {
+      row[0] -= targets[label];
+    }
+    for (int c = 0; c < row.length; c++) {
+      row[c] *= curvature;
+    }
   }
 
   /** weight · ∂‖outputs‖²/∂outputs, or ∂‖outputs‖/∂outputs where samples count alike. */
@@ -95,7 +135,7 @@ final class OutputGradients {
 
   /**
    * weight times the v-th of the vectors whose outer products sum to the Fisher information of the
-   * outputs: √p_v (p − e_v) or e_v.
+   * outputs: √p_v (p − e_v), or √s e_v of a squared distance of second derivative s.
    */
   void exact(Tensor outputs, int sample, int v, double weight, Tensor gradient) {
     if (likelihood == Likelihood.CATEGORICAL) {
@@ -103,7 +143,7 @@ final class OutputGradients {
       return;
     }
     for (int c = 0; c < row.length; c++) {
-      row[c] = c == v ? 1 : 0;
+      row[c] = c == v ? Math.sqrt(curvature) : 0;
     }
     write(sample, weight, gradient);
   }
@@ -125,7 +165,7 @@ final class OutputGradients {
       return;
     }
     for (int c = 0; c < row.length; c++) {
-      row[c] = Philox.normal(seed, id, draw * row.length + c);
+      row[c] = Math.sqrt(curvature) * Philox.normal(seed, id, draw * row.length + c);
     }
     write(sample, weight, gradient);
   }

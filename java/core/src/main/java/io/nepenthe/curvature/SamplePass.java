@@ -41,7 +41,14 @@ final class SamplePass implements AutoCloseable {
     this(model, backend, data, normalisation, batchSize, true, true);
   }
 
-  private SamplePass(
+  /**
+   * One pass over the data.
+   *
+   * @param labelled whether the labels must be among the outputs
+   * @param smaller whether a batch may be smaller than asked for, where the device has no more
+   *     room; false where the size is part of what is computed, so that too large a one is an error
+   */
+  SamplePass(
       Model model,
       Backend backend,
       Dataset data,
@@ -58,21 +65,6 @@ final class SamplePass implements AutoCloseable {
     this.ids = new long[batch];
     this.resident = new ResidentModel(model, backend);
     this.execution = new Execution(resident.here(), backend, batch, Mode.FROZEN);
-  }
-
-  /**
-   * Batches that are part of what is computed: too large a one is an error.
-   *
-   * @param labelled whether the labels are used
-   */
-  static SamplePass wholeBatches(
-      Model model,
-      Backend backend,
-      Dataset data,
-      Normalisation normalisation,
-      int batchSize,
-      boolean labelled) {
-    return new SamplePass(model, backend, data, normalisation, batchSize, labelled, false);
   }
 
   private static void requireFit(Model model, Dataset data, boolean labelled) {

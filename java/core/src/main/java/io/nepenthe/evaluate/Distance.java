@@ -66,27 +66,13 @@ public final class Distance {
         model,
         n -> {
           double sum = 0;
-          double first = logSum(reference, n);
-          double second = logSum(model, n);
-          for (int c = 0; c < reference.classes(); c++) {
-            double p = reference.logit(n, c) - first;
-            double q = model.logit(n, c) - second;
-            sum += Math.exp(p) * (p - q);
+          double[] p = reference.logProbabilities(n);
+          double[] q = model.logProbabilities(n);
+          for (int c = 0; c < p.length; c++) {
+            sum += Math.exp(p[c]) * (p[c] - q[c]);
           }
           return sum;
         });
-  }
-
-  private static double logSum(Predictions predictions, int n) {
-    double max = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < predictions.classes(); c++) {
-      max = Math.max(max, predictions.logit(n, c));
-    }
-    double sum = 0;
-    for (int c = 0; c < predictions.classes(); c++) {
-      sum += Math.exp(predictions.logit(n, c) - max);
-    }
-    return max + Math.log(sum);
   }
 
   /** Activation distance: the mean Euclidean distance of the softmaxes (Chundawat et al. 2023). */

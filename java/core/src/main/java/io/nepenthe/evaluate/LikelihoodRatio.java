@@ -119,7 +119,7 @@ public final class LikelihoodRatio {
           recipe.withSeed(own).train(shadow, backend, half, normalisation, Trainer.Progress.NONE);
           Predictions answers = predictions(shadow, backend, judged, normalisation);
           for (int n = 0; n < answers.size(); n++) {
-            phi[first[kept + n] == wanted ? 1 : 0][n][pair] = confidence(answers, n);
+            phi[first[kept + n] == wanted ? 1 : 0][n][pair] = answers.logOdds(n);
           }
         }
         progress.report(2L * pair + side + 1, 2L * pairs);
@@ -172,23 +172,6 @@ public final class LikelihoodRatio {
   }
 
   /**
-   * φ = z_y − log Σ_{j≠y} exp z_j, the log odds of the label, with no cancellation where p_y is
-   * near 1.
-   */
-  static double confidence(Predictions predictions, int n) {
-    int label = predictions.label(n);
-    double max = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < predictions.classes(); c++) {
-      max = c == label ? max : Math.max(max, predictions.logit(n, c));
-    }
-    double sum = 0;
-    for (int c = 0; c < predictions.classes(); c++) {
-      sum += c == label ? 0 : Math.exp(predictions.logit(n, c) - max);
-    }
-    return predictions.logit(n, label) - max - Math.log(sum);
-  }
-
-  /**
    * Attacks a model.
    *
    * @throws IllegalArgumentException if these are not predictions for the D_f and D_t that the
@@ -207,9 +190,9 @@ public final class LikelihoodRatio {
               + strangerPredictions.size());
     }
     double[] members = new double[forget];
-    Arrays.setAll(members, n -> ratio(n, confidence(forgetPredictions, n)));
+    Arrays.setAll(members, n -> ratio(n, forgetPredictions.logOdds(n)));
     double[] others = new double[strangers];
-    Arrays.setAll(others, n -> ratio(forget + n, confidence(strangerPredictions, n)));
+    Arrays.setAll(others, n -> ratio(forget + n, strangerPredictions.logOdds(n)));
     return new Outcome(area(members, others), atOnePercent(members, others), members, others);
   }
 

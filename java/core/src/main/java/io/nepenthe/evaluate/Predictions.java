@@ -5,6 +5,7 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 
@@ -75,18 +76,29 @@ public final class Predictions {
   }
 
   private void softmax(int n) {
-    int row = n * classes;
+    double max = largest(n, -1);
+    double sum = exponentials(n, max, -1);
+    for (int c = 0; c < classes; c++) {
+      probabilities[n * classes + c] = (float) (StrictMath.exp(logit(n, c) - max) / sum);
+    }
+  }
+
+  /** The largest output of all classes but one; of all for −1. */
+  private double largest(int n, int but) {
     double max = Double.NEGATIVE_INFINITY;
     for (int c = 0; c < classes; c++) {
-      max = Math.max(max, logits[row + c]);
+      max = c == but ? max : Math.max(max, logit(n, c));
     }
+    return max;
+  }
+
+  /** Σ exp(z_c − max) over the same classes. */
+  private double exponentials(int n, double max, int but) {
     double sum = 0;
     for (int c = 0; c < classes; c++) {
-      sum += StrictMath.exp(logits[row + c] - max);
+      sum += c == but ? 0 : StrictMath.exp(logit(n, c) - max);
     }
-    for (int c = 0; c < classes; c++) {
-      probabilities[row + c] = (float) (StrictMath.exp(logits[row + c] - max) / sum);
-    }
+    return sum;
   }
 
   /** The number of samples. */
@@ -126,16 +138,26 @@ public final class Predictions {
 
   /** The cross-entropy of the sample's own label, from the logits, in natural units. */
   public double loss(int n) {
-    int row = n * classes;
-    double max = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < classes; c++) {
-      max = Math.max(max, logits[row + c]);
-    }
-    double sum = 0;
-    for (int c = 0; c < classes; c++) {
-      sum += StrictMath.exp(logits[row + c] - max);
-    }
-    return StrictMath.log(sum) - (logits[row + labels[n]] - max);
+    double max = largest(n, -1);
+    return StrictMath.log(exponentials(n, max, -1)) - (logit(n, labels[n]) - max);
+  }
+
+  /** The logarithms of a sample's probabilities, from the logits, so that none is −∞. */
+  double[] logProbabilities(int n) {
+    double max = largest(n, -1);
+    double log = StrictMath.log(exponentials(n, max, -1));
+    double[] row = new double[classes];
+    Arrays.setAll(row, c -> logit(n, c) - max - log);
+    return row;
+  }
+
+  /**
+   * log p_y/(1 − p_y) = z_y − log Σ_{j≠y} exp z_j, the log odds of the sample's own label: how sure
+   * of it the model is, with no cancellation where p_y is near 1.
+   */
+  public double logOdds(int n) {
+    double max = largest(n, labels[n]);
+    return logit(n, labels[n]) - max - StrictMath.log(exponentials(n, max, labels[n]));
   }
 
   /** −Σ p log p, with 0 log 0 = 0. */

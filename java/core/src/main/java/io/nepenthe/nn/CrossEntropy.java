@@ -16,10 +16,7 @@ public record CrossEntropy() implements Loss {
     for (int n = 0; n < batch; n++) {
       long row = n * classes;
       double max = maximum(output, row, classes);
-      double sum = 0;
-      for (long c = 0; c < classes; c++) {
-        sum += StrictMath.exp(output.get(row + c) - max);
-      }
+      double sum = exponentials(output, row, classes, max);
       double target = output.get(row + labels[n]) - max;
       losses[n] = StrictMath.log(sum) - target;
       total += losses[n];
@@ -45,10 +42,7 @@ public record CrossEntropy() implements Loss {
     long classes = output.shape().size(1);
     for (long row = 0; row < output.elements(); row += classes) {
       double max = maximum(output, row, classes);
-      double sum = 0;
-      for (long c = 0; c < classes; c++) {
-        sum += StrictMath.exp(output.get(row + c) - max);
-      }
+      double sum = exponentials(output, row, classes, max);
       for (long c = 0; c < classes; c++) {
         probabilities.set(row + c, (float) (StrictMath.exp(output.get(row + c) - max) / sum));
       }
@@ -58,11 +52,17 @@ public record CrossEntropy() implements Loss {
   /** The loss of one row. */
   static double loss(Tensor output, long row, long classes, int label) {
     double max = maximum(output, row, classes);
+    double sum = exponentials(output, row, classes, max);
+    return StrictMath.log(sum) - (output.get(row + label) - max);
+  }
+
+  /** Σ exp(z_c − max) of one row. */
+  private static double exponentials(Tensor output, long row, long classes, double max) {
     double sum = 0;
     for (long c = 0; c < classes; c++) {
       sum += StrictMath.exp(output.get(row + c) - max);
     }
-    return StrictMath.log(sum) - (output.get(row + label) - max);
+    return sum;
   }
 
   private static double maximum(Tensor output, long row, long classes) {

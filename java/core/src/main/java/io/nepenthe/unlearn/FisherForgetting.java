@@ -65,9 +65,10 @@ public record FisherForgetting(double alpha, int batchSize) implements Method {
                     backend,
                     task.retain(),
                     task.normalisation(),
+                    task.recipe().loss(),
                     options,
                     (done, total) -> listener.report("statistics", done, total)))) {
-      recorder.phase("update", () -> perturb(model, fisher, forgottenClass(task), seed));
+      recorder.phase("update", () -> perturb(model, fisher, forgottenRow(task), seed));
     }
     return recorder.trace();
   }
@@ -120,8 +121,11 @@ public record FisherForgetting(double alpha, int batchSize) implements Method {
     }
   }
 
-  /** The class that D_f is the whole of, or −1. */
-  private static int forgottenClass(Forgetting task) {
+  /** The row of the class that D_f is the whole of, or −1; a regression has no row a class. */
+  private static int forgottenRow(Forgetting task) {
+    if (!task.recipe().loss().classifies()) {
+      return -1;
+    }
     int label = task.forget().label(0);
     for (long i = 1; i < task.forget().size(); i++) {
       if (task.forget().label(i) != label) {

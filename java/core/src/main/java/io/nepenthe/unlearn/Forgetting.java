@@ -122,6 +122,18 @@ public record Forgetting(
         () -> new IllegalArgumentException("held-out data are needed " + purpose));
   }
 
+  /**
+   * Checks that the task has classes.
+   *
+   * @throws IllegalArgumentException if it is a regression, saying what classes were wanted for
+   */
+  void requireClasses(String purpose) {
+    if (!recipe.loss().classifies()) {
+      throw new IllegalArgumentException(
+          "classes are needed " + purpose + ", and this is a regression");
+    }
+  }
+
   /** Checks that a model can take the data. */
   void requireFit(Model model) {
     ImageShape image = retain.image();

@@ -64,6 +64,7 @@ record Importances(FisherDiagonal whole, FisherDiagonal forget) implements AutoC
         backend,
         data,
         task.normalisation(),
+        task.recipe().loss(),
         options,
         (done, total) -> listener.report("statistics", before + done, all));
   }

@@ -41,6 +41,7 @@ public record InfluenceApproximation(double learningRate, boolean adam) implemen
   @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     task.requireFit(model);
+    task.requireClasses("for the gradients of the cross-entropy");
     Recorder recorder = new Recorder();
     recorder.phase("update", () -> step(model, backend, task, listener));
     return recorder.trace();

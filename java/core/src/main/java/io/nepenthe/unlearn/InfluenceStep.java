@@ -117,6 +117,7 @@ public record InfluenceStep(
       long seed,
       Listener listener,
       Recorder recorder) {
+    task.requireClasses("for the curvature of the cross-entropy");
     Parameters v =
         recorder.phase("gradient", () -> gradient(arena, model, backend, task, listener));
     Dataset all = Datasets.concatenate("training", List.of(task.retain(), task.forget()));

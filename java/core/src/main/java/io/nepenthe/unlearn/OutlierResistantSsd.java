@@ -68,6 +68,7 @@ public record OutlierResistantSsd(
   @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     task.requireFit(model);
+    task.requireClasses("to count right answers while searching a strength");
     Recorder recorder = new Recorder();
     try (FisherDiagonal forget =
             recorder.phase("statistics", () -> fisher(model, backend, task, true, listener));

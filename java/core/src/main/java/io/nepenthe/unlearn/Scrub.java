@@ -86,6 +86,9 @@ public record Scrub(
       long seed,
       Listener listener) {
     Recorder recorder = new Recorder();
+    if (rewind) {
+      task.requireClasses("to count right answers after every epoch");
+    }
     Optional<Dataset> judge =
         rewind ? Optional.of(heldOutOfForgottenClasses(task)) : Optional.empty();
     task.requireFit(model);

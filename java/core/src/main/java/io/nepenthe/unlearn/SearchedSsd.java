@@ -23,6 +23,7 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
   @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     task.requireFit(model);
+    task.requireClasses("to count right answers while searching a strength");
     task.requireHeldOut("to choose the strength of SSD");
     Recorder recorder = new Recorder();
     try (Importances importances =

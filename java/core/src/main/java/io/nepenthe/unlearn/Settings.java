@@ -4,9 +4,11 @@ import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -15,9 +17,13 @@ import java.util.stream.Stream;
 /**
  * The settings of a {@link Method} by name, read and changed as text: the numbers, truth values and
  * choices among the components of its record and of the records in it. Where a name occurs again,
- * the later one bears its record's name too: {@code batchSize} and {@code searchBatchSize}.
+ * the later one bears its record's name too: {@code batchSize} and {@code searchBatchSize}. Every
+ * {@link GradientMethod} also has a {@code maskRatio} of 1; a smaller one makes it {@link Masked}.
  */
 public final class Settings {
+  /** Of {@link Masked}. */
+  private static final String MASK = "maskRatio";
+
   /** Set anew at every step, or given to the method on its own: not settings. */
   private static final Set<String> HIDDEN = Set.of("gradientScale", "seed");
 
@@ -27,6 +33,9 @@ public final class Settings {
   public static SequencedMap<String, String> of(Method method) {
     SequencedMap<String, String> found = new LinkedHashMap<>();
     collect("", method, found);
+    if (method instanceof GradientMethod) {
+      found.put(MASK, "1.0");
+    }
     return found;
   }
 
@@ -48,7 +57,17 @@ public final class Settings {
                 + (known.isEmpty() ? "none" : String.join(", ", known.keySet())));
       }
     }
-    return (Method) changed("", method, values, new HashSet<>());
+    Map<String, String> own = new HashMap<>(values);
+    Optional<String> ratio =
+        method instanceof GradientMethod ? Optional.ofNullable(own.remove(MASK)) : Optional.empty();
+    Method chosen = (Method) changed("", method, own, new HashSet<>());
+    return ratio.map(text -> masked((GradientMethod) chosen, text)).orElse(chosen);
+  }
+
+  private static Method masked(GradientMethod method, String ratio) {
+    Masked all = new Masked(method, 1);
+    Masked some = (Masked) changed("", all, Map.of(MASK, ratio), new HashSet<>());
+    return some.equals(all) ? method : some;
   }
 
   private static void collect(String parent, Object value, Map<String, String> found) {

@@ -48,6 +48,16 @@ class PredictionsTest {
   }
 
   @Test
+  void logOddsKeepTheirDigitsWhereTheModelIsSure() {
+    Predictions predictions = Predictions.of(3, new int[] {1, 0}, 0.3f, -1.2f, 2, 40, -40, -40);
+    double p = predictions.probability(0, 1);
+    // p is rounded to float: relative 2⁻²⁴, and the derivative by log p is 1/(1 − p).
+    assertEquals(Math.log(p / (1 - p)), predictions.logOdds(0), 0x1p-24 / (1 - p));
+    // p rounds to 1 here, and log 0 would be infinite.
+    assertEquals(80 - StrictMath.log(2), predictions.logOdds(1));
+  }
+
+  @Test
   void accuracyIsCorrectOverAll() {
     Predictions predictions = Predictions.of(2, new int[] {0, 0, 1}, 1, 0, 0, 1, 0, 1);
     assertEquals(2.0 / 3, predictions.accuracy());

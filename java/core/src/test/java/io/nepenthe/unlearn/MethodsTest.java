@@ -51,6 +51,22 @@ class MethodsTest {
   }
 
   @Test
+  void everyGradientMethodTakesAMask() {
+    Method plain = Methods.named("scrub").published();
+    assertEquals(
+        new Masked((GradientMethod) plain, 0.3), Settings.with(plain, Map.of("maskRatio", "0.3")));
+    assertEquals(plain, Settings.with(plain, Map.of("maskRatio", "1")));
+    Method salun = Settings.with(Masked.published(), Map.of("maskRatio", "0.1", "epochs", "2"));
+    assertEquals("0.1", Settings.of(salun).get("maskRatio"));
+    assertEquals("2", Settings.of(salun).get("epochs"));
+    assertThrows(
+        IllegalArgumentException.class, () -> Settings.with(plain, Map.of("maskRatio", "2")));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> Settings.with(FixedSsd.published(), Map.of("maskRatio", "0.5")));
+  }
+
+  @Test
   void refusesSettingsThatMeanNothing() {
     Method method = FineTune.published();
     for (Map<String, String> wrong :

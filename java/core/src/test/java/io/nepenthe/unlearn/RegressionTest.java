@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.curvature.FisherDiagonal;
+import io.nepenthe.curvature.Labels;
+import io.nepenthe.curvature.Weighting;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Normalisation;
@@ -17,6 +20,7 @@ import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Schedule;
+import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.SquaredError;
 import io.nepenthe.nn.Trainer;
 import io.nepenthe.tensor.Shape;
@@ -71,12 +75,77 @@ class RegressionTest {
           assertTrue(kept < 0.03, method + " kept " + kept);
         }
       }
-      for (String name : List.of("ssd", "fisher-forgetting", "potion")) {
+      for (String name : List.of("ssd", "potion", "scrub-r", "influence", "iau", "datamodel")) {
         Method method = Methods.named(name).published();
-        assertThrows(
-            IllegalArgumentException.class,
-            () -> method.forget(trained, backend, TASK, 1, Listener.NONE),
-            name + " needs classes");
+        IllegalArgumentException refusal =
+            assertThrows(
+                IllegalArgumentException.class,
+                () -> method.forget(trained, backend, TASK.withHeldOut(DATA), 1, Listener.NONE),
+                name + " needs classes");
+        assertTrue(refusal.getMessage().contains("regression"), name + ": " + refusal.getMessage());
+      }
+    }
+  }
+
+  @Test
+  void theImportancesAreThoseOfTheSquaredError() {
+    // z = w·x + b with x one pixel: everything by hand.
+    Network line = Architectures.mlp(Extent.image(28, 28, 1), 1);
+    try (Backend backend = Device.cpu(1).open();
+        Model model = Model.initialise(line, 2);
+        Predictor predictor = new Predictor(model, backend, 100);
+        Arena arena = Arena.ofConfined()) {
+      Dataset some = TASK.forget();
+      Tensor outputs = predictor.logits(arena, some, NORMALISATION);
+      double squares = 0;
+      for (long n = 0; n < some.size(); n++) {
+        double slope = 2 * (outputs.get(n) - LOSS.targets()[some.label(n)]);
+        squares += slope * slope / some.size();
+      }
+      // The bias's gradient is the loss's slope itself; the Fisher information of a Gaussian of
+      // variance one half is 2, whatever the target; samples drawn from it come near.
+      assertEquals(
+          squares, bias(model, backend, some, Labels.TRUE, Weighting.LOSS), 1e-5 * squares);
+      assertEquals(2, bias(model, backend, some, Labels.EXACT, Weighting.LOSS), 1e-6);
+      assertEquals(1, bias(model, backend, some, Labels.TRUE, Weighting.UNIT), 1e-6);
+      // The square of a normal number has variance 2, twice that four times over.
+      double spread = 2 * Math.sqrt(2.0 / DATA.size());
+      assertEquals(2, bias(model, backend, DATA, Labels.SAMPLED, Weighting.LOSS), 4 * spread);
+    }
+  }
+
+  private static double bias(
+      Model model, Backend backend, Dataset data, Labels labels, Weighting weighting) {
+    FisherDiagonal.Options options =
+        FisherDiagonal.Options.defaults().withLabels(labels).withWeighting(weighting);
+    try (FisherDiagonal fisher =
+        FisherDiagonal.of(model, backend, data, NORMALISATION, LOSS, options, Progress.NONE)) {
+      return fisher.values().all().getLast().value().get(0);
+    }
+  }
+
+  @Test
+  void dampeningForgetsANumber() {
+    try (Backend backend = Device.cpu(2).open();
+        Model trained = Model.initialise(NETWORK, 1)) {
+      RECIPE.train(trained, backend, DATA, NORMALISATION, Trainer.Progress.NONE);
+      double known = error(trained, backend, TASK.forget());
+      Method ssd =
+          new FixedSsd(
+              FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT), Ssd.Options.mass(3));
+      try (Model model = trained.copy()) {
+        ssd.forget(model, backend, TASK, 1, Listener.NONE);
+        double gone = error(model, backend, TASK.forget());
+        double kept = error(model, backend, TASK.retain());
+        assertTrue(gone > 5 * known, "forgot " + known + " → " + gone);
+        assertTrue(kept < gone / 3, "kept " + kept + ", forgot " + gone);
+      }
+      // These know no difference between the eights and the rest here, but they take the task.
+      for (String name : List.of("lfssd", "ssd-published", "fisher-forgetting")) {
+        try (Model model = trained.copy()) {
+          Methods.named(name).published().forget(model, backend, TASK, 1, Listener.NONE);
+          assertTrue(model.isFinite(), name);
+        }
       }
     }
   }
