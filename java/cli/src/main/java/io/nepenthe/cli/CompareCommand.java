@@ -137,7 +137,8 @@ final class CompareCommand extends Operation {
             summary.models(),
             seeds,
             plan.judged(),
-            run.provenance());
+            run.provenance(),
+            ComparisonPage.Extras.NONE);
     AtomicFile.write(file, to -> to.write(page.html().getBytes(StandardCharsets.UTF_8)));
     run.result().output(file);
   }

@@ -3,6 +3,7 @@ package io.nepenthe.cli;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.Dataset;
+import io.nepenthe.evaluate.LinearCka;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Trainer;
@@ -163,25 +164,31 @@ final class Comparison {
   private void portray(long seed, List<Cells.Key> keys, List<Row> rows) {
     Portrait portrait = new Portrait(plan.judged, run.backend(), seed);
     run.progress().start("portray", keys.size(), "models");
-    try (ModelFile before = ModelFile.read(cells.model(keys.get(0)));
-        ModelFile standard = ModelFile.read(cells.model(keys.get(1)))) {
-      float[][] like = new float[0][];
-      for (int i = 0; i < keys.size(); i++) {
-        ObjectNode record = rows.get(i).cells.getFirst();
-        if (!record.has("detail")) {
-          try (ModelFile file = ModelFile.read(cells.model(keys.get(i)))) {
-            ObjectNode detail = record.putObject("detail");
-            portrait.draw(file, plan.judged.observe(file, run.backend()), like, detail);
-            portrait.compare(file, before, detail.putObject("likeBefore"));
-            portrait.compare(file, standard, detail.putObject("likeRetrained"));
-            cells.note(keys.get(i), record);
-          }
+    LinearCka.Layers before = layers(portrait, keys.get(0));
+    LinearCka.Layers standard = layers(portrait, keys.get(1));
+    float[][] like = new float[0][];
+    for (int i = 0; i < keys.size(); i++) {
+      ObjectNode record = rows.get(i).cells.getFirst();
+      if (!record.has("detail")) {
+        try (ModelFile file = ModelFile.read(cells.model(keys.get(i)))) {
+          ObjectNode detail = record.putObject("detail");
+          portrait.draw(file, plan.judged.observe(file, run.backend()), like, detail);
+          LinearCka.Layers own = portrait.layers(file);
+          Portrait.compare(own, before, detail.putObject("likeBefore"));
+          Portrait.compare(own, standard, detail.putObject("likeRetrained"));
+          cells.note(keys.get(i), record);
         }
-        like = i == 0 ? Portrait.embedding(record.get("detail")) : like;
-        run.progress().to(i + 1);
       }
+      like = i == 0 ? Portrait.embedding(record.get("detail")) : like;
+      run.progress().to(i + 1);
     }
     run.progress().finish();
+  }
+
+  private LinearCka.Layers layers(Portrait portrait, Cells.Key key) {
+    try (ModelFile file = ModelFile.read(cells.model(key))) {
+      return portrait.layers(file);
+    }
   }
 
   private static ObjectNode node(Cells.Key key, String title) {

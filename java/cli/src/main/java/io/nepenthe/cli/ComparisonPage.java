@@ -21,6 +21,7 @@ import java.util.Map;
  * @param seeds how many the numbers are means of
  * @param task what they were measured on
  * @param provenance how it was made, a line each
+ * @param extras what one report has and others do not
  */
 record ComparisonPage(
     String title,
@@ -28,8 +29,20 @@ record ComparisonPage(
     List<JsonNode> models,
     int seeds,
     Task task,
-    List<String> provenance) {
+    List<String> provenance,
+    Extras extras) {
   private static final String PREFERRED = "ssd";
+
+  /**
+   * Parts of one report alone.
+   *
+   * @param opening HTML before the charts
+   * @param middle HTML after the table
+   * @param data for the charts in them, by name
+   */
+  record Extras(String opening, String middle, ObjectNode data) {
+    static final Extras NONE = new Extras("", "", JsonNodeFactory.instance.objectNode());
+  }
 
   String html() {
     Map<String, String> parts = new LinkedHashMap<>();
@@ -37,6 +50,8 @@ record ComparisonPage(
     parts.put("lead", Template.escape(lead));
     parts.put("css", Template.resource("report.css"));
     parts.put("table", MetricTable.of(models, seeds));
+    parts.put("opening", extras.opening);
+    parts.put("middle", extras.middle);
     parts.put("choices", choices());
     parts.put("closer", seeds == 1 ? "" : "Below: the model of the first seed.");
     parts.put("pictures", pictures());
@@ -110,6 +125,7 @@ record ComparisonPage(
     }
     ArrayNode drawn = node.putArray("models");
     models.forEach(drawn::add);
+    node.setAll(extras.data);
     try {
       return new ObjectMapper().writeValueAsString(node);
     } catch (JsonProcessingException e) {

@@ -1,5 +1,7 @@
 package io.nepenthe.cli;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.curvature.FisherDiagonal;
 import io.nepenthe.curvature.Weighting;
 import io.nepenthe.data.Amount;
@@ -19,10 +21,12 @@ import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Schedule;
 import io.nepenthe.nn.Trainer;
+import io.nepenthe.unlearn.Methods;
 import io.nepenthe.unlearn.Ssd;
 import io.nepenthe.unlearn.SsdSearch;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The demonstration: a network is trained on generated digits of which an attacker poisoned a few;
@@ -78,34 +82,12 @@ final class Demo {
       Normalisation normalisation) {}
 
   /**
-   * A trained model and how it does.
-   *
-   * @param epochs what each pass over the data was like
-   * @param seconds the training took
-   */
-  record Trained(Model model, List<Trainer.Epoch> epochs, Measured measured, double seconds) {}
-
-  /**
    * The model after SSD.
    *
    * @param found how the strength was chosen
    * @param dampened what was done to each parameter
-   * @param statistics seconds for both importances
-   * @param search seconds for choosing the strength
-   * @param update seconds for the dampening itself
    */
-  record Forgotten(
-      Model model,
-      SsdSearch.Found found,
-      Ssd.Outcome dampened,
-      Measured measured,
-      double statistics,
-      double search,
-      double update) {
-    double seconds() {
-      return statistics + search + update;
-    }
-  }
+  record Forgotten(Portrayed model, SsdSearch.Found found, Ssd.Outcome dampened) {}
 
   /**
    * What was dampened of a parameter.
@@ -120,13 +102,23 @@ final class Demo {
     }
   }
 
-  /** Everything there is to report. It owns the models. */
-  record Outcome(Settings settings, Data data, Trained before, Forgotten ssd, Trained retrain)
+  /**
+   * Everything there is to report. It owns the models.
+   *
+   * @param task what the models are measured on
+   */
+  record Outcome(
+      Settings settings, Data data, Task task, Portrayed before, Forgotten ssd, Portrayed retrain)
       implements AutoCloseable {
+    /** All models, the one before first. */
+    List<Portrayed> models() {
+      return List.of(before, ssd.model, retrain);
+    }
+
     /** What was dampened, by parameter. */
     List<Layer> layers() {
       List<Layer> layers = new ArrayList<>();
-      for (Parameters.Parameter parameter : ssd.model.parameters().all()) {
+      for (Parameters.Parameter parameter : ssd.model.file().model().parameters().all()) {
         String name = parameter.spec().name();
         Dampen.Result result = ssd.dampened.parameters().get(name);
         layers.add(
@@ -137,9 +129,7 @@ final class Demo {
 
     @Override
     public void close() {
-      before.model.close();
-      ssd.model.close();
-      retrain.model.close();
+      models().forEach(model -> model.file().close());
     }
   }
 
@@ -154,10 +144,16 @@ final class Demo {
         .start("draw digits", settings.train + settings.heldOut + settings.test, "images");
     Data data = run.phase("data", this::data);
     run.progress().to(settings.train + settings.heldOut + settings.test);
-    Trained before = train("train", data, data.training.dataset());
-    Forgotten ssd = forget(data, before.model);
-    Trained retrain = train("retrain", data, data.training.retained());
-    return new Outcome(settings, data, before, ssd, retrain);
+    Task task =
+        new Task(
+            Optional.of(data.test),
+            Optional.of(data.training.known()),
+            Optional.of(data.training.retained()),
+            Optional.of(data.backdoor));
+    Portrayed before = train("train", "before", data, data.training.dataset(), task);
+    Forgotten ssd = forget(data, before.file().model(), task);
+    Portrayed retrain = train("retrain", Chosen.STANDARD, data, data.training.retained(), task);
+    return new Outcome(settings, data, task, before, ssd, retrain);
   }
 
   private Data data() {
@@ -179,7 +175,7 @@ final class Demo {
         Normalisation.of(training.dataset()));
   }
 
-  private Trained train(String phase, Data data, Dataset images) {
+  private Portrayed train(String phase, String name, Data data, Dataset images, Task task) {
     Network network =
         Architectures.lenet(
             Extent.image(
@@ -194,23 +190,28 @@ final class Demo {
             new Schedule.Cosine(0),
             new CrossEntropy(),
             settings.seed);
-    List<Trainer.Epoch> epochs = new ArrayList<>();
     long start = System.nanoTime();
-    run.train(phase, trainer, model, images, data.normalisation, epochs::add);
-    double seconds = (System.nanoTime() - start) / 1e9;
-    return new Trained(model, epochs, measure(model, data), seconds);
+    run.train(phase, trainer, model, images, data.normalisation, Trainer.Progress.NONE);
+    ObjectNode seconds = seconds(System.nanoTime() - start);
+    seconds.put("training", seconds.get("total").asDouble());
+    String title = name.equals(Chosen.STANDARD) ? Methods.named(name).title() : "Before";
+    return measured(name, title, ModelFile.of(model, data.normalisation), task, seconds);
   }
 
-  private Measured measure(Model model, Data data) {
-    run.progress().finish();
-    return run.phase(
-        "evaluate",
-        () ->
-            Measured.of(
-                model, run.backend(), data.training, data.backdoor, data.test, data.normalisation));
+  private Portrayed measured(
+      String name, String title, ModelFile file, Task task, ObjectNode seconds) {
+    Observed observed = run.phase("evaluate", () -> task.observe(file, run.backend()));
+    ObjectNode metrics = JsonNodeFactory.instance.objectNode();
+    observed.rates(metrics);
+    observed.classes(task.test().orElseThrow(), metrics);
+    return new Portrayed(name, title, file, observed, metrics, seconds);
   }
 
-  private Forgotten forget(Data data, Model trained) {
+  private static ObjectNode seconds(long nanoseconds) {
+    return JsonNodeFactory.instance.objectNode().put("total", nanoseconds / 1e9);
+  }
+
+  private Forgotten forget(Data data, Model trained, Task task) {
     ProgressBar bar = run.progress();
     long start = System.nanoTime();
     try (FisherDiagonal retained = fisher(data, trained, data.training.retained(), "retained");
@@ -237,14 +238,13 @@ final class Demo {
           run.phase("dampen", () -> Ssd.apply(model, run.backend(), whole, known, found.chosen()));
       long updated = System.nanoTime();
       bar.finish();
-      return new Forgotten(
-          model,
-          found,
-          dampened,
-          measure(model, data),
-          (counted - start) / 1e9,
-          (searched - counted) / 1e9,
-          (updated - searched) / 1e9);
+      ObjectNode seconds =
+          seconds(updated - start)
+              .put("statistics", (counted - start) / 1e9)
+              .put("search", (searched - counted) / 1e9)
+              .put("updates", (updated - searched) / 1e9);
+      ModelFile file = ModelFile.of(model, data.normalisation);
+      return new Forgotten(measured("ssd", "SSD", file, task, seconds), found, dampened);
     }
   }
 

@@ -1,11 +1,9 @@
 package io.nepenthe.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.nepenthe.data.AtomicFile;
-import io.nepenthe.nn.Model;
 import io.nepenthe.unlearn.SsdSearch;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.Command;
@@ -60,7 +58,15 @@ final class DemoCommand extends Operation {
       run.result().describe(DoctorCommand.describe(run.backend().describe()));
       write(run.result().json(), outcome);
       models(run, outcome);
-      report(run, outcome);
+      DemoStory story = new DemoStory(outcome);
+      Portrayed.report(
+          run,
+          out.resolve("report.html"),
+          "Nepenthe: a network forgets a backdoor",
+          story.lead(),
+          outcome.task(),
+          outcome.models(),
+          story.extras());
       run.result().total(run.elapsed());
       run.result().write(out.resolve("result.json"));
       print(run, outcome);
@@ -71,30 +77,12 @@ final class DemoCommand extends Operation {
     run.phase(
         "write",
         () -> {
-          model(run, outcome, "before.onnx", outcome.before().model());
-          model(run, outcome, "ssd.onnx", outcome.ssd().model());
-          model(run, outcome, "retrain.onnx", outcome.retrain().model());
+          for (Portrayed model : outcome.models()) {
+            Path file = out.resolve(model.name() + ".onnx");
+            model.file().write(file);
+            run.result().output(file);
+          }
         });
-  }
-
-  private void model(Run run, Demo.Outcome outcome, String name, Model model) {
-    Path file = out.resolve(name);
-    ModelFile.of(model, outcome.data().normalisation()).write(file);
-    run.result().output(file);
-  }
-
-  private void report(Run run, Demo.Outcome outcome) {
-    Path file = out.resolve("report.html");
-    String html =
-        Report.html(
-            outcome,
-            List.of(
-                "Made by: nepenthe demo --train %d --epochs %d --seed %d, on the processor in float32."
-                    .formatted(train, epochs, run.seed()),
-                "The figures and all settings are in result.json beside this page.",
-                "nepenthe %s, Java %s".formatted(Version.text(), Runtime.version())));
-    AtomicFile.write(file, to -> to.write(html.getBytes(StandardCharsets.UTF_8)));
-    run.result().output(file);
   }
 
   private static void write(ObjectNode json, Demo.Outcome outcome) {
@@ -109,27 +97,28 @@ final class DemoCommand extends Operation {
         .put("target", settings.target())
         .put("forget", outcome.data().training().knownIds().length)
         .put("architecture", "lenet")
-        .put("parameters", outcome.before().model().parameters().count());
-    outcome.before().measured().to(json.putObject("before"));
+        .put("parameters", outcome.before().file().model().parameters().count());
+    json.set("before", rates(outcome.before()));
     ArrayNode methods = json.putArray("methods");
-    ssd(methods.addObject(), outcome);
-    Demo.Trained retrain = outcome.retrain();
-    retrain
-        .measured()
-        .to(methods.addObject().put("name", "retrain"))
-        .putObject("seconds")
-        .put("total", retrain.seconds());
+    methods.add(ssd(outcome));
+    methods.add(method(outcome.retrain()));
   }
 
-  private static void ssd(ObjectNode json, Demo.Outcome outcome) {
+  /** The rates without what is drawn of them. */
+  private static ObjectNode rates(Portrayed model) {
+    return model.metrics().deepCopy().without(List.of("classes", "confusion"));
+  }
+
+  private static ObjectNode method(Portrayed model) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode().put("name", model.name());
+    json.setAll(rates(model));
+    json.set("seconds", model.seconds());
+    return json;
+  }
+
+  private static ObjectNode ssd(Demo.Outcome outcome) {
     Demo.Forgotten ssd = outcome.ssd();
-    ssd.measured()
-        .to(json.put("name", "ssd"))
-        .putObject("seconds")
-        .put("total", ssd.seconds())
-        .put("statistics", ssd.statistics())
-        .put("search", ssd.search())
-        .put("updates", ssd.update());
+    ObjectNode json = method(ssd.model());
     json.putObject("setting")
         .put("selection", ssd.dampened().options().selection())
         .put("dampening", ssd.dampened().options().dampening())
@@ -147,6 +136,7 @@ final class DemoCommand extends Operation {
           .put("selected", layer.selected())
           .put("zeroed", layer.zeroed());
     }
+    return json;
   }
 
   /** Adds every cut that was tried. */
@@ -165,23 +155,19 @@ final class DemoCommand extends Operation {
   private void print(Run run, Demo.Outcome outcome) {
     run.say("");
     run.say("%-28s%14s%16s%10s", "", "clean accuracy", "attack success", "time");
-    line(run, "trained with the backdoor", outcome.before().measured(), outcome.before().seconds());
-    line(run, "forgotten by ssd", outcome.ssd().measured(), outcome.ssd().seconds());
-    line(
-        run,
-        "trained anew, known removed",
-        outcome.retrain().measured(),
-        outcome.retrain().seconds());
+    line(run, "trained with the backdoor", outcome.before());
+    line(run, "forgotten by ssd", outcome.ssd().model());
+    line(run, "trained anew, known removed", outcome.retrain());
     run.say("");
     run.say("%s", out.resolve("report.html").toAbsolutePath().normalize());
   }
 
-  private static void line(Run run, String name, Measured measured, double seconds) {
+  private static void line(Run run, String name, Portrayed model) {
     run.say(
         "%-28s%14s%16s%10s",
         name,
-        Text.percent(measured.cleanAccuracy()),
-        Text.percent(measured.attackSuccessRate()),
-        Text.seconds(seconds));
+        Text.percent(model.rate("cleanAccuracy")),
+        Text.percent(model.rate("attackSuccessRate")),
+        Text.seconds(model.seconds().get("total").asDouble()));
   }
 }

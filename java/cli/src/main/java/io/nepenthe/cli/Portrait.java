@@ -74,16 +74,23 @@ record Portrait(Task task, Backend backend, long seed) {
     return points;
   }
 
-  /** Adds how alike two models represent the test data, layer by layer. */
-  void compare(ModelFile one, ModelFile other, ObjectNode node) {
-    compare(one, other, task.test().orElseThrow(), backend, node);
+  /** What a model's layers make of some of the test data. */
+  LinearCka.Layers layers(ModelFile file) {
+    return layers(file, task.test().orElseThrow(), backend);
   }
 
-  /** The same by test data; linear centred kernel alignment, null where a layer is constant. */
-  static void compare(
-      ModelFile one, ModelFile other, Dataset test, Backend backend, ObjectNode node) {
+  /** What a model's layers make of some of the data. */
+  static LinearCka.Layers layers(ModelFile file, Dataset test, Backend backend) {
     Dataset data = some(test, COMPARED);
-    LinearCka.byLayer(one.model(), other.model(), backend, data, one.normalisationFor(data))
+    return LinearCka.Layers.of(file.model(), backend, data, file.normalisationFor(data));
+  }
+
+  /**
+   * Adds how alike two models represent the same data, layer by layer: linear centred kernel
+   * alignment, null where a layer is constant.
+   */
+  static void compare(LinearCka.Layers one, LinearCka.Layers other, ObjectNode node) {
+    one.similarity(other)
         .forEach(
             (layer, similarity) -> {
               if (Double.isFinite(similarity)) {

@@ -5,10 +5,13 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.AtomicFile;
+import io.nepenthe.evaluate.LinearCka;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -25,13 +28,31 @@ record Portrayed(
     Observed observed,
     ObjectNode metrics,
     ObjectNode seconds) {
+  /** One of the rates. */
+  double rate(String rate) {
+    return metrics.get(rate).asDouble();
+  }
+
+  /** Writes the report of some models with nothing of its own. */
+  static void report(
+      Run run, Path to, String title, String lead, Task task, List<Portrayed> models) {
+    report(run, to, title, lead, task, models, ComparisonPage.Extras.NONE);
+  }
+
   /**
    * Writes the report of some models.
    *
    * @param models the one before first
+   * @param extras what this report has beside the usual
    */
   static void report(
-      Run run, Path to, String title, String lead, Task task, List<Portrayed> models) {
+      Run run,
+      Path to,
+      String title,
+      String lead,
+      Task task,
+      List<Portrayed> models,
+      ComparisonPage.Extras extras) {
     Optional<Portrayed> standard =
         models.stream().filter(model -> model.name.equals(Chosen.STANDARD)).findFirst();
     Portrait portrait = new Portrait(task, run.backend(), run.seed());
@@ -41,20 +62,24 @@ record Portrayed(
         "portray",
         () -> {
           float[][] like = new float[0][];
+          Map<Portrayed, LinearCka.Layers> layers = new IdentityHashMap<>();
+          models.forEach(model -> layers.put(model, portrait.layers(model.file)));
           for (Portrayed model : models) {
-            ObjectNode node = model.node(standard);
+            // Where a backdoor is to be healed, one trained anew is no aim: it may have it again.
+            ObjectNode node = model.node(task.backdoor().isPresent() ? Optional.empty() : standard);
             ObjectNode detail = node.putObject("detail");
             portrait.draw(model.file, model.observed, like, detail);
-            portrait.compare(model.file, models.getFirst().file, detail.putObject("likeBefore"));
+            LinearCka.Layers own = layers.get(model);
+            Portrait.compare(own, layers.get(models.getFirst()), detail.putObject("likeBefore"));
             ObjectNode likeRetrained = detail.putObject("likeRetrained");
-            standard.ifPresent(it -> portrait.compare(model.file, it.file, likeRetrained));
+            standard.ifPresent(it -> Portrait.compare(own, layers.get(it), likeRetrained));
             like = nodes.isEmpty() ? Portrait.embedding(detail) : like;
             nodes.add(node);
             run.progress().to(nodes.size());
           }
         });
     run.progress().finish();
-    ComparisonPage page = new ComparisonPage(title, lead, nodes, 1, task, run.provenance());
+    ComparisonPage page = new ComparisonPage(title, lead, nodes, 1, task, run.provenance(), extras);
     AtomicFile.write(to, out -> out.write(page.html().getBytes(StandardCharsets.UTF_8)));
     run.result().output(to);
   }
@@ -70,10 +95,8 @@ record Portrayed(
           "similarity",
           () ->
               Portrait.compare(
-                  file,
-                  standard.file,
-                  task.test().get(),
-                  run.backend(),
+                  Portrait.layers(file, task.test().get(), run.backend()),
+                  Portrait.layers(standard.file, task.test().get(), run.backend()),
                   metrics.putObject("layerSimilarity")));
     }
   }

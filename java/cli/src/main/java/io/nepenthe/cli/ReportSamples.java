@@ -23,7 +23,7 @@ final class ReportSamples {
     for (int n = 0; n < test.size(); n++) {
       places.put(test.id(n), n);
     }
-    Predictions answers = outcome.before().measured().triggered();
+    Predictions answers = outcome.before().observed().triggered().orElseThrow();
     boolean[] seen = new boolean[test.classes()];
     for (int n = 0; n < triggered.size() && chosen.size() < most; n++) {
       int label = triggered.label(n);
@@ -37,20 +37,20 @@ final class ReportSamples {
   String table() {
     StringBuilder rows = new StringBuilder();
     images(rows, "Clean", false);
-    answers(rows, "before", outcome.before().measured(), false);
-    answers(rows, "after ssd", outcome.ssd().measured(), false);
+    answers(rows, "before", outcome.before().observed(), false);
+    answers(rows, "after ssd", outcome.ssd().model().observed(), false);
     images(rows, "With the square", true);
-    answers(rows, "before", outcome.before().measured(), true);
-    answers(rows, "after ssd", outcome.ssd().measured(), true);
-    answers(rows, "trained anew", outcome.retrain().measured(), true);
+    answers(rows, "before", outcome.before().observed(), true);
+    answers(rows, "after ssd", outcome.ssd().model().observed(), true);
+    answers(rows, "trained anew", outcome.retrain().observed(), true);
     return """
         <div class="scroll" tabindex="0" role="region" aria-label="Sample images, scrolls sideways">
         <table class="samples">
-        <caption>Test images and the networks’ answers; wrong ones are marked ✗.</caption>
         <tbody>
         %s</tbody>
         </table>
         </div>
+        <p class="note">Test images and the networks’ answers; wrong ones are marked ✗.</p>
         """
         .formatted(rows);
   }
@@ -68,13 +68,13 @@ final class ReportSamples {
     rows.append("</tr>\n");
   }
 
-  private void answers(StringBuilder rows, String name, Measured measured, boolean square) {
+  private void answers(StringBuilder rows, String name, Observed observed, boolean square) {
     rows.append("<tr><th scope=\"row\">").append(name).append("</th>");
     for (int n : chosen) {
       int answer =
           square
-              ? measured.triggered().answer(n)
-              : measured.clean().answer(places.get(triggered.id(n)));
+              ? observed.triggered().orElseThrow().answer(n)
+              : observed.test().orElseThrow().answer(places.get(triggered.id(n)));
       boolean right = answer == triggered.label(n);
       rows.append("<td class=\"").append(right ? "right" : "wrong").append("\">");
       rows.append(Template.escape(test.classNames().get(answer)));

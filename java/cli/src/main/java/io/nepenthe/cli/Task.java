@@ -24,6 +24,9 @@ record Task(
     Optional<Dataset> forget,
     Optional<Dataset> retain,
     Optional<BadNets> backdoor) {
+  /** Samples at once. */
+  static final int BATCH = 256;
+
   /** The backdoor of these options, if a target was given. */
   static Optional<BadNets> backdoor(Backdoor options) {
     return options.target == null ? Optional.empty() : Optional.of(options.of(Amount.count(0)));
@@ -31,7 +34,7 @@ record Task(
 
   /** Asks a model for its outputs, once for each part. */
   Observed observe(ModelFile model, Backend backend) {
-    try (Predictor predictor = new Predictor(model.model(), backend, Measured.BATCH)) {
+    try (Predictor predictor = new Predictor(model.model(), backend, BATCH)) {
       return new Observed(
           test.map(data -> predictions(model, predictor, data)),
           forget.map(data -> predictions(model, predictor, data)),

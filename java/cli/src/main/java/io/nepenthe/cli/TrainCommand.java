@@ -116,7 +116,7 @@ final class TrainCommand extends Operation {
 
   private double accuracy(Run run, ModelFile file) {
     Dataset images = run.data(test);
-    try (Predictor predictor = new Predictor(file.model(), run.backend(), Measured.BATCH)) {
+    try (Predictor predictor = new Predictor(file.model(), run.backend(), Task.BATCH)) {
       return predictor.evaluate(images, file.normalisationFor(images)).accuracy();
     }
   }

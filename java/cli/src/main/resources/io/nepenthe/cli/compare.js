@@ -213,6 +213,69 @@
     );
   }
 
+  /** A search's cuts: what is kept and what is still believed, by how strongly was dampened. */
+  function search(cuts) {
+    const { option, axis } = base();
+    const shown = [
+      { title: "right on held-out images", key: "heldOut", colour: "--keep" },
+      { title: "belief in the known poison", key: "forget", colour: "--forget" },
+    ];
+    const words = (alpha) => Number(alpha.toPrecision(3)).toString();
+    draw(
+      "search",
+      {
+        ...option,
+        grid: { left: 8, right: 16, top: 56, bottom: 28, containLabel: true },
+        xAxis: { ...axis, type: "category", data: cuts.map(({ selection }) => words(selection)), name: "α: the smaller, the stronger", nameLocation: "middle", nameGap: 28, axisLabel: { color: css("--soft"), hideOverlap: true } },
+        yAxis: { ...axis, type: "value", min: 0, max: 100, axisLabel: { color: css("--soft"), formatter: "{value} %" } },
+        tooltip: { ...option.tooltip, trigger: "axis", valueFormatter: (value) => value.toFixed(1) + " %" },
+        series: shown.map(({ title, key, colour: name }) => ({
+          name: title,
+          type: "line",
+          symbol: "circle",
+          showAllSymbol: true,
+          symbolSize: (_, { dataIndex }) => (cuts[dataIndex].chosen ? 15 : 5),
+          lineStyle: { color: css(name), width: 2 },
+          itemStyle: { color: css(name) },
+          data: cuts.map((cut) => 100 * cut[key]),
+        })),
+      },
+      cuts.filter(({ chosen }) => chosen).map((cut) => `Chosen: α = ${words(cut.selection)}, ` + shown.map(({ title, key }) => `${title} ${percent(cut[key])}`).join(", ")).join(". "),
+      ["α", ...shown.map(({ title }) => title)],
+      cuts.map((cut) => [words(cut.selection) + (cut.chosen ? ", chosen" : ""), ...shown.map(({ key }) => percent(cut[key]))]),
+    );
+  }
+
+  /** How much of each parameter was dampened. */
+  function dampened(layers) {
+    const { option, axis } = base();
+    const share = ({ selected, parameters }) => (100 * selected) / parameters;
+    const words = (layer) => share(layer).toPrecision(2) + " %";
+    const shown = layers.toReversed();
+    draw(
+      "dampened",
+      {
+        ...option,
+        grid: { left: 8, right: 56, top: 8, bottom: 8, containLabel: true },
+        xAxis: { ...axis, type: "value", axisLabel: { color: css("--soft"), formatter: "{value} %", hideOverlap: true } },
+        yAxis: { ...axis, type: "category", data: shown.map(({ name }) => name), axisTick: { show: false }, axisLabel: { color: css("--ink"), interval: 0 } },
+        tooltip: { ...option.tooltip, formatter: ({ dataIndex }) => `${shown[dataIndex].name}: ${shown[dataIndex].selected} of ${shown[dataIndex].parameters}` },
+        series: [
+          {
+            type: "bar",
+            barMaxWidth: 24,
+            itemStyle: { color: css("--keep") },
+            data: shown.map(share),
+            label: { show: true, position: "right", color: css("--soft"), formatter: ({ dataIndex }) => words(shown[dataIndex]) },
+          },
+        ],
+      },
+      "Dampened weights: " + layers.map((layer) => `${layer.name} ${layer.selected} of ${layer.parameters}`).join(", "),
+      ["Parameter", "dampened", "of", "share"],
+      layers.map((layer) => [layer.name, layer.selected, layer.parameters, words(layer)]),
+    );
+  }
+
   /** Before, chosen, standard: those that there are, once each. */
   function trio(chosen) {
     return [
@@ -394,6 +457,10 @@
     }
     tradeoff(chosen);
     times(chosen);
+    if (data.search) {
+      search(data.search);
+      dampened(data.dampened);
+    }
     classes(chosen);
     const shown = { before, after: chosen, standard };
     const most = Math.max(...Object.values(shown).filter(Boolean).flatMap(({ detail }) => parts.flatMap(({ key }) => detail.sureness[key])));

@@ -65,6 +65,18 @@ class ComparisonPageTest {
     drawn(other, 8, 600, false);
   }
 
+  @ParameterizedTest
+  @CsvSource({"360,true", "1280,false"})
+  void theDemonstrationHasItsOwnChartsToo(int width, boolean dark) throws Exception {
+    Path demo = folder.resolve("demo");
+    if (!Files.exists(demo)) {
+      Nepenthe.Outcome outcome =
+          Nepenthe.here(("demo --train 1000 --epochs 1 --quiet --out " + demo).split(" "));
+      assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    }
+    drawn(demo.resolve("report.html"), 12, width, dark);
+  }
+
   private static void drawn(Path page, int charts, int width, boolean dark) throws Exception {
     JsonNode answer =
         new Browser(folder)

@@ -80,10 +80,9 @@ class LikelihoodRatioTest {
   }
 
   private static void similarity(Backend backend, Model knows, Model retrained) {
-    SequencedMap<String, Double> own =
-        LinearCka.byLayer(knows, knows, backend, TEST, NORMALISATION);
+    SequencedMap<String, Double> own = layers(knows, backend).similarity(layers(knows, backend));
     SequencedMap<String, Double> other =
-        LinearCka.byLayer(knows, retrained, backend, TEST, NORMALISATION);
+        layers(knows, backend).similarity(layers(retrained, backend));
     assertEquals(List.of("fc1", "fc2"), List.copyOf(own.keySet()));
     own.values().forEach(value -> assertEquals(1, value, 1e-9));
     other.values().forEach(value -> assertTrue(value > 0.2 && value < 0.9999, "" + value));
@@ -114,5 +113,9 @@ class LikelihoodRatioTest {
     assertEquals(9.0 / 4, outcome.forgetScores()[0], 1e-12);
     assertEquals(-9.0 / 4, outcome.strangerScores()[0], 1e-12);
     assertEquals(1, outcome.areaUnderCurve());
+  }
+
+  private static LinearCka.Layers layers(Model model, Backend backend) {
+    return LinearCka.Layers.of(model, backend, TEST, NORMALISATION);
   }
 }
