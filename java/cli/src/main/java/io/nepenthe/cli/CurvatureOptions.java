@@ -12,7 +12,9 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -98,7 +100,17 @@ final class CurvatureOptions {
     return fisher.batchSize();
   }
 
-  private Damping damping() {
+  /** The folder of factors to be read, where they are not to be computed. */
+  Optional<Path> factors() {
+    return Optional.ofNullable(factors);
+  }
+
+  /** Which approximation, in a word. */
+  String word() {
+    return kind.name().toLowerCase(Locale.ROOT);
+  }
+
+  Damping damping() {
     return absolute == null ? new Damping(damping, -1, Map.of()) : Damping.absolute(absolute);
   }
 

@@ -3,13 +3,12 @@ package io.nepenthe.cli;
 import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.InfluenceScores;
 import io.nepenthe.curvature.Measurement;
-import io.nepenthe.data.AtomicFile;
+import io.nepenthe.curvature.ScoreStages;
+import io.nepenthe.curvature.StageOptions;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
-import io.nepenthe.data.Safetensors;
 import io.nepenthe.nn.Model;
 import io.nepenthe.tensor.Tensor;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -19,6 +18,7 @@ import java.util.TreeMap;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 
 /** The influence of training examples on queries, or on themselves. */
 @Command(
@@ -60,28 +60,101 @@ final class InfluenceCommand extends Operation {
   @Option(
       names = "--out",
       paramLabel = "FILE",
-      required = true,
-      description = "Where to write the scores.")
+      description = "Where to write the scores; not needed with --stages.")
   private Path out;
+
+  @Option(
+      names = "--stages",
+      paramLabel = "DIR",
+      description = {
+        "With --factors: leave the preconditioned queries, the scores and checkpoints in this folder,",
+        "so that a run can be resumed or partitioned."
+      })
+  private Path folder;
+
+  @Mixin private StageArguments stages;
 
   @Override
   void run(Run run) {
-    curvature.check();
-    Outputs.requireWritable(out);
+    check();
+    if (out != null) {
+      Outputs.requireWritable(out);
+    }
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
       Normalisation normalisation = file.normalisationFor(training);
-      try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation);
-          InfluenceScores scores = scores(run, file.model(), held, training, normalisation)) {
-        run.phase("write", () -> write(scores, training));
-        run.result()
-            .json()
-            .put("queries", scores.raw().shape().size(0))
-            .put("examples", training.size());
+      try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
+        if (folder != null) {
+          inStages(run, file, held, training, normalisation);
+          return;
+        }
+        try (InfluenceScores scores = scores(run, file.model(), held, training, normalisation)) {
+          run.phase("write", () -> write(scores, training));
+        }
+        run.result().json().put("examples", training.size());
         run.result().output(out);
         run.say("%s", out);
       }
     }
+  }
+
+  private void check() {
+    curvature.check();
+    if (folder == null ? out == null : curvature.factors().isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          folder == null
+              ? "--out or --stages is needed"
+              : "--stages needs --factors, which nepenthe factors writes");
+    }
+    if (folder == null && stages.needFolder()) {
+      throw new ParameterException(spec.commandLine(), "--partition and --resume need --stages");
+    }
+  }
+
+  private void inStages(
+      Run run,
+      ModelFile file,
+      CurvatureOptions.Held held,
+      Dataset training,
+      Normalisation normalisation) {
+    StageOptions where = stages.in(folder, spec.commandLine());
+    Outputs.requireFolder(folder);
+    ScoreStages pipeline =
+        run.phase(
+            "checksum",
+            () ->
+                new ScoreStages(
+                    file.model(),
+                    run.backend(),
+                    training,
+                    normalisation,
+                    held.inverse(),
+                    curvature.factors().orElseThrow(),
+                    curvature.word(),
+                    curvature.damping(),
+                    options(),
+                    new OnnxLayout(file.onnx()),
+                    where,
+                    new StageProgress(run)));
+    boolean complete =
+        queries == null
+            ? run.phase("score", pipeline::self)
+            : run.phase("score", () -> pipeline.pairwise(run.data(queries), measurement));
+    if (!complete) {
+      run.say("when all partitions are there: nepenthe merge %s, then this again", folder);
+    } else if (out != null) {
+      String name = queries == null ? ScoreStages.SELF : ScoreStages.PAIRWISE;
+      run.phase(
+          "write", () -> ScoreFile.copy(folder.resolve(name + ".safetensors"), out, training));
+      run.result().output(out);
+      run.say("%s", out);
+    }
+  }
+
+  private Influence.Options options() {
+    return new Influence.Options(
+        curvature.batchSize(), perLayer, Influence.Options.defaults().queryBytes());
   }
 
   private InfluenceScores scores(
@@ -90,9 +163,7 @@ final class InfluenceCommand extends Operation {
       CurvatureOptions.Held held,
       Dataset training,
       Normalisation normalisation) {
-    Influence.Options options =
-        new Influence.Options(
-            curvature.batchSize(), perLayer, Influence.Options.defaults().queryBytes());
+    Influence.Options options = options();
     if (queries == null) {
       return run.phase(
           "score",
@@ -129,11 +200,6 @@ final class InfluenceCommand extends Operation {
   }
 
   private void write(InfluenceScores scores, Dataset training) {
-    if (out.toString().toLowerCase(Locale.ROOT).endsWith(".csv")) {
-      String text = csv(scores.raw(), training);
-      AtomicFile.write(out, to -> to.write(text.getBytes(StandardCharsets.UTF_8)));
-      return;
-    }
     Map<String, String> metadata = new TreeMap<>();
     metadata.put("statistic", queries == null ? "selfInfluence" : "influence");
     metadata.put("scale", "raw: divide by the examples for the change when one is left out");
@@ -142,18 +208,8 @@ final class InfluenceCommand extends Operation {
         "measurement", queries == null ? "loss" : measurement.name().toLowerCase(Locale.ROOT));
     metadata.put("examples", Long.toString(training.size()));
     SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
-    tensors.put("all_modules", scores.raw());
+    tensors.put(ScoreFile.ALL, scores.raw());
     tensors.putAll(scores.blocks());
-    Safetensors.write(out, metadata, tensors);
-  }
-
-  private static String csv(Tensor scores, Dataset training) {
-    long examples = scores.shape().size(1);
-    StringBuilder text = new StringBuilder("query,id,score\n");
-    for (long i = 0; i < scores.elements(); i++) {
-      text.append(i / examples).append(',').append(training.id(i % examples)).append(',');
-      text.append(scores.get(i)).append('\n');
-    }
-    return text.toString();
+    ScoreFile.write(out, metadata, tensors, training);
   }
 }

@@ -40,6 +40,11 @@ final class StageArguments {
     return !partition.equals("1/1");
   }
 
+  /** Whether something is asked that needs a folder of stages. */
+  boolean needFolder() {
+    return partitioned() || resume;
+  }
+
   /**
    * The choices.
    *

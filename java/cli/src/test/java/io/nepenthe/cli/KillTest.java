@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Runs that are ended from outside. */
 class KillTest {
   /** Runs this short are over before the second compiler has begun to pay. */
-  private static final Map<String, String> QUICK_START =
+  static final Map<String, String> QUICK_START =
       Map.of("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1");
 
   private static final String DATA = "glyphs:train/500";

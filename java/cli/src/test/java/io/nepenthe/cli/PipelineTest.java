@@ -148,4 +148,28 @@ class PipelineTest {
     Files.delete(folder.resolve("d/lambda.safetensors"));
     refused(read.strip(), 1, "lambda.safetensors", "no such file");
   }
+
+  @Test
+  void partitionedScoresMerge() throws IOException {
+    done(FACTORS);
+    String influence =
+        "influence --model M --data glyphs:train/200 --per-layer --quiet --factors D --stages ";
+    for (String queries : new String[] {"", " --queries glyphs:test#0-2"}) {
+      Path parts = folder.resolve("parts" + queries.length());
+      Path whole = folder.resolve("whole" + queries.length());
+      for (int i = 1; i <= 2; i++) {
+        done(influence + parts + queries + " --partition " + i + "/2");
+      }
+      refused(influence + parts + queries + " --partition 1/2 --damping 0.2", 1, "damping = ");
+      done("merge " + parts + " --quiet");
+      done(influence + whole + queries + " --out " + folder.resolve("scores.csv"));
+      String name = (queries.isEmpty() ? "self" : "pairwise") + "_scores.safetensors";
+      assertEquals(-1, Files.mismatch(whole.resolve(name), parts.resolve(name)));
+      done(influence.replace("--stages", "--out") + folder.resolve("direct.csv") + queries);
+      assertEquals(-1, Files.mismatch(folder.resolve("scores.csv"), folder.resolve("direct.csv")));
+    }
+    refused("influence --model M --data glyphs:train/200 --factors D", 2, "--out or --stages");
+    refused("influence --model M --data glyphs:train/200 --stages x", 2, "--factors");
+    refused(influence.replace("--stages", "--out") + "x --partition 1/2", 2, "need --stages");
+  }
 }

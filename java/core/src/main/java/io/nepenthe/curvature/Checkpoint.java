@@ -3,18 +3,15 @@ package io.nepenthe.curvature;
 import io.nepenthe.data.DataException;
 import io.nepenthe.data.SafetensorsFile;
 import io.nepenthe.data.SafetensorsPart;
-import io.nepenthe.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 
 /**
- * The state of sums that are not complete, in a file of its own: every plane as it is, so that a
+ * The state of a stage that is not complete, in a file of its own: every value as it is, so that a
  * run which goes on from it ends with the same bits.
  */
 final class Checkpoint {
@@ -22,9 +19,16 @@ final class Checkpoint {
 
   private final Path file;
   private final Map<String, String> identity;
-  private final SequencedMap<String, ChunkedSum> state;
+  private final State state;
   private final Duration every;
   private long last = System.nanoTime();
+
+  /** What is saved. */
+  interface State {
+    SequencedMap<String, SafetensorsPart> parts();
+
+    void restore(SafetensorsFile from);
+  }
 
   /**
    * A checkpoint that need not be there.
@@ -33,11 +37,7 @@ final class Checkpoint {
    * @param state what is saved
    * @param every how often
    */
-  Checkpoint(
-      Path file,
-      Map<String, String> identity,
-      SequencedMap<String, ChunkedSum> state,
-      Duration every) {
+  Checkpoint(Path file, Map<String, String> identity, State state, Duration every) {
     this.file = file;
     this.identity = identity;
     this.state = state;
@@ -55,16 +55,7 @@ final class Checkpoint {
   private void write(long position) {
     Map<String, String> metadata = new TreeMap<>(identity);
     metadata.put(POSITION, Long.toString(position));
-    SequencedMap<String, SafetensorsPart> parts = new LinkedHashMap<>();
-    state.forEach(
-        (name, sum) -> {
-          parts.put(name + ".total", SafetensorsPart.doubles(sum.shape(), sum.total()));
-          parts.put(name + ".sum", SafetensorsPart.of(sum.current().sum()));
-          parts.put(name + ".rest", SafetensorsPart.of(sum.current().rest()));
-          parts.put(
-              name + ".counts", SafetensorsPart.integers(sum.current().count(), sum.processed()));
-        });
-    SafetensorsFile.write(file, metadata, parts);
+    SafetensorsFile.write(file, metadata, state.parts());
   }
 
   /**
@@ -89,7 +80,7 @@ final class Checkpoint {
             "one at sample " + position);
       }
       StageFolder.require(file, open.metadata(), identity);
-      state.forEach((name, sum) -> restore(open, name, sum));
+      state.restore(open);
       return position;
     }
   }
@@ -104,20 +95,6 @@ final class Checkpoint {
     }
     throw new DataException(
         file.toString(), POSITION + " from " + from + " to " + to + " in its metadata", text);
-  }
-
-  private static void restore(SafetensorsFile open, String name, ChunkedSum sum) {
-    try (Arena arena = Arena.ofConfined()) {
-      sum.total().copyFrom(open.doubles(name + ".total", sum.shape(), arena));
-      copy(open, name + ".sum", sum.current().sum(), arena);
-      copy(open, name + ".rest", sum.current().rest(), arena);
-    }
-    long[] counts = open.integers(name + ".counts", 2);
-    sum.resume(counts[0], counts[1]);
-  }
-
-  private static void copy(SafetensorsFile open, String name, Tensor to, Arena arena) {
-    to.copyFrom(open.tensor(name, to.shape(), arena));
   }
 
   /** The file is complete: its state is not needed any more. */

@@ -7,7 +7,6 @@ import io.nepenthe.data.SafetensorsFile;
 import io.nepenthe.data.SafetensorsPart;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -105,8 +104,8 @@ public final class FactorStages {
     return all;
   }
 
-  private SumStage sums(String name) {
-    return new SumStage(name, identity(name), stage, Chunks.of(data.size()), listener);
+  private ChunkStage sums(String name) {
+    return new ChunkStage(name, identity(name), stage, Chunks.of(data.size()), listener);
   }
 
   /**
@@ -201,41 +200,94 @@ public final class FactorStages {
     }
   }
 
-  /** Whether a folder has what {@link #read} reads. */
-  public static boolean isComplete(Path folder) {
-    StageFolder files = new StageFolder(folder);
-    return Files.exists(files.whole(EIGEN)) && Files.exists(files.whole(LAMBDA));
+  /** What the curvature in a folder was computed from, for the files of scores. */
+  static SequencedMap<String, String> describe(Path folder) {
+    SequencedMap<String, String> described = new LinkedHashMap<>();
+    try (SafetensorsFile open = SafetensorsFile.open(new StageFolder(folder).whole(LAMBDA))) {
+      for (String key : List.of("bias", "data", "draws", "fisher", "samples", "seed", "sharing")) {
+        described.put("factors_" + key, open.metadata().getOrDefault(key, "none"));
+      }
+    }
+    return described;
   }
 
-  private FisherVectors vectors(int stream) {
-    return new FisherVectors(options, Math.toIntExact(model.network().output().elements()), stream);
-  }
+  /** A pass that sums. */
+  private abstract class Sums implements ChunkStage.Work {
+    private final SamplePass pass =
+        new SamplePass(model, backend, data, normalisation, options.batchSize());
+    private final FisherVectors vectors;
 
-  private SamplePass pass() {
-    return new SamplePass(model, backend, data, normalisation, options.batchSize());
-  }
-
-  private final class Covariances implements SumStage.Work {
-    private final SamplePass pass = pass();
-    private final KroneckerFactors factors = new KroneckerFactors(model, backend, options);
-    private final KroneckerFactors.Visitor visitor = factors.new Visitor(backend);
-    private final FisherVectors vectors = vectors(0);
-
-    @Override
-    public SequencedMap<String, ChunkedSum> state() {
-      return factors.state();
+    /**
+     * A pass of a stage.
+     *
+     * @param stream its draws are independent of another stage's
+     */
+    Sums(int stream) {
+      int outputs = Math.toIntExact(model.network().output().elements());
+      this.vectors = new FisherVectors(options, outputs, stream);
     }
 
     @Override
-    public void add(long from, long to, SumStage.Positions positions) {
+    public abstract SumState state();
+
+    abstract FisherVectors.Listener visitor();
+
+    abstract void count(long samples);
+
+    @Override
+    public void begin(long from, long to) {
+      state().clear();
+    }
+
+    @Override
+    public void add(long from, long to, ChunkStage.Positions positions) {
       pass.run(
           from,
           to,
           (done, total) -> positions.at(done),
           (execution, first, outputs, labels, ids) -> {
-            vectors.backward(execution, outputs, labels, ids, visitor);
-            factors.count(outputs.shape().size(0));
+            vectors.backward(execution, outputs, labels, ids, visitor());
+            count(outputs.shape().size(0));
           });
+    }
+
+    @Override
+    public void fold() {
+      state().fold();
+    }
+
+    @Override
+    public String merge() {
+      return "sum";
+    }
+
+    @Override
+    public void close() {
+      pass.close();
+    }
+  }
+
+  private final class Covariances extends Sums {
+    private final KroneckerFactors factors = new KroneckerFactors(model, backend, options);
+    private final KroneckerFactors.Visitor visitor = factors.new Visitor(backend);
+
+    Covariances() {
+      super(0);
+    }
+
+    @Override
+    public SumState state() {
+      return new SumState(factors.state());
+    }
+
+    @Override
+    FisherVectors.Listener visitor() {
+      return visitor;
+    }
+
+    @Override
+    void count(long samples) {
+      factors.count(samples);
     }
 
     @Override
@@ -245,33 +297,33 @@ public final class FactorStages {
 
     @Override
     public void close() {
-      pass.close();
+      super.close();
       visitor.close();
       factors.close();
     }
   }
 
-  private final class Eigenvalues implements SumStage.Work {
-    private final SamplePass pass = pass();
+  private final class Eigenvalues extends Sums {
     private final EkFac ekfac = eigenvectors();
     private final EkFac.Correction correction = ekfac.new Correction(backend);
-    private final FisherVectors vectors = vectors(1);
 
-    @Override
-    public SequencedMap<String, ChunkedSum> state() {
-      return correction.state();
+    Eigenvalues() {
+      super(1);
     }
 
     @Override
-    public void add(long from, long to, SumStage.Positions positions) {
-      pass.run(
-          from,
-          to,
-          (done, total) -> positions.at(done),
-          (execution, first, outputs, labels, ids) -> {
-            vectors.backward(execution, outputs, labels, ids, correction);
-            correction.count(outputs.shape().size(0));
-          });
+    public SumState state() {
+      return new SumState(correction.state());
+    }
+
+    @Override
+    FisherVectors.Listener visitor() {
+      return correction;
+    }
+
+    @Override
+    void count(long samples) {
+      correction.count(samples);
     }
 
     @Override
@@ -281,7 +333,7 @@ public final class FactorStages {
 
     @Override
     public void close() {
-      pass.close();
+      super.close();
       correction.close();
       ekfac.close();
     }

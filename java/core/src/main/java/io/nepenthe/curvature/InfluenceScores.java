@@ -1,5 +1,6 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.data.SafetensorsFile;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -7,6 +8,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * Influences of training examples on queries,
@@ -58,6 +60,23 @@ public final class InfluenceScores implements AutoCloseable {
       if (own != null) {
         own.set(at, own.get(at) + scores.get(i));
       }
+    }
+  }
+
+  /** Takes what a file has: all modules, and each block's where they are kept. */
+  void restore(
+      SafetensorsFile from, Function<ParameterBlock, String> names, List<ParameterBlock> each) {
+    copy(from, "all_modules", total);
+    for (ParameterBlock block : each) {
+      if (blocks.containsKey(block.name())) {
+        copy(from, names.apply(block), blocks.get(block.name()));
+      }
+    }
+  }
+
+  private static void copy(SafetensorsFile from, String name, Tensor to) {
+    try (Arena arena = Arena.ofConfined()) {
+      to.copyFrom(from.tensor(name, to.shape(), arena));
     }
   }
 

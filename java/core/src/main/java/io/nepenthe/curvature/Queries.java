@@ -22,7 +22,8 @@ public final class Queries implements AutoCloseable {
   private final Map<String, Tensor> values = new LinkedHashMap<>();
   private final long count;
 
-  private Queries(List<ParameterBlock> blocks, long count) {
+  /** Zeros. */
+  Queries(List<ParameterBlock> blocks, long count) {
     this.blocks = blocks;
     this.count = count;
     for (ParameterBlock block : blocks) {

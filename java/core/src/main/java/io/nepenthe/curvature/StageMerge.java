@@ -134,10 +134,10 @@ public final class StageMerge {
   /** The metadata of all, without the chunk's number, which must be the one of the name. */
   private static Map<String, String> common(List<Path> pieces, List<SafetensorsFile> open) {
     Map<String, String> common = new TreeMap<>(open.getFirst().metadata());
-    common.remove(SumStage.CHUNK);
+    common.remove(ChunkStage.CHUNK);
     for (int i = 0; i < open.size(); i++) {
       Map<String, String> expected = new TreeMap<>(common);
-      expected.put(SumStage.CHUNK, number(pieces.get(i), 2) + " of " + number(pieces.get(i), 3));
+      expected.put(ChunkStage.CHUNK, number(pieces.get(i), 2) + " of " + number(pieces.get(i), 3));
       StageFolder.require(pieces.get(i), open.get(i).metadata(), expected);
       if (!open.get(i).names().equals(open.getFirst().names())) {
         throw new DataException(
@@ -149,7 +149,7 @@ public final class StageMerge {
 
   private static SequencedMap<String, SafetensorsPart> parts(List<SafetensorsFile> open) {
     SafetensorsFile first = open.getFirst();
-    String how = first.metadata().getOrDefault(SumStage.MERGE, "none");
+    String how = first.metadata().getOrDefault(ChunkStage.MERGE, "none");
     SequencedMap<String, SafetensorsPart> parts = new LinkedHashMap<>();
     for (String name : first.names()) {
       parts.put(

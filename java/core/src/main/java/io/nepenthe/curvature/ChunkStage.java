@@ -8,7 +8,7 @@ import java.util.SequencedMap;
 import java.util.TreeMap;
 
 /**
- * A stage that sums over samples, chunk by chunk: all chunks into one file, or, as one of several
+ * A stage that passes over samples, chunk by chunk: all chunks into one file, or, as one of several
  * partitions, each of its chunks into a file of its own.
  *
  * @param name of the stage, and of its files
@@ -16,7 +16,7 @@ import java.util.TreeMap;
  * @param options where and which part
  * @param chunks how the samples are cut
  */
-record SumStage(
+record ChunkStage(
     String name,
     SequencedMap<String, String> identity,
     StageOptions options,
@@ -25,13 +25,22 @@ record SumStage(
   static final String CHUNK = "chunk";
   static final String MERGE = "merge";
 
-  /** What is summed. */
+  /** What is computed. */
   interface Work extends AutoCloseable {
-    /** The sums. */
-    SequencedMap<String, ChunkedSum> state();
+    /** Begins anew, for the samples from a position up to another. */
+    void begin(long from, long to);
 
-    /** Adds the samples from a position up to another, none of them in two chunks. */
+    /** What a checkpoint saves. */
+    Checkpoint.State state();
+
+    /** Passes over samples, none of them in two chunks. */
     void add(long from, long to, Positions positions);
+
+    /** A chunk is complete. */
+    void fold();
+
+    /** How {@link StageMerge} puts the chunks together: sum or concatenate. */
+    String merge();
 
     /** The file's tensors. */
     SequencedMap<String, SafetensorsPart> parts();
@@ -106,7 +115,7 @@ record SumStage(
     Map<String, String> state = new TreeMap<>(metadata);
     state.put("batch_size", Integer.toString(batchSize));
     state.put("checkpoint_of", file.getFileName().toString());
-    work.state().values().forEach(ChunkedSum::clear);
+    work.begin(chunks.first(first), chunks.end(end - 1));
     Checkpoint checkpoint =
         new Checkpoint(
             StageFolder.checkpoint(file), state, work.state(), options.checkpointEvery());
@@ -125,14 +134,14 @@ record SumStage(
                 checkpoint.offer(position);
               }
             });
-        work.state().values().forEach(ChunkedSum::fold);
+        work.fold();
         if (chunk < end - 1) {
           checkpoint.offer(to);
         }
       }
     }
     Map<String, String> written = new TreeMap<>(metadata);
-    written.put(MERGE, "sum");
+    written.put(MERGE, work.merge());
     SafetensorsFile.write(file, written, work.parts());
     checkpoint.delete();
     listener.wrote(file);
