@@ -8,13 +8,6 @@
 namespace NEP_NAMESPACE {
 namespace {
 
-inline __attribute__((always_inline)) vfloat load_lanes(const float* p, int64_t valid) {
-  if (valid == WIDTH) return load(p);
-  float part[WIDTH] = {};
-  for (int64_t l = 0; l < valid; l++) part[l] = p[l];
-  return load(part);
-}
-
 inline bool is_depthwise(const Geometry& geometry) {
   return geometry.groups > 1 && geometry.group_inputs() == 1 && geometry.group_outputs() == 1;
 }

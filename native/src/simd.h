@@ -47,6 +47,27 @@ inline __attribute__((always_inline)) vfloat load(const float* p) {
   return *reinterpret_cast<const vfloat_at*>(p);
 }
 inline __attribute__((always_inline)) void store(float* p, vfloat v) { *reinterpret_cast<vfloat_at*>(p) = v; }
+
+// The first `valid` lanes, 1 to WIDTH of them, and zeros; nothing past them is read, or written.
+inline __attribute__((always_inline)) vfloat load_lanes(const float* p, int64_t valid) {
+  if (valid == WIDTH) return load(p);
+#if defined(NEP_LEVEL_v4)
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << valid) - 1), p);
+#else
+  vfloat part = {};
+  for (int64_t l = 0; l < valid; l++) part[l] = p[l];
+  return part;
+#endif
+}
+inline __attribute__((always_inline)) void store_lanes(float* p, vfloat v, int64_t valid) {
+  if (valid == WIDTH) return store(p, v);
+#if defined(NEP_LEVEL_v4)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << valid) - 1), v);
+#else
+  for (int64_t l = 0; l < valid; l++) p[l] = v[l];
+#endif
+}
+
 inline __attribute__((always_inline)) vfloat splat(float x) { return x - vfloat{}; }
 
 // a*b + c in one rounding where the level has it, in two otherwise: for matrix-like kernels only.

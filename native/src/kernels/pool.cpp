@@ -6,7 +6,8 @@
 namespace NEP_NAMESPACE {
 namespace {
 
-constexpr int64_t TILE = 64;
+constexpr int64_t VECTORS = 4;  // of channels, at most, that a window is walked for at once
+constexpr int64_t TILE = VECTORS * WIDTH;
 
 struct Pool {
   int64_t batch, height, width, channels, kernel_height, kernel_width, stride_height, stride_width;
@@ -64,21 +65,54 @@ inline __attribute__((always_inline)) void tiles(const Pool& p, int64_t image, B
   }
 }
 
+// The maxima of a window, NV vectors of channels, the last of `valid` lanes.
+template <int NV>
+inline void maximum(const Pool& p, const float* in, int64_t row, int64_t column, int64_t valid, float* y) {
+  vfloat best[NV];
+  for (int v = 0; v < NV; v++) best[v] = splat(-__builtin_inff());
+  p.window(row, column, [&](int64_t offset) {
+    for (int v = 0; v < NV; v++) {
+      const vfloat value = load_lanes(in + offset + v * WIDTH, v == NV - 1 ? valid : WIDTH);
+      best[v] = value > best[v] ? value : best[v];
+    }
+  });
+  for (int v = 0; v < NV; v++) store_lanes(y + v * WIDTH, best[v], v == NV - 1 ? valid : WIDTH);
+}
+
+// Gives a window's gradient to the first position that holds its maximum.
+template <int NV>
+inline void to_maximum(const Pool& p, const float* in, int64_t row, int64_t column, int64_t valid,
+                       const float* y, const float* dy, float* out) {
+  vfloat left[NV], best[NV];
+  for (int v = 0; v < NV; v++) {
+    const int64_t lanes = v == NV - 1 ? valid : WIDTH;
+    left[v] = load_lanes(dy + v * WIDTH, lanes);
+    best[v] = load_lanes(y + v * WIDTH, lanes);
+  }
+  p.window(row, column, [&](int64_t offset) {
+    for (int v = 0; v < NV; v++) {
+      const int64_t lanes = v == NV - 1 ? valid : WIDTH;
+      float* gradient = out + offset + v * WIDTH;
+      const vint here = load_lanes(in + offset + v * WIDTH, lanes) == best[v];
+      store_lanes(gradient, load_lanes(gradient, lanes) + (here ? left[v] : vfloat{}), lanes);
+      left[v] = here ? vfloat{} : left[v];
+    }
+  });
+}
+
 }  // namespace
 
 void max_pool(const float* x, float* y, const int64_t* geometry, int32_t threads) {
   const Pool p(geometry);
 #pragma omp parallel for schedule(static) num_threads(threads) if (p.batch * p.image() > (1 << 15))
   for (int64_t image = 0; image < p.batch; image++) {
-    const float* in = x + image * p.image();
     tiles(p, image, [&](int64_t row, int64_t column, int64_t at, int64_t c, int64_t width) {
-      float best[TILE];
-      for (int64_t i = 0; i < TILE; i++) best[i] = -__builtin_inff();
-      p.window(row, column, [&](int64_t offset) {
-        const float* value = in + offset + c;
-        for (int64_t i = 0; i < width; i++) best[i] = value[i] > best[i] ? value[i] : best[i];
-      });
-      std::memcpy(y + at, best, static_cast<size_t>(width) * sizeof(float));
+      const float* in = x + image * p.image() + c;
+      const int64_t vectors = (width + WIDTH - 1) / WIDTH, valid = width - (vectors - 1) * WIDTH;
+      if (vectors == 1) return maximum<1>(p, in, row, column, valid, y + at);
+      if (vectors == 2) return maximum<2>(p, in, row, column, valid, y + at);
+      if (vectors == 3) return maximum<3>(p, in, row, column, valid, y + at);
+      maximum<4>(p, in, row, column, valid, y + at);
     });
   }
 }
@@ -88,22 +122,16 @@ void max_pool_gradient(const float* x, const float* y, const float* dy, float* d
   const Pool p(geometry);
 #pragma omp parallel for schedule(static) num_threads(threads) if (p.batch * p.image() > (1 << 15))
   for (int64_t image = 0; image < p.batch; image++) {
-    const float* in = x + image * p.image();
-    float* out = dx + image * p.image();
-    std::memset(out, 0, static_cast<size_t>(p.image()) * sizeof(float));
+    float* whole = dx + image * p.image();
+    std::memset(whole, 0, static_cast<size_t>(p.image()) * sizeof(float));
     tiles(p, image, [&](int64_t row, int64_t column, int64_t at, int64_t c, int64_t width) {
-      float left[TILE], best[TILE];
-      std::memcpy(left, dy + at, static_cast<size_t>(width) * sizeof(float));
-      std::memcpy(best, y + at, static_cast<size_t>(width) * sizeof(float));
-      p.window(row, column, [&](int64_t offset) {
-        const float* value = in + offset + c;
-        float* gradient = out + offset + c;
-        for (int64_t i = 0; i < width; i++) {
-          const bool here = value[i] == best[i];
-          gradient[i] += here ? left[i] : 0.0f;
-          left[i] = here ? 0.0f : left[i];
-        }
-      });
+      const float* in = x + image * p.image() + c;
+      float* out = whole + c;
+      const int64_t vectors = (width + WIDTH - 1) / WIDTH, valid = width - (vectors - 1) * WIDTH;
+      if (vectors == 1) return to_maximum<1>(p, in, row, column, valid, y + at, dy + at, out);
+      if (vectors == 2) return to_maximum<2>(p, in, row, column, valid, y + at, dy + at, out);
+      if (vectors == 3) return to_maximum<3>(p, in, row, column, valid, y + at, dy + at, out);
+      to_maximum<4>(p, in, row, column, valid, y + at, dy + at, out);
     });
   }
 }

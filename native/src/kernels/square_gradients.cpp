@@ -4,6 +4,10 @@
 // all samples for it alone, with its own packed copies of what it needs of G and U: no barrier, and no bit
 // that depends on the number of threads. (Sharing one packed G cost two barriers a run of samples, and those
 // cost far more than the second packing as soon as anything else ran on the machine.)
+//
+// Where there are fewer units than threads (the first layer of a small network has one), the threads share
+// the samples instead: they write the samples' products of a run beside each other, and their squares are
+// then added in the order of the samples. The bits are those of the other way.
 #include <omp.h>
 
 #include "depthwise.h"
@@ -19,6 +23,8 @@ constexpr int64_t BAND_BLOCKS = 512 / ROWS;     // most row blocks whose G is pa
 constexpr int64_t MAX_PAIR_POSITIONS = 8;       // the symmetric expansion is for few positions
 constexpr int64_t PARTIAL_FLOATS = BAND_BLOCKS * ROWS * COLUMNS;
 constexpr int64_t RAW_FLOATS = MAX_PAIR_POSITIONS * COLUMNS;
+constexpr int64_t TILE_FLOATS = ROWS * COLUMNS;
+constexpr int64_t FEW_RUN = 64;  // samples whose products lie in memory at once
 
 struct Plan {
   Geometry geometry;
@@ -124,6 +130,19 @@ struct Run {
 
 struct Space {
   float *g, *u, *partial, *raw;
+
+  Space(float* block, const Geometry& geometry)
+      : g(block), u(g + gradient_floats(geometry)), partial(u + U_FLOATS), raw(partial + PARTIAL_FLOATS) {}
+};
+
+// One tile of the accumulator, by its number.
+struct Unit {
+  int64_t group, column, block;
+
+  Unit(const Plan& plan, int64_t number)
+      : group(number / (plan.column_blocks * plan.row_blocks)),
+        column(number / plan.row_blocks % plan.column_blocks),
+        block(number % plan.row_blocks) {}
 };
 
 class Worker {
@@ -155,14 +174,50 @@ class Worker {
       }
       for (int64_t column = first_column; column <= last_column; column++) {
         const int64_t start = column * share.blocks;
-        this->column(share, now, column, most(share.from - start, 0), least(share.to - start, share.blocks));
+        this->column(share, now, column, most(share.from - start, 0), least(share.to - start, share.blocks),
+                     nullptr);
       }
     }
   }
 
+  // Writes one sample's product of one unit.
+  void product(const Unit& unit, int64_t sample, float* out) const {
+    pack_gradient(plan_, gradient_, unit.group, unit.block, sample, 1, space_.g);
+    column({unit.group, unit.block, 1, 0, 1}, {sample, 1, 0, 0}, unit.column, 0, 1, out);
+  }
+
+  // Adds the squares of a unit's products of samples, `stride` floats apart.
+  void add_squares(const Unit& unit, int64_t sample, int64_t samples, const float* products,
+                   int64_t stride) const {
+    const Geometry& geometry = plan_.geometry;
+    const int64_t output = unit.block * ROWS, first_column = unit.column * COLUMNS;
+    const int64_t columns = least(COLUMNS, geometry.columns() - first_column);
+    for (int64_t r = 0; r < least(ROWS, geometry.group_outputs() - output); r++) {
+      const int64_t at =
+          (unit.group * geometry.group_outputs() + output + r) * geometry.columns() + first_column;
+      alignas(64) float rest[COLUMNS] = {};
+      copy_row(rest_ + at, rest, columns);
+      int64_t phase = (phase_ + sample) % PERIOD;
+      for (int64_t s = 0; s < samples; s++) {
+        const float* product = products + s * stride + r * COLUMNS;
+        for (int64_t j = 0; j < columns; j += WIDTH) {
+          const vfloat value = load(product + j);
+          store(rest + j, multiply_add(value, value, load(rest + j)));
+        }
+        if (++phase == PERIOD) {
+          fold_rest(sum_ + at, rest, columns);
+          phase = 0;
+        }
+      }
+      copy_row(rest, rest_ + at, columns);
+    }
+  }
+
  private:
-  // One band of columns of U against row blocks [from, to) of the share.
-  void column(const Share& share, const Run& run, int64_t column_block, int64_t from, int64_t to) const {
+  // One band of columns of U against row blocks [from, to) of the share. With `product`, the sample's product
+  // goes there instead of into the sum.
+  void column(const Share& share, const Run& run, int64_t column_block, int64_t from, int64_t to,
+              float* product) const {
     const Geometry& geometry = plan_.geometry;
     Columns columns;
     const int64_t first_column = column_block * COLUMNS;
@@ -186,9 +241,9 @@ class Worker {
         tile.pitch = geometry.columns();
         tile.columns = columns.count;
         tile.phase = run.phase;
-        tile.partial = space_.partial + block * ROWS * COLUMNS;
+        tile.partial = product ? product : space_.partial + block * TILE_FLOATS;
         tile.first = first == 0;
-        tile.last = last == t;
+        tile.last = last == t && !product;
         tile_function(!plan_.pairs, least(ROWS, geometry.group_outputs() - output), columns.count)(tile);
       }
     }
@@ -217,11 +272,35 @@ void work(const Plan& plan, const Worker& worker, int64_t first, int64_t last) {
   }
 }
 
+// For fewer units than threads.
+void share_samples(const Plan& plan, const float* input, const float* gradient, int32_t phase, float* sum,
+                   float* rest, float* workspace, int64_t units, int32_t threads) {
+  const int64_t stride = units * TILE_FLOATS;
+  float* const products = workspace + threads * thread_floats(plan.geometry);
+  for (int64_t sample = 0; sample < plan.geometry.samples; sample += FEW_RUN) {
+    const int64_t samples = least(FEW_RUN, plan.geometry.samples - sample);
+#pragma omp parallel num_threads(threads)
+    {
+      const int64_t own = omp_get_thread_num() * thread_floats(plan.geometry);
+      const Worker worker(plan, input, gradient, sum, rest, phase, Space(workspace + own, plan.geometry));
+#pragma omp for schedule(static)
+      for (int64_t s = 0; s < samples; s++) {
+        for (int64_t unit = 0; unit < units; unit++)
+          worker.product(Unit(plan, unit), sample + s, products + s * stride + unit * TILE_FLOATS);
+      }
+#pragma omp for schedule(static)
+      for (int64_t unit = 0; unit < units; unit++)
+        worker.add_squares(Unit(plan, unit), sample, samples, products + unit * TILE_FLOATS, stride);
+    }
+  }
+}
+
 }  // namespace
 
 // Independent of the number of samples.
 int64_t square_gradients_workspace(const int64_t* sizes, int32_t threads) {
-  return threads * thread_floats(read_geometry(sizes)) * static_cast<int64_t>(sizeof(float));
+  const int64_t each = thread_floats(read_geometry(sizes)) + FEW_RUN * TILE_FLOATS;
+  return threads * each * static_cast<int64_t>(sizeof(float));
 }
 
 void square_gradients(const float* input, const float* gradient, const int64_t* sizes, int32_t phase,
@@ -236,13 +315,15 @@ void square_gradients(const float* input, const float* gradient, const int64_t* 
   }
   const Plan plan = plan_for(geometry, pairs != 0);
   const int64_t units = geometry.groups * plan.row_blocks * plan.column_blocks;
+  if (units < threads && !plan.pairs) {
+    share_samples(plan, input, gradient, phase, sum, rest, workspace, units, threads);
+    return;
+  }
 #pragma omp parallel num_threads(threads)
   {
     const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
-    float* const g = workspace + thread * thread_floats(geometry);
-    float* const u = g + gradient_floats(geometry);
     const Worker worker(plan, input, gradient, sum, rest, phase,
-                        {g, u, u + U_FLOATS, u + U_FLOATS + PARTIAL_FLOATS});
+                        Space(workspace + thread * thread_floats(geometry), geometry));
     work(plan, worker, units * thread / team, units * (thread + 1) / team);
   }
 }

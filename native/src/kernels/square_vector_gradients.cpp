@@ -63,6 +63,25 @@ Line sum_positions(const float* g, const float* x, int64_t positions, int64_t pi
   return total;
 }
 
+// The same where all columns of a position are fewer than a line: vectors of several positions, which repeat
+// their columns every `columns` vectors.
+template <bool WEIGHTED>
+Line sum_narrow(const float* g, const float* x, int64_t positions, int64_t columns) {
+  vfloat sum[LINE] = {};
+  const int64_t floats = positions * columns, round = columns * WIDTH;
+  int64_t at = 0;
+  for (; at + round <= floats; at += round) {
+    for (int64_t v = 0; v < columns; v++) {
+      const vfloat value = load(g + at + v * WIDTH);
+      sum[v] = WEIGHTED ? multiply_add(value, load(x + at + v * WIDTH), sum[v]) : sum[v] + value;
+    }
+  }
+  float total[LINE] = {};
+  for (int64_t i = 0; at > 0 && i < round; i++) total[i % columns] += sum[i / WIDTH][i % WIDTH];
+  for (; at < floats; at++) total[at % columns] += WEIGHTED ? g[at] * x[at] : g[at];
+  return load_line(total, LINE);
+}
+
 template <bool WEIGHTED>
 void sums(const float* g, const float* x, int64_t n, int64_t t, int64_t columns, int32_t phase, float* sum,
           float* rest, int32_t threads) {
@@ -71,7 +90,10 @@ void sums(const float* g, const float* x, int64_t n, int64_t t, int64_t columns,
     const int64_t valid = columns - first < LINE ? columns - first : LINE;
     for (int64_t s = 0, p = phase; s < n; s++) {
       const int64_t at = s * t * columns + first;
-      add_square(rest + first, sum_positions<WEIGHTED>(g + at, WEIGHTED ? x + at : g, t, columns, valid),
+      const float* weights = WEIGHTED ? x + at : g;
+      add_square(rest + first,
+                 columns < LINE ? sum_narrow<WEIGHTED>(g + at, weights, t, columns)
+                                : sum_positions<WEIGHTED>(g + at, weights, t, columns, valid),
                  valid);
       if (++p == PERIOD) {
         fold_rest(sum + first, rest + first, valid);
