@@ -1,7 +1,9 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Convolution;
 import io.nepenthe.kernel.DriftFreeSum;
+import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.nn.Model;
@@ -12,6 +14,7 @@ import java.lang.foreign.Arena;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The visitor that adds Σₙ gₙ∘² for every parameter: each sample's own gradient, squared. Layers
@@ -25,6 +28,12 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
   private final Map<String, DriftFreeSum> states = new LinkedHashMap<>();
   private final Map<String, TiedLayer> tied = new HashMap<>();
 
+  /** By the layer's node; null at others. */
+  private final Slot[] slots;
+
+  /** Where a layer's squares go; made once, so that visits make no objects. */
+  private record Slot(Convolution convolution, DriftFreeSum weight, Optional<DriftFreeSum> bias) {}
+
   /** Zeros for the model's parameters. The backend must outlive this. */
   public SquaredGradients(Model model, Backend backend) {
     this.backend = backend;
@@ -34,6 +43,21 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
       String name = sum.spec().name();
       states.put(name, DriftFreeSum.of(sum.value(), rests.get(name).value()));
     }
+    this.slots = new Slot[model.network().nodes().size()];
+    for (ParametricLayer layer : model.layers()) {
+      slots[layer.node()] = slot(layer);
+    }
+  }
+
+  private Slot slot(ParametricLayer layer) {
+    Convolution convolution =
+        layer.layer() instanceof Layer.Conv2d conv
+            ? conv.window().convolution(conv.groups())
+            : Window.square(1).convolution(1);
+    return new Slot(
+        convolution,
+        sum(layer.weight().spec().name()),
+        layer.bias().map(bias -> sum(bias.spec().name())));
   }
 
   /** The sums so far; it counts backward passes over samples. */
@@ -67,21 +91,19 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
           .visit(layer, input, outputGradient, this);
       return;
     }
-    DriftFreeSum weight = sum(layer.weight().spec().name());
-    switch (layer.layer()) {
-      case Layer.Linear linear -> backend.squareGradients(input, outputGradient, weight);
-      case Layer.Conv2d convolution ->
-          backend.squareGradients(
-              convolution.window().convolution(convolution.groups()),
-              input,
-              outputGradient,
-              weight);
-      case Layer.BatchNorm2d normalisation ->
-          backend.squareScaleGradients(input, outputGradient, weight);
+    Slot slot = layer.node() < slots.length ? slots[layer.node()] : null;
+    if (slot == null) {
+      throw new IllegalArgumentException("node " + layer.node() + " belongs to another model");
     }
-    layer
-        .bias()
-        .ifPresent(bias -> backend.squareBiasGradients(outputGradient, sum(bias.spec().name())));
+    switch (layer.layer()) {
+      case Layer.Linear _ -> backend.squareGradients(input, outputGradient, slot.weight);
+      case Layer.Conv2d _ ->
+          backend.squareGradients(slot.convolution, input, outputGradient, slot.weight);
+      case Layer.BatchNorm2d _ -> backend.squareScaleGradients(input, outputGradient, slot.weight);
+    }
+    if (slot.bias.isPresent()) {
+      backend.squareBiasGradients(outputGradient, slot.bias.get());
+    }
   }
 
   /** Releases the sums; closing again does nothing. */

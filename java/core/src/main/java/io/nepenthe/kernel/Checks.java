@@ -15,6 +15,30 @@ final class Checks {
     }
   }
 
+  static void shape(String name, Tensor tensor, long first) {
+    if (!tensor.shape().is(first)) {
+      shape(name, tensor, Shape.of(first));
+    }
+  }
+
+  static void shape(String name, Tensor tensor, long first, long second) {
+    if (!tensor.shape().is(first, second)) {
+      shape(name, tensor, Shape.of(first, second));
+    }
+  }
+
+  static void shape(String name, Tensor tensor, long first, long second, long third) {
+    if (!tensor.shape().is(first, second, third)) {
+      shape(name, tensor, Shape.of(first, second, third));
+    }
+  }
+
+  static void shape(String name, Tensor tensor, long first, long second, long third, long fourth) {
+    if (!tensor.shape().is(first, second, third, fourth)) {
+      shape(name, tensor, Shape.of(first, second, third, fourth));
+    }
+  }
+
   /** The output may share no byte with the other argument. */
   static void disjoint(String name, Tensor output, String otherName, Tensor other) {
     if (output.overlaps(other)) {

@@ -1,6 +1,7 @@
 package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
 
 /**
  * A window and the channels that it joins: with {@code groups} γ, output channels come in γ equal
@@ -25,6 +26,18 @@ public record Convolution(Window window, int groups) {
    * @throws IllegalArgumentException if the groups do not divide both
    */
   public Shape weights(long inputs, long outputs) {
+    requireDivides(inputs, outputs);
+    return Shape.of(outputs, window.kernelHeight(), window.kernelWidth(), inputs / groups);
+  }
+
+  /** Checks that a parameter is shaped as the weights are. */
+  void requireWeights(Tensor weights, long inputs, long outputs) {
+    requireDivides(inputs, outputs);
+    Checks.shape(
+        "weights", weights, outputs, window.kernelHeight(), window.kernelWidth(), inputs / groups);
+  }
+
+  void requireDivides(long inputs, long outputs) {
     if (inputs % groups != 0 || outputs % groups != 0) {
       throw new IllegalArgumentException(
           groups
@@ -34,6 +47,5 @@ public record Convolution(Window window, int groups) {
               + outputs
               + " output channels");
     }
-    return Shape.of(outputs, window.kernelHeight(), window.kernelWidth(), inputs / groups);
   }
 }

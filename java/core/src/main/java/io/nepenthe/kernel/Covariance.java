@@ -103,7 +103,7 @@ public final class Covariance {
             covariance.phase(),
             covariance.sum().segment(),
             covariance.rest().segment(),
-            block.asSlice(LayerGeometry.BYTES),
+            workspace.after(LayerGeometry.BYTES),
             threads);
       } catch (Throwable thrown) {
         throw NativeLibrary.rethrow(thrown);

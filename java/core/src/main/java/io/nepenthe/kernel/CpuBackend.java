@@ -12,6 +12,7 @@ import java.util.Optional;
 final class CpuBackend implements Backend {
   private final int threads;
   private final Workspace workspace = new Workspace();
+  private final Geometries geometries = new Geometries();
   private final Dense dense;
   private final PerSample perSample;
 
@@ -111,7 +112,8 @@ final class CpuBackend implements Backend {
       Tensor outputGradient,
       DriftFreeSum weights,
       SquareGradients.Strategy strategy) {
-    SquareGradients.cpu(input, outputGradient, weights, strategy, workspace, threads);
+    LayerGeometry call = geometries.linear(input, outputGradient);
+    SquareGradients.cpu(call, input, outputGradient, weights, strategy, workspace, threads);
   }
 
   @Override
@@ -121,7 +123,8 @@ final class CpuBackend implements Backend {
       Tensor outputGradient,
       DriftFreeSum weights,
       SquareGradients.Strategy strategy) {
-    SquareGradients.cpu(convolution, input, outputGradient, weights, strategy, workspace, threads);
+    LayerGeometry call = geometries.convolution(convolution, input, outputGradient);
+    SquareGradients.cpu(call, input, outputGradient, weights, strategy, workspace, threads);
   }
 
   @Override

@@ -105,7 +105,9 @@ final class CudaSquares {
   /** A bias, or, where the normalised input is given, a scale. */
   static void vector(
       CudaContext context, Optional<Tensor> normalised, Tensor gradient, DriftFreeSum state) {
-    SquareVectorGradients.Size size = SquareVectorGradients.size(gradient, state);
+    SquareVectorGradients.check(gradient, state);
+    long samples = SquareVectorGradients.samples(gradient);
+    long channels = SquareVectorGradients.channels(gradient);
     normalised.ifPresent(
         input -> {
           Checks.shape("normalised input", input, gradient.shape());
@@ -119,30 +121,30 @@ final class CudaSquares {
               gradient.shape(),
               SquareVectorGradients.bytes(gradient.elements()) * reads,
               SquareVectorGradients.flops(gradient.elements()) * reads)) {
-        long totals = op.scratch(size.samples() * size.channels() * Float.BYTES);
+        long totals = op.scratch(samples * channels * Float.BYTES);
         op.launch(
             "nep_square_vector_gradients_positions",
             new CudaDriver.Grid(
-                CudaLayer.ceiling(size.channels(), CHANNELS), Math.min(size.samples(), MOST_Y), 1),
+                CudaLayer.ceiling(channels, CHANNELS), Math.min(samples, MOST_Y), 1),
             op.read(gradient),
             normalised.map(op::read).orElse(0L),
-            size.samples(),
-            size.positions(),
-            size.channels(),
+            samples,
+            SquareVectorGradients.positions(gradient),
+            channels,
             totals);
         op.launch(
             "nep_square_vector_gradients_samples",
-            context.blocks("nep_square_vector_gradients_samples", size.channels(), 1),
+            context.blocks("nep_square_vector_gradients_samples", channels, 1),
             totals,
-            size.samples(),
-            size.channels(),
+            samples,
+            channels,
             state.phase(),
             op.update(state.sum()),
             op.update(state.rest()));
         op.finish();
       }
     }
-    state.advance(size.samples());
+    state.advance(samples);
   }
 
   static void embedding(

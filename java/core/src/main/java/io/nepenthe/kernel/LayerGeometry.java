@@ -52,10 +52,11 @@ record LayerGeometry(
               + out);
     }
     long outputs = out.size(out.rank() - 1);
-    Checks.shape(
-        "output gradient",
-        outputGradient,
-        in.rank() == 3 ? Shape.of(in.size(0), in.size(1), outputs) : Shape.of(in.size(0), outputs));
+    if (in.rank() == 3) {
+      Checks.shape("output gradient", outputGradient, in.size(0), in.size(1), outputs);
+    } else {
+      Checks.shape("output gradient", outputGradient, in.size(0), outputs);
+    }
     return linear(input, outputs);
   }
 
@@ -66,7 +67,7 @@ record LayerGeometry(
       throw new IllegalArgumentException(
           "input must be [samples, height, width, channels], found " + in);
     }
-    convolution.weights(in.size(3), outputs);
+    convolution.requireDivides(in.size(3), outputs);
     return new LayerGeometry(
         convolution,
         in.size(0),
@@ -93,7 +94,10 @@ record LayerGeometry(
     Checks.shape(
         "output gradient",
         outputGradient,
-        Shape.of(in.size(0), geometry.outHeight, geometry.outWidth, out.size(3)));
+        in.size(0),
+        geometry.outHeight,
+        geometry.outWidth,
+        out.size(3));
     return geometry;
   }
 

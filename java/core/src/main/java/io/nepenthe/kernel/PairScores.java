@@ -98,7 +98,7 @@ public final class PairScores {
           queries.segment(),
           count,
           scores.segment(),
-          block.asSlice(LayerGeometry.BYTES),
+          workspace.after(LayerGeometry.BYTES),
           threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);

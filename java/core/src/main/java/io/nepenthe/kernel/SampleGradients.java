@@ -74,7 +74,7 @@ public final class SampleGradients {
           block,
           bias ? 1 : 0,
           out.segment(),
-          block.asSlice(LayerGeometry.BYTES),
+          workspace.after(LayerGeometry.BYTES),
           threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);

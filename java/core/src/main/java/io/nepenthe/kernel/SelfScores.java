@@ -96,7 +96,7 @@ public final class SelfScores {
           weights.segment(),
           strategy.ordinal(),
           scores.segment(),
-          block.asSlice(LayerGeometry.BYTES),
+          workspace.after(LayerGeometry.BYTES),
           threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);

@@ -106,29 +106,6 @@ public final class SquareGradients {
   private static final Convolution POINT = Window.square(1).convolution(1);
 
   static void cpu(
-      Convolution convolution,
-      Tensor input,
-      Tensor outputGradient,
-      DriftFreeSum weights,
-      Strategy strategy,
-      Workspace workspace,
-      int threads) {
-    LayerGeometry call = convolution(convolution, input, outputGradient, weights);
-    run(call, input, outputGradient, weights, strategy, workspace, threads);
-  }
-
-  static void cpu(
-      Tensor input,
-      Tensor outputGradient,
-      DriftFreeSum weights,
-      Strategy strategy,
-      Workspace workspace,
-      int threads) {
-    LayerGeometry call = linear(input, outputGradient, weights);
-    run(call, input, outputGradient, weights, strategy, workspace, threads);
-  }
-
-  private static void run(
       LayerGeometry call,
       Tensor input,
       Tensor outputGradient,
@@ -136,6 +113,7 @@ public final class SquareGradients {
       Strategy strategy,
       Workspace workspace,
       int threads) {
+    check(call, input, outputGradient, weights);
     requireFew(call, strategy);
     if (input.elements() > 0 && outputGradient.elements() > 0 && weights.shape().elements() > 0) {
       try {
@@ -152,7 +130,7 @@ public final class SquareGradients {
             strategy.ordinal(),
             weights.sum().segment(),
             weights.rest().segment(),
-            block.asSlice(LayerGeometry.BYTES),
+            workspace.after(LayerGeometry.BYTES),
             threads);
       } catch (Throwable thrown) {
         throw NativeLibrary.rethrow(thrown);
@@ -173,20 +151,24 @@ public final class SquareGradients {
   static LayerGeometry convolution(
       Convolution convolution, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
     LayerGeometry call = LayerGeometry.convolution(convolution, input, outputGradient);
-    Checks.shape("weights", weights.sum(), convolution.weights(call.channels(), call.outputs()));
-    untouched(input, outputGradient, weights);
+    check(call, input, outputGradient, weights);
     return call;
   }
 
   /** The checked sizes of a linear layer's call. */
   static LayerGeometry linear(Tensor input, Tensor outputGradient, DriftFreeSum weights) {
     LayerGeometry call = LayerGeometry.linear(input, outputGradient);
-    Checks.shape("weights", weights.sum(), Shape.of(call.outputs(), call.channels()));
-    untouched(input, outputGradient, weights);
+    check(call, input, outputGradient, weights);
     return call;
   }
 
-  private static void untouched(Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+  private static void check(
+      LayerGeometry call, Tensor input, Tensor outputGradient, DriftFreeSum weights) {
+    if (input.shape().rank() == 4) {
+      call.convolution().requireWeights(weights.sum(), call.channels(), call.outputs());
+    } else {
+      Checks.shape("weights", weights.sum(), call.outputs(), call.channels());
+    }
     Checks.untouched(weights, "input", input);
     Checks.untouched(weights, "output gradient", outputGradient);
   }

@@ -82,14 +82,14 @@ public final class SquareVectorGradients {
   }
 
   static void bias(Tensor outputGradient, DriftFreeSum bias, int threads) {
-    Size size = size(outputGradient, bias);
+    check(outputGradient, bias);
     if (outputGradient.elements() > 0) {
       try {
         BIAS.invokeExact(
             outputGradient.segment(),
-            size.samples,
-            size.positions,
-            size.channels,
+            samples(outputGradient),
+            positions(outputGradient),
+            channels(outputGradient),
             bias.phase(),
             bias.sum().segment(),
             bias.rest().segment(),
@@ -98,11 +98,11 @@ public final class SquareVectorGradients {
         throw NativeLibrary.rethrow(thrown);
       }
     }
-    bias.advance(size.samples);
+    bias.advance(samples(outputGradient));
   }
 
   static void scale(Tensor normalised, Tensor outputGradient, DriftFreeSum scale, int threads) {
-    Size size = size(outputGradient, scale);
+    check(outputGradient, scale);
     Checks.shape("normalised input", normalised, outputGradient.shape());
     Checks.untouched(scale, "normalised input", normalised);
     if (outputGradient.elements() > 0) {
@@ -110,9 +110,9 @@ public final class SquareVectorGradients {
         SCALE.invokeExact(
             normalised.segment(),
             outputGradient.segment(),
-            size.samples,
-            size.positions,
-            size.channels,
+            samples(outputGradient),
+            positions(outputGradient),
+            channels(outputGradient),
             scale.phase(),
             scale.sum().segment(),
             scale.rest().segment(),
@@ -121,7 +121,7 @@ public final class SquareVectorGradients {
         throw NativeLibrary.rethrow(thrown);
       }
     }
-    scale.advance(size.samples);
+    scale.advance(samples(outputGradient));
   }
 
   static void embedding(
@@ -154,22 +154,31 @@ public final class SquareVectorGradients {
     rows.advance(shape.size(0));
   }
 
-  record Size(long samples, long positions, long channels) {}
-
-  static Size size(Tensor outputGradient, DriftFreeSum state) {
+  static void check(Tensor outputGradient, DriftFreeSum state) {
     Shape shape = outputGradient.shape();
     if (shape.rank() < 2) {
       throw new IllegalArgumentException(
           "output gradient must be [samples, …, channels], found " + shape);
     }
-    long channels = shape.size(shape.rank() - 1);
-    Checks.shape("parameter", state.sum(), Shape.of(channels));
+    Checks.shape("parameter", state.sum(), channels(outputGradient));
     Checks.untouched(state, "output gradient", outputGradient);
+  }
+
+  static long samples(Tensor outputGradient) {
+    return outputGradient.shape().size(0);
+  }
+
+  static long channels(Tensor outputGradient) {
+    return outputGradient.shape().size(outputGradient.shape().rank() - 1);
+  }
+
+  /** All but the first and the last of its sizes together. */
+  static long positions(Tensor outputGradient) {
     long positions = 1;
-    for (int axis = 1; axis < shape.rank() - 1; axis++) {
-      positions *= shape.size(axis);
+    for (int axis = 1; axis < outputGradient.shape().rank() - 1; axis++) {
+      positions *= outputGradient.shape().size(axis);
     }
-    return new Size(shape.size(0), positions, channels);
+    return positions;
   }
 
   static void checkEmbedding(MemorySegment tokens, Tensor outputGradient, DriftFreeSum rows) {

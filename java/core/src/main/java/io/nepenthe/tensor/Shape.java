@@ -44,6 +44,30 @@ public final class Shape {
     return new Shape(sizes.clone());
   }
 
+  /** Whether it has this size; like the ones below it allocates nothing, as a comparison would. */
+  public boolean is(long first) {
+    return sizes.length == 1 && sizes[0] == first;
+  }
+
+  /** Whether it has these sizes. */
+  public boolean is(long first, long second) {
+    return sizes.length == 2 && sizes[0] == first && sizes[1] == second;
+  }
+
+  /** Whether it has these sizes. */
+  public boolean is(long first, long second, long third) {
+    return sizes.length == 3 && sizes[0] == first && sizes[1] == second && sizes[2] == third;
+  }
+
+  /** Whether it has these sizes. */
+  public boolean is(long first, long second, long third, long fourth) {
+    return sizes.length == 4
+        && sizes[0] == first
+        && sizes[1] == second
+        && sizes[2] == third
+        && sizes[3] == fourth;
+  }
+
   /** The number of dimensions. */
   public int rank() {
     return sizes.length;

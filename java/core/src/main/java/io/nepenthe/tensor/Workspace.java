@@ -11,6 +11,10 @@ import java.lang.foreign.MemorySegment;
 public final class Workspace implements AutoCloseable {
   private Arena arena = Arena.ofShared();
   private MemorySegment block = MemorySegment.NULL;
+
+  /** The part that was last asked for: a slice is an object, and a repeated step makes none. */
+  private MemorySegment part = MemorySegment.NULL;
+
   private boolean closed;
 
   /** A workspace without memory yet. */
@@ -38,6 +42,20 @@ public final class Workspace implements AutoCloseable {
       block = next;
     }
     return block;
+  }
+
+  /**
+   * What {@link #reserve} gave last, without its first bytes; valid as long.
+   *
+   * @throws IndexOutOfBoundsException if there are not so many
+   */
+  public MemorySegment after(long bytes) {
+    if (part.address() != block.address() + bytes
+        || part.byteSize() != block.byteSize() - bytes
+        || !part.scope().isAlive()) {
+      part = block.asSlice(bytes);
+    }
+    return part;
   }
 
   /** The bytes held now. */

@@ -273,8 +273,9 @@ class SquareGradientsTest {
         long samples = i == 0 ? 1 : 500;
         Tensor input = Tensor.zeros(arena, samples, 8, 8, 16);
         Tensor gradient = Tensor.zeros(arena, samples, 8, 8, 32);
+        Convolution convolution = Window.square(3).withPadding(1).convolution(1);
         SquareGradients.cpu(
-            Window.square(3).withPadding(1).convolution(1),
+            LayerGeometry.convolution(convolution, input, gradient),
             input,
             gradient,
             DriftFreeSum.zeros(arena, Shape.of(32, 3, 3, 16)),
