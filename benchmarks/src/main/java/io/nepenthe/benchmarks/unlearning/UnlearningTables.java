@@ -104,21 +104,19 @@ public final class UnlearningTables {
   /** Everything to measure, in order. */
   private static List<Row.Cell> cells(List<String> data) {
     List<Row.Cell> cells = new ArrayList<>();
-    for (String task : List.of("random", "class")) {
-      add(cells, task, data, 1);
-    }
+    add(cells, "random", data, 1);
     add(cells, "badnets", data, KNOWN);
-    for (String task : List.of("interclass", "label-noise")) {
-      add(cells, task, data, EXTREMES);
-    }
+    add(cells, "class", data, 1);
+    add(cells, "interclass", data, EXTREMES);
+    add(cells, "label-noise", data, EXTREMES);
     return cells;
   }
 
   private static void add(List<Row.Cell> cells, String task, List<String> data, double... shares) {
     data.forEach(name -> cells.add(new Row.Cell(task, name, 1, 0)));
-    for (double known : shares) {
-      for (long seed = 1; seed <= SEEDS; seed++) {
-        for (String name : data) {
+    for (long seed = 1; seed <= SEEDS; seed++) {
+      for (String name : data) {
+        for (double known : shares) {
           cells.add(new Row.Cell(task, name, known, seed));
         }
       }

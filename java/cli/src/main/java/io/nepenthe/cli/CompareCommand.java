@@ -59,6 +59,8 @@ final class CompareCommand extends Operation {
 
   @Mixin private Backdoor backdoor;
 
+  @Mixin private Confused confused;
+
   @Option(
       names = "--methods",
       paramLabel = "M[,M…]",
@@ -167,12 +169,14 @@ final class CompareCommand extends Operation {
     Forgetting whole =
         Forgetting.ofIds(training, ids, Normalisation.of(training), recipe.trainer(run.seed()));
     Forgetting task = heldOut == null ? whole : whole.withHeldOut(run.data(heldOut));
+    Dataset tested = run.data(test);
     Task judged =
         new Task(
-            Optional.of(run.data(test)),
+            Optional.of(tested),
             Optional.of(task.forget()),
             Optional.of(task.retain()),
-            Task.backdoor(backdoor));
+            Task.backdoor(backdoor),
+            confused.of(tested));
     long first = run.seed();
     return new Comparison.Plan(
         training,

@@ -149,7 +149,8 @@ final class Demo {
             Optional.of(data.test),
             Optional.of(data.training.known()),
             Optional.of(data.training.retained()),
-            Optional.of(data.backdoor));
+            Optional.of(data.backdoor),
+            Optional.empty());
     Portrayed before = train("train", "before", data, data.training.dataset(), task);
     Forgotten ssd = forget(data, before.file().model(), task);
     Portrayed retrain = train("retrain", Chosen.STANDARD, data, data.training.retained(), task);

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Subset;
+import io.nepenthe.evaluate.LikelihoodRatio;
 import io.nepenthe.evaluate.Predictions;
 import io.nepenthe.evaluate.RelearnTime;
 import java.nio.file.Path;
@@ -46,6 +47,8 @@ final class EvaluateCommand extends Operation {
 
   @Mixin private Backdoor backdoor;
 
+  @Mixin private Confused confused;
+
   @Option(
       names = "--before",
       paramLabel = "FILE",
@@ -59,6 +62,17 @@ final class EvaluateCommand extends Operation {
   private Path reference;
 
   @Option(
+      names = "--shadows",
+      paramLabel = "N",
+      description = {
+        "Train N pairs of shadow models as the options below say, and add the likelihood-ratio",
+        "attack; needs --train."
+      })
+  private Integer shadows;
+
+  @Mixin private RecipeOptions recipe;
+
+  @Option(
       names = "--report",
       paramLabel = "FILE",
       description = "Draw a report of the models, an HTML page; needs --before and --train.")
@@ -69,6 +83,10 @@ final class EvaluateCommand extends Operation {
     if (forget.given() != (train != null)) {
       throw new ParameterException(
           spec.commandLine(), "--train goes together with --forget, --forget-class or -where");
+    }
+    if (shadows != null && (shadows < 1 || shadows > 1000 || train == null)) {
+      throw new ParameterException(
+          spec.commandLine(), "--shadows takes 1 to 1000 and needs --train");
     }
     if (report != null) {
       if (before == null || train == null) {
@@ -90,6 +108,9 @@ final class EvaluateCommand extends Operation {
             models.forEach(one -> one.toStandard(run, task, standard));
             models.add(standard);
           });
+      if (shadows != null) {
+        likelihoodRatio(run, task, after, models);
+      }
       if (files.before.isPresent() && training != null) {
         relearn(run, task, training, models.getFirst(), measured);
       }
@@ -139,15 +160,17 @@ final class EvaluateCommand extends Operation {
 
   private Task task(Run run, Dataset training) {
     Optional<Dataset> test = Optional.of(run.data(data));
+    Optional<Confused.Pair> pair = test.flatMap(confused::of);
     if (training == null) {
-      return new Task(test, Optional.empty(), Optional.empty(), Task.backdoor(backdoor));
+      return new Task(test, Optional.empty(), Optional.empty(), Task.backdoor(backdoor), pair);
     }
     long[] ids = forget.of(training, run);
     return new Task(
         test,
         Optional.of(Subset.ofIds(training, ids)),
         Optional.of(Datasets.without(training, ids)),
-        Task.backdoor(backdoor));
+        Task.backdoor(backdoor),
+        pair);
   }
 
   /** What a model is called in the result file. */
@@ -170,6 +193,39 @@ final class EvaluateCommand extends Operation {
     Portrayed portrayed = new Portrayed(name, title, file, observed, node, seconds);
     run.result().json().set(key(portrayed), node);
     return portrayed;
+  }
+
+  /** The attack by shadow models, which are trained once for all models. */
+  private void likelihoodRatio(Run run, Task task, ModelFile like, List<Portrayed> models) {
+    Dataset tested = task.test().orElseThrow();
+    LikelihoodRatio attack =
+        run.phase(
+            "shadows",
+            "train shadow models",
+            2L * shadows,
+            "models",
+            progress ->
+                LikelihoodRatio.train(
+                    like.model().network(),
+                    run.backend(),
+                    recipe.trainer(run.seed()),
+                    task.retain().orElseThrow(),
+                    task.forget().orElseThrow(),
+                    tested,
+                    like.normalisationFor(tested),
+                    shadows,
+                    run.seed(),
+                    progress));
+    for (Portrayed model : models) {
+      LikelihoodRatio.Outcome outcome =
+          attack.attack(
+              model.observed().forget().orElseThrow(), model.observed().test().orElseThrow());
+      model
+          .metrics()
+          .withObject("/membershipInference")
+          .put("likelihoodRatio", outcome.areaUnderCurve())
+          .put("likelihoodRatioAtOnePercent", outcome.truePositiveRate());
+    }
   }
 
   /** How soon the forgotten are known again as well as they were before. */

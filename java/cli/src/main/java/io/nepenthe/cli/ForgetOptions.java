@@ -1,10 +1,14 @@
 package io.nepenthe.cli;
 
 import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
 import io.nepenthe.data.IdList;
 import io.nepenthe.data.Subset;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Objects;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -36,9 +40,19 @@ final class ForgetOptions {
       })
   private String where;
 
+  @Option(
+      names = "--forget-fraction",
+      paramLabel = "F",
+      description = "Forget this share of the examples, from 0 to 1, drawn at random by the seed.")
+  private Double fraction;
+
   /** Whether any was given. */
   boolean given() {
-    return ids != null || label != null || where != null;
+    return count() > 0;
+  }
+
+  private long count() {
+    return Stream.of(ids, label, where, fraction).filter(Objects::nonNull).count();
   }
 
   /**
@@ -47,9 +61,14 @@ final class ForgetOptions {
    * @throws ParameterException unless exactly one option was given, and it can be read
    */
   long[] of(Dataset dataset, Run run) {
-    if ((ids != null ? 1 : 0) + (label != null ? 1 : 0) + (where != null ? 1 : 0) != 1) {
+    if (count() != 1) {
       throw new ParameterException(
-          command.commandLine(), "one of --forget, --forget-class and --forget-where is needed");
+          command.commandLine(),
+          "one of --forget, --forget-class, --forget-where and --forget-fraction is needed");
+    }
+    if (fraction != null && !(fraction > 0 && fraction < 1)) {
+      throw new ParameterException(
+          command.commandLine(), "--forget-fraction is between 0 and 1, found " + fraction);
     }
     long[] chosen;
     if (ids != null) {
@@ -57,6 +76,9 @@ final class ForgetOptions {
       run.result().input(ids);
       // Says what is wrong with the list.
       Subset.ofIds(dataset, ids);
+    } else if (fraction != null) {
+      Dataset drawn = Datasets.split(dataset, fraction, run.seed()).first();
+      chosen = LongStream.range(0, drawn.size()).map(drawn::id).toArray();
     } else if (label != null) {
       chosen = matching(dataset, (data, index) -> data.label(index) == label);
     } else {

@@ -40,6 +40,17 @@ final class MetricTable {
               Kind.RATE,
               "how often the loss tells the forgotten from test samples; 50 % is best"),
           new Column(
+              "Likelihood ratio",
+              "/membershipInference/likelihoodRatio",
+              Kind.RATE,
+              "how often the attack by shadow models takes one of the forgotten for a member rather"
+                  + " than a test sample; 50 % is best"),
+          new Column(
+              "Confused classes wrong",
+              "/interclassConfusionError",
+              Kind.RATE,
+              "test samples of the two classes answered with anything but their label"),
+          new Column(
               "As if never taught",
               "/zeroRetrainForgetting",
               Kind.RATE,

@@ -11,17 +11,22 @@ import java.util.Optional;
  *
  * @param triggered for the test images that carry the backdoor's square, under their true labels
  * @param target the class that the square gives; -1 without a backdoor
+ * @param confused two classes that may be taken for each other
  */
 record Observed(
     Optional<Predictions> test,
     Optional<Predictions> forget,
     Optional<Predictions> retain,
     Optional<Predictions> triggered,
-    int target) {
+    int target,
+    Optional<Confused.Pair> confused) {
   /** Adds the rates, as fractions of one, under their names. */
   void rates(ObjectNode node) {
     test.ifPresent(
-        it -> node.put("testAccuracy", it.accuracy()).put("cleanAccuracy", it.accuracy()));
+        it -> {
+          node.put("testAccuracy", it.accuracy()).put("cleanAccuracy", it.accuracy());
+          confused.ifPresent(pair -> pair.to(it, node));
+        });
     triggered.ifPresent(
         it ->
             node.put("attackSuccessRate", it.share(n -> it.answer(n) == target))

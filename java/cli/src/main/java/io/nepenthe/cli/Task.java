@@ -18,12 +18,14 @@ import java.util.function.Function;
  * @param forget the training examples to be forgotten
  * @param retain the other training examples
  * @param backdoor whose square is put on the test data
+ * @param confused two classes that may be taken for each other
  */
 record Task(
     Optional<Dataset> test,
     Optional<Dataset> forget,
     Optional<Dataset> retain,
-    Optional<BadNets> backdoor) {
+    Optional<BadNets> backdoor,
+    Optional<Confused.Pair> confused) {
   /** Samples at once. */
   static final int BATCH = 256;
 
@@ -42,13 +44,14 @@ record Task(
           test.flatMap(
               data ->
                   backdoor.map(attack -> predictions(model, predictor, attack.triggered(data)))),
-          backdoor.map(BadNets::target).orElse(-1));
+          backdoor.map(BadNets::target).orElse(-1),
+          confused);
     }
   }
 
   /** The same for the forgotten alone. */
   Task onlyForget() {
-    return new Task(Optional.empty(), forget, Optional.empty(), Optional.empty());
+    return new Task(Optional.empty(), forget, Optional.empty(), Optional.empty(), Optional.empty());
   }
 
   private static Predictions predictions(ModelFile model, Predictor predictor, Dataset data) {
@@ -57,7 +60,7 @@ record Task(
 
   /** Prints the rates of several measurements beside each other. */
   static void print(Run run, String[] names, ObjectNode[] measured) {
-    StringBuilder head = new StringBuilder(" ".repeat(20));
+    StringBuilder head = new StringBuilder(" ".repeat(24));
     for (String name : names) {
       head.append(String.format(Text.LOCALE, "%12s", name));
     }
@@ -66,10 +69,12 @@ record Task(
       {"test accuracy", "/testAccuracy"},
       {"attack success", "/attackSuccessRate"},
       {"right when attacked", "/correctedAccuracy"},
+      {"confused classes wrong", "/interclassConfusionError"},
       {"forget accuracy", "/forgetAccuracy"},
       {"retain accuracy", "/retainAccuracy"},
       {"judged never seen", "/membershipInference/confidence"},
       {"loss attack right", "/membershipInference/lossAttack"},
+      {"likelihood ratio", "/membershipInference/likelihoodRatio"},
       {"as if never taught", "/zeroRetrainForgetting"},
       {"gap to one anew", "/averageGap"}
     };
@@ -90,7 +95,7 @@ record Task(
 
   private static String line(
       String name, ObjectNode[] measured, Function<ObjectNode, JsonNode> value) {
-    StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-20s", name));
+    StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-24s", name));
     for (ObjectNode node : measured) {
       double rate = value.apply(node).asDouble(Double.NaN);
       line.append(String.format(Text.LOCALE, "%12s", Text.percent(rate)));

@@ -88,6 +88,8 @@ final class UnlearnCommand extends Operation {
 
   @Mixin private Backdoor backdoor;
 
+  @Mixin private Confused confused;
+
   @Option(
       names = "--out",
       paramLabel = "FILE",
@@ -118,12 +120,14 @@ final class UnlearnCommand extends Operation {
       Forgetting forgetting =
           Forgetting.ofIds(training, ids, before.normalisationFor(training), trainer);
       Forgetting task = heldOut == null ? forgetting : forgetting.withHeldOut(run.data(heldOut));
+      Optional<Dataset> tested = Optional.ofNullable(test).map(run::data);
       Task judged =
           new Task(
-              Optional.ofNullable(test).map(run::data),
+              tested,
               Optional.of(task.forget()),
               Optional.of(task.retain()),
-              Task.backdoor(backdoor));
+              Task.backdoor(backdoor),
+              tested.flatMap(confused::of));
       try (Model copy = before.model().copy()) {
         ModelFile after = before.withModel(copy);
         run.result()

@@ -270,6 +270,34 @@ class ModelCommandsTest {
   }
 
   @Test
+  void shadowModelsAndConfusedClassesAreMeasuredWhereAskedFor() throws Exception {
+    Path json = folder.resolve("shadows.json");
+    String line =
+        "evaluate --model MODEL --data %s#0-199 --train %s#0-299 --forget-fraction 0.1 --seed 3"
+            + " --shadows 1 --epochs 1 --confused 3,5 --quiet --json %s";
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, TRAIN, json)));
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    JsonNode after = Nepenthe.json(json).get("after");
+    double area = after.at("/membershipInference/likelihoodRatio").asDouble(-1);
+    assertTrue(area >= 0 && area <= 1, after.toString());
+    assertTrue(after.at("/membershipInference/likelihoodRatioAtOnePercent").isNumber());
+    JsonNode counts = after.get("confusion");
+    assertEquals(
+        counts.at("/3/5").asLong() + counts.at("/5/3").asLong(),
+        after.get("confusionScore").asLong());
+    double wrong = 0;
+    double all = 0;
+    for (int label : new int[] {3, 5}) {
+      for (int answer = 0; answer < 10; answer++) {
+        long count = counts.get(label).get(answer).asLong();
+        all += count;
+        wrong += answer == label ? 0 : count;
+      }
+    }
+    assertEquals(wrong / all, after.get("interclassConfusionError").asDouble(), 1e-12);
+  }
+
+  @Test
   void anEnormousStrengthChangesNothing() throws Exception {
     JsonNode result =
         run(
@@ -379,6 +407,10 @@ class ModelCommandsTest {
         "unlearn --method salun --selection 1 --model MODEL --data T --forget-class 1 --out OUT",
         "saliency --model MODEL --data T --ratio 2 --out OUT",
         "evaluate --model MODEL --data T --report OUT",
+        "evaluate --model MODEL --data glyphs:test/50 --confused 3,10",
+        "evaluate --model MODEL --data glyphs:test/50 --shadows 1",
+        "unlearn --method retrain --model MODEL --data T --forget-fraction 1 --out OUT",
+        "unlearn --method retrain --model MODEL --data T --forget-fraction .1 --forget-class 1 --out OUT",
         "unlearn --method retrain --model MODEL --data T --forget-class 1 --report OUT --out OUT",
         "fisher --labels none --model MODEL --data T --out OUT",
         "detect --model MODEL --data T --affected glyphs:test#0-0 --transforms 10001 --out OUT"
