@@ -170,25 +170,30 @@ public final class InverseCurvature implements AutoCloseable {
       multiply(gradients, w);
       return;
     }
-    try (Rotation rotation = new Rotation(basis, backend)) {
-      long chunk = Math.max(1, (1L << 24) / block.size());
+    try (Rotation rotation = new Rotation(basis, backend);
+        Arena scratch = Arena.ofConfined()) {
       long m = gradients.shape().size(0);
+      long chunk = Math.clamp((1L << 24) / block.size(), 1, m);
+      long room = chunk * block.groupOutputs() * block.columns();
+      Tensor one = Tensor.zeros(scratch, room);
+      Tensor two = Tensor.zeros(scratch, room);
       for (long first = 0; first < m; first += chunk) {
         Tensor part = RotatedGradients.samples(gradients, first, Math.min(chunk, m - first));
         for (int group = 0; group < block.groups(); group++) {
-          apply(rotation, group, part, w);
+          apply(rotation, group, part, w, one, two);
         }
       }
     }
   }
 
-  private static void apply(Rotation rotation, int group, Tensor gradients, Tensor w) {
+  private static void apply(
+      Rotation rotation, int group, Tensor gradients, Tensor w, Tensor left, Tensor right) {
     ParameterBlock block = rotation.block();
     long m = gradients.shape().size(0);
     long size = block.groupOutputs() * block.columns();
     Shape shape = Shape.of(m, block.groupOutputs(), block.columns());
-    Tensor one = rotation.room("one", shape);
-    Tensor two = rotation.room("two", shape);
+    Tensor one = left.slice(0, shape);
+    Tensor two = right.slice(0, shape);
     for (long i = 0; i < m; i++) {
       one.slice(i * size, Shape.of(size))
           .copyFrom(gradients.slice(i * block.size() + group * size, Shape.of(size)));

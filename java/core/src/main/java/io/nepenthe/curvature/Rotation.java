@@ -20,11 +20,12 @@ import java.util.Map;
  */
 final class Rotation implements AutoCloseable {
   private final Backend backend;
-  private final EigenBasis basis;
   private final ParameterBlock block;
   private final Arena arena = Arena.ofShared();
   private final Map<Object, AffinePlan> plans = new HashMap<>();
   private final Map<String, Tensor> memory = new HashMap<>();
+  private final Tensor inputVectors;
+  private final Tensor gradientVectors;
   private final Tensor inputTransposed;
   private final Tensor gradientTransposed;
   private final Tensor inputWeights;
@@ -33,22 +34,26 @@ final class Rotation implements AutoCloseable {
 
   Rotation(EigenBasis basis, Backend backend) {
     this.backend = backend;
-    this.basis = basis;
     this.block = basis.block();
-    this.inputTransposed = transposed(basis.inputVectors());
-    this.gradientTransposed = transposed(basis.gradientVectors());
+    this.inputVectors = here(basis.inputVectors());
+    this.gradientVectors = here(basis.gradientVectors());
+    Tensor transposed = transposed(basis.inputVectors());
+    this.inputTransposed = here(transposed);
+    this.gradientTransposed = here(transposed(basis.gradientVectors()));
     long columns = block.columns();
     long inputs = columns - (block.appendsOne() ? 1 : 0);
-    this.inputWeights = Tensor.zeros(arena, block.groups() * columns * inputs);
-    this.inputBias = block.appendsOne() ? Tensor.zeros(arena, block.groups() * columns) : NONE;
+    Tensor weights = Tensor.zeros(arena, block.groups() * columns * inputs);
+    Tensor bias = block.appendsOne() ? Tensor.zeros(arena, block.groups() * columns) : NONE;
     for (long k = 0; k < block.groups() * columns; k++) {
       for (long j = 0; j < inputs; j++) {
-        inputWeights.set(k * inputs + j, inputTransposed.get(k * columns + j));
+        weights.set(k * inputs + j, transposed.get(k * columns + j));
       }
       if (block.appendsOne()) {
-        inputBias.set(k, inputTransposed.get(k * columns + inputs));
+        bias.set(k, transposed.get(k * columns + inputs));
       }
     }
+    this.inputWeights = here(weights);
+    this.inputBias = block.appendsOne() ? here(bias) : NONE;
   }
 
   private Tensor transposed(Tensor matrices) {
@@ -62,15 +67,25 @@ final class Rotation implements AutoCloseable {
     return out;
   }
 
+  /** The same values where the operations run: a matrix is used for many batches. */
+  private Tensor here(Tensor values) {
+    if (backend.holds(values)) {
+      return values;
+    }
+    Tensor copy = backend.zeros(arena, values.shape());
+    copy.copyFrom(values);
+    return copy;
+  }
+
   ParameterBlock block() {
     return block;
   }
 
-  /** Memory of this name, at least this large, as a tensor of this shape. */
+  /** Memory where the operations run: of this name, at least this large, of this shape. */
   Tensor room(String name, Shape shape) {
     Tensor held = memory.get(name);
     if (held == null || held.elements() < shape.elements()) {
-      held = Tensor.zeros(arena, shape.elements());
+      held = backend.zeros(arena, Shape.of(shape.elements()));
       memory.put(name, held);
     }
     return held.slice(0, shape);
@@ -145,7 +160,7 @@ final class Rotation implements AutoCloseable {
 
   /** P ↦ P·Q_A or, back, P·Q_Aᵀ, for one group's gradients [m, O/γ, columns]. */
   void right(Tensor gradients, int group, boolean back, Tensor out) {
-    Tensor matrix = part(back ? basis.inputVectors() : inputTransposed, group);
+    Tensor matrix = part(back ? inputVectors : inputTransposed, group);
     linear(gradients, block.columns(), matrix, NONE, out);
   }
 
@@ -166,7 +181,7 @@ final class Rotation implements AutoCloseable {
     Tensor held = memory.get(name);
     if (held == null || held.elements() < shape.elements()) {
       Tensor filled = room(name, shape);
-      Tensor one = part(back ? gradientTransposed : basis.gradientVectors(), group);
+      Tensor one = part(back ? gradientTransposed : gradientVectors, group);
       for (long i = 0; i < m; i++) {
         filled.slice(i * size * size, one.shape()).copyFrom(one);
       }

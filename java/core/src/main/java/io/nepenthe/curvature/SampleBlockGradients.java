@@ -75,6 +75,16 @@ final class SampleBlockGradients implements LayerVisitor, AutoCloseable {
 
   /** Σₜ g·x̂ and Σₜ g of every sample. */
   static void normalisation(Tensor normalised, Tensor gradient, Tensor target) {
+    if (!gradient.onHost() || !normalised.onHost()) {
+      try (Arena scratch = Arena.ofConfined()) {
+        Tensor values = Tensor.zeros(scratch, normalised.shape());
+        values.copyFrom(normalised);
+        Tensor gradients = Tensor.zeros(scratch, gradient.shape());
+        gradients.copyFrom(gradient);
+        normalisation(values, gradients, target);
+      }
+      return;
+    }
     Shape shape = gradient.shape();
     long channels = shape.size(shape.rank() - 1);
     long each = shape.elements() / shape.size(0);
