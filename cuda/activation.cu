@@ -1,8 +1,7 @@
 // Formula: y = max(x, 0); CELU (Barron 2017); their gradients; a + b; dropout by the i-th draw of a stream
 //          (Dense.java).
 // Layout:  x, y, dy, dx [n], 4-byte aligned; the output may be the input.
-// Threads: four neighbouring elements a thread, 16 bytes a load, in a loop over the grid. Each operation is
-//          one line, which is its obviously right form.
+// Threads: four neighbouring elements a thread, 16 bytes a load, in a loop over the grid.
 // Cost:    8 bytes (gradients and sums: 12) and up to 20 operations an element: bound by memory.
 // Sums:    float32, elementwise, nothing contracted, the exponential as in
 //          native/src/kernels/activation.cpp: the CPU's bits.
@@ -34,7 +33,43 @@ __device__ __forceinline__ uint64_t draw(uint64_t key, uint64_t i) {
   return z ^ (z >> 31);
 }
 
-// out[i] = f(a[i], b[i], i)
+struct Relu {
+  __device__ float operator()(float x, float, int64_t) const { return x > 0 ? x : 0.0f; }
+};
+struct ReluGradient {
+  __device__ float operator()(float y, float dy, int64_t) const { return y > 0 ? dy : 0.0f; }
+};
+struct Celu {
+  float alpha;
+  __device__ float operator()(float x, float, int64_t) const {
+    return x > 0 ? x : alpha * (exponential(x / alpha) - 1.0f);
+  }
+};
+struct CeluGradient {
+  float alpha;
+  __device__ float operator()(float y, float dy, int64_t) const {
+    return y > 0 ? dy : dy * (y / alpha + 1.0f);
+  }
+};
+struct Add {
+  __device__ float operator()(float a, float b, int64_t) const { return a + b; }
+};
+struct Dropout {
+  uint64_t key, threshold;
+  float scale;
+  __device__ float operator()(float x, float, int64_t i) const {
+    return draw(key, static_cast<uint64_t>(i)) >> 32 >= threshold ? x * scale : 0.0f;
+  }
+};
+
+// out[i] = f(a[i], b[i], i), a thread an element.
+template <typename F>
+__device__ __forceinline__ void each(const float* a, const float* b, float* out, int64_t n, F f) {
+  const int64_t i = grid_thread();
+  if (i < n) out[i] = f(a[i], b[i], i);
+}
+
+// The same, four at a time.
 template <typename F>
 __device__ __forceinline__ void sweep(const float* a, const float* b, float* out, int64_t n, F f) {
   const bool aligned = aligned16(a) && aligned16(b) && aligned16(out);
@@ -47,34 +82,51 @@ __device__ __forceinline__ void sweep(const float* a, const float* b, float* out
 
 }  // namespace activation
 
+// Obviously right, here and below: _plain.
+KERNEL(256, nep_activation_relu_plain, (const float* x, float* y, int64_t n)) {
+  activation::each(x, x, y, n, activation::Relu{});
+}
 KERNEL(256, nep_activation_relu, (const float* x, float* y, int64_t n)) {
-  activation::sweep(x, x, y, n, [](float v, float, int64_t) { return v > 0 ? v : 0.0f; });
+  activation::sweep(x, x, y, n, activation::Relu{});
 }
 
+KERNEL(256, nep_activation_relu_gradient_plain, (const float* y, const float* dy, float* dx, int64_t n)) {
+  activation::each(y, dy, dx, n, activation::ReluGradient{});
+}
 KERNEL(256, nep_activation_relu_gradient, (const float* y, const float* dy, float* dx, int64_t n)) {
-  activation::sweep(y, dy, dx, n, [](float v, float g, int64_t) { return v > 0 ? g : 0.0f; });
+  activation::sweep(y, dy, dx, n, activation::ReluGradient{});
 }
 
+KERNEL(256, nep_activation_celu_plain, (const float* x, float* y, int64_t n, float alpha)) {
+  activation::each(x, x, y, n, activation::Celu{alpha});
+}
 KERNEL(256, nep_activation_celu, (const float* x, float* y, int64_t n, float alpha)) {
-  activation::sweep(x, x, y, n, [=](float v, float, int64_t) {
-    return v > 0 ? v : alpha * (activation::exponential(v / alpha) - 1.0f);
-  });
+  activation::sweep(x, x, y, n, activation::Celu{alpha});
 }
 
+KERNEL(256, nep_activation_celu_gradient_plain,
+       (const float* y, const float* dy, float* dx, int64_t n, float alpha)) {
+  activation::each(y, dy, dx, n, activation::CeluGradient{alpha});
+}
 KERNEL(256, nep_activation_celu_gradient,
        (const float* y, const float* dy, float* dx, int64_t n, float alpha)) {
-  activation::sweep(y, dy, dx, n,
-                    [=](float v, float g, int64_t) { return v > 0 ? g : g * (v / alpha + 1.0f); });
+  activation::sweep(y, dy, dx, n, activation::CeluGradient{alpha});
 }
 
+KERNEL(256, nep_activation_add_plain, (const float* a, const float* b, float* out, int64_t n)) {
+  activation::each(a, b, out, n, activation::Add{});
+}
 KERNEL(256, nep_activation_add, (const float* a, const float* b, float* out, int64_t n)) {
-  activation::sweep(a, b, out, n, [](float v, float w, int64_t) { return v + w; });
+  activation::sweep(a, b, out, n, activation::Add{});
 }
 
+KERNEL(256, nep_activation_dropout_plain,
+       (const float* x, float* y, int64_t n, int64_t key, int64_t threshold, float scale)) {
+  activation::each(x, x, y, n,
+                   activation::Dropout{static_cast<uint64_t>(key), static_cast<uint64_t>(threshold), scale});
+}
 KERNEL(256, nep_activation_dropout,
        (const float* x, float* y, int64_t n, int64_t key, int64_t threshold, float scale)) {
-  activation::sweep(x, x, y, n, [=](float v, float, int64_t i) {
-    const uint64_t bits = activation::draw(static_cast<uint64_t>(key), static_cast<uint64_t>(i)) >> 32;
-    return bits >= static_cast<uint64_t>(threshold) ? v * scale : 0.0f;
-  });
+  activation::sweep(x, x, y, n,
+                    activation::Dropout{static_cast<uint64_t>(key), static_cast<uint64_t>(threshold), scale});
 }

@@ -20,6 +20,54 @@ __device__ __forceinline__ int64_t blocks_of_group(int64_t rows) {
 
 }  // namespace batch_norm
 
+// Obviously right: a thread a channel walks the rows, in the groups and blocks that the bits are defined by.
+KERNEL(64, nep_batch_norm_sums_plain,
+       (const float* x, const float* y, const float* mean, int kind, int64_t rows, int64_t channels,
+        int64_t count, int accumulate, float* out)) {
+  using namespace batch_norm;
+  const int64_t c = grid_thread();
+  if (c >= channels) return;
+  double all = 0;
+  for (int64_t group = 0; group < GROUPS; group++) {
+    const int64_t end = rows * (group + 1) / GROUPS;
+    double total = 0;
+    for (int64_t first = rows * group / GROUPS; first < end; first += ROWS) {
+      float sum = 0;
+      for (int64_t row = first; row < end && row < first + ROWS; row++) {
+        const float value = x[row * channels + c], off = kind == 1 ? value - mean[c] : value;
+        sum += kind == 0 ? value : off * (kind == 1 ? off : y[row * channels + c]);
+      }
+      total += static_cast<double>(sum);
+    }
+    all += total;
+  }
+  const float value = static_cast<float>(count == 0 ? all : all / static_cast<double>(count));
+  out[c] = accumulate != 0 ? out[c] + value : value;
+}
+
+KERNEL(64, nep_batch_norm_plain,
+       (const float* x, const float* mean, const float* inverse, const float* scale, const float* shift,
+        float* normalised, float* y, int64_t n, int64_t channels)) {
+  const int64_t c = grid_thread();
+  for (int64_t i = c; c < channels && i < n; i += channels) {
+    const float value = (x[i] - mean[c]) * inverse[c];
+    if (normalised != nullptr) normalised[i] = value;
+    y[i] = value * scale[c] + shift[c];
+  }
+}
+
+KERNEL(64, nep_batch_norm_gradient_plain,
+       (const float* normalised, const float* dy, const float* inverse, const float* scale,
+        const float* dscale, const float* dshift, int frozen, float* dx, int64_t rows, int64_t channels)) {
+  const int64_t c = grid_thread();
+  const float count = static_cast<float>(rows);
+  for (int64_t i = c; c < channels && i < rows * channels; i += channels) {
+    const float factor = scale[c] * inverse[c];
+    dx[i] = frozen != 0 ? dy[i] * factor
+                        : factor * (dy[i] - dshift[c] / count - normalised[i] * (dscale[c] / count));
+  }
+}
+
 // partial [group, block, channel] = sum over the block's rows of: 0 x; 1 (x - mean)²; 2 x·y.
 KERNEL(256, nep_batch_norm_blocks,
        (const float* x, const float* y, const float* mean, int kind, int64_t rows, int64_t channels,

@@ -62,8 +62,8 @@ __device__ void add(COVARIANCE_PARAMETERS) {
       total[i] = before;
     }
   }
-  layer::walk<M>({s.positions(), phase, merged}, first, last, false, product, load,
-                 [&](float(&of)[M::OWNED], int64_t walked) {
+  layer::walk<M>({s.positions(), phase, merged}, first, last, size - first_row, size - first_column, false,
+                 product, load, [&](float(&of)[M::OWNED], int64_t walked) {
                    const bool fold = (phase + walked) % PERIOD == 0;
                    float* own = partial + (walked - 1) * s.groups * size * size;
 #pragma unroll

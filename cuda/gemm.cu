@@ -40,6 +40,7 @@ __device__ void multiply(GEMM_PARAMETERS) {
     load(shared.u[buffer], b, first_column, n, b_pitch, transpose_b != 0, term);
     copy_async_commit();
   };
+  const bool idle = M::idle(m - first_row, n - first_column);
   float product[M::OWNED] = {};
   if (first < last) load_both(first, 0);
   int buffer = 0;
@@ -51,7 +52,9 @@ __device__ void multiply(GEMM_PARAMETERS) {
       copy_async_wait<0>();
     }
     __syncthreads();
-    M::multiply(product, shared.g[buffer], shared.u[buffer], false);
+    if (!idle)
+      M::multiply(product, shared.g[buffer], shared.u[buffer], false,
+                  last - term < TERMS ? static_cast<int>(last - term) : TERMS);
     __syncthreads();
     buffer ^= 1;
   }

@@ -102,10 +102,10 @@ struct Cursor {
 
 // Multiplies the block's tile of samples [first, last), TERMS terms at a time, one buffer loading meanwhile.
 // load(g, u, sample, position, there) starts one thread's loads of a term; done(product, samples walked) ends
-// a unit, and clears what shall not go on.
+// a unit, and clears what shall not go on. rows, columns: of the matrix, from the tile's corner on.
 template <typename M, typename Load, typename Done>
-__device__ __forceinline__ void walk(const Units& units, int64_t first, int64_t last, bool square,
-                                     float (&product)[M::OWNED], Load load, Done done) {
+__device__ __forceinline__ void walk(const Units& units, int64_t first, int64_t last, int rows, int columns,
+                                     bool square, float (&product)[M::OWNED], Load load, Done done) {
   __shared__ tile::Shared<M> shared;
   const int loaded = static_cast<int>(threadIdx.x) % TILE, first_term = static_cast<int>(threadIdx.x) / TILE;
   const auto load_all = [&](const Cursor& c, int buffer) {
@@ -118,6 +118,7 @@ __device__ __forceinline__ void walk(const Units& units, int64_t first, int64_t 
     }
     copy_async_commit();
   };
+  const bool idle = M::idle(rows, columns);
   Cursor next(units, first, last), now = next;
   int buffer = 0;
   if (!next.over()) {
@@ -133,7 +134,9 @@ __device__ __forceinline__ void walk(const Units& units, int64_t first, int64_t 
       copy_async_wait<1>();
     }
     __syncthreads();
-    M::multiply(product, shared.g[buffer], shared.u[buffer], square);
+    if (!idle)
+      M::multiply(product, shared.g[buffer], shared.u[buffer], square,
+                  now.samples * units.positions - now.term);
     __syncthreads();
     buffer ^= 1;
     if (now.advance(units)) done(product, now.unit);

@@ -7,7 +7,7 @@
 // Cost:    4 bytes an element of x and y, windows from the caches; kh·kw operations: bound by memory.
 // Sums:    float32; windows and their positions in ascending order: the CPU's bits.
 // Tried:   nothing else yet; not measured on a GPU.
-#include "common.cuh"
+#include "images.cuh"
 
 #define POOL_SIZES                                                                                      \
   int64_t batch, int height, int width, int channels, int out_height, int out_width, int kernel_height, \
@@ -63,64 +63,120 @@ __device__ __forceinline__ float divisor(const Sizes& s, int row, int column, in
   return static_cast<float>(padding_counts != 0 ? s.kernel_height * s.kernel_width : count);
 }
 
+// Obviously right: a thread a channel of an image walks the windows in order and visits each one's positions.
+template <typename Visit>
+__device__ __forceinline__ void channel_by_channel(const Sizes& s, Visit visit) {
+  const int64_t i = grid_thread();
+  if (i >= s.batch * s.channels) return;
+  const int64_t sample = i / s.channels, c = i % s.channels;
+  const int64_t image = sample * s.height * s.width * s.channels + c;
+  for (int row = 0; row < s.out_height; row++) {
+    for (int column = 0; column < s.out_width; column++)
+      visit(image, ((sample * s.out_height + row) * s.out_width + column) * s.channels + c, row, column);
+  }
+}
+
+__device__ __forceinline__ void clear_channel(const Sizes& s, float* dx) {
+  const int64_t i = grid_thread();
+  if (i >= s.batch * s.channels) return;
+  for (int64_t p = 0; p < static_cast<int64_t>(s.height) * s.width; p++)
+    dx[(i / s.channels * s.height * s.width + p) * s.channels + i % s.channels] = 0;
+}
+
 }  // namespace pool
+
+KERNEL(256, nep_pool_max_plain, (const float* x, float* y, POOL_SIZES)) {
+  const pool::Sizes s = POOL_ARGUMENTS;
+  pool::channel_by_channel(s, [&](int64_t image, int64_t out, int row, int column) {
+    float best = __uint_as_float(0xff800000u);
+    pool::window(s, row, column, [&](int64_t at) { best = x[image + at] > best ? x[image + at] : best; });
+    y[out] = best;
+  });
+}
 
 KERNEL(256, nep_pool_max, (const float* x, float* y, POOL_SIZES)) {
   const pool::Sizes s = POOL_ARGUMENTS;
   for (int64_t i = grid_thread(); i < s.outputs(); i += grid_threads()) {
-    const int column = static_cast<int>(i / channels % out_width),
-              row = static_cast<int>(i / channels / out_width % out_height);
-    const float* image = x + i / channels / out_width / out_height * height * width * channels + i % channels;
+    const images::Place at(i, out_height, out_width, channels);
+    const float* image = x + at.sample * height * width * channels + at.channel;
     float best = __uint_as_float(0xff800000u);
-    pool::window(s, row, column, [&](int64_t at) { best = image[at] > best ? image[at] : best; });
+    pool::window(s, at.row, at.column, [&](int64_t from) { best = image[from] > best ? image[from] : best; });
     y[i] = best;
   }
+}
+
+KERNEL(256, nep_pool_max_gradient_plain,
+       (const float* x, const float* y, const float* dy, float* dx, POOL_SIZES)) {
+  const pool::Sizes s = POOL_ARGUMENTS;
+  pool::clear_channel(s, dx);
+  pool::channel_by_channel(s, [&](int64_t image, int64_t out, int row, int column) {
+    bool given = false;
+    pool::window(s, row, column, [&](int64_t at) {
+      if (!given && x[image + at] == y[out]) {
+        dx[image + at] += dy[out];
+        given = true;
+      }
+    });
+  });
 }
 
 KERNEL(256, nep_pool_max_gradient, (const float* x, const float* y, const float* dy, float* dx, POOL_SIZES)) {
   const pool::Sizes s = POOL_ARGUMENTS;
   for (int64_t i = grid_thread(); i < s.images(); i += grid_threads()) {
-    const int64_t sample = i / channels / width / height, c = i % channels;
-    const int64_t own = i - sample * height * width * channels - c;
-    const float* image = x + sample * height * width * channels + c;
+    const images::Place place(i, height, width, channels);
+    const int64_t own = (static_cast<int64_t>(place.row) * width + place.column) * channels;
+    const float* image = x + i - own;
     const float value = x[i];
     float sum = 0;
-    pool::windows(s, static_cast<int>(i / channels / width % height), static_cast<int>(i / channels % width),
-                  [&](int row, int column) {
-                    const int64_t at = ((sample * out_height + row) * out_width + column) * channels + c;
-                    const float best = y[at];
-                    bool first = value == best;
-                    pool::window(s, row, column,
-                                 [&](int64_t other) { first &= other >= own || image[other] != best; });
-                    sum += first ? dy[at] : 0.0f;
-                  });
+    pool::windows(s, place.row, place.column, [&](int row, int column) {
+      const int64_t at = ((place.sample * out_height + row) * out_width + column) * channels + place.channel;
+      const float best = y[at];
+      bool first = value == best;
+      pool::window(s, row, column, [&](int64_t other) { first &= other >= own || image[other] != best; });
+      sum += first ? dy[at] : 0.0f;
+    });
     dx[i] = sum;
   }
+}
+
+KERNEL(256, nep_pool_average_plain, (const float* x, float* y, POOL_SIZES, int padding_counts)) {
+  const pool::Sizes s = POOL_ARGUMENTS;
+  pool::channel_by_channel(s, [&](int64_t image, int64_t out, int row, int column) {
+    float sum = 0;
+    pool::window(s, row, column, [&](int64_t at) { sum += x[image + at]; });
+    y[out] = sum / pool::divisor(s, row, column, padding_counts);
+  });
 }
 
 KERNEL(256, nep_pool_average, (const float* x, float* y, POOL_SIZES, int padding_counts)) {
   const pool::Sizes s = POOL_ARGUMENTS;
   for (int64_t i = grid_thread(); i < s.outputs(); i += grid_threads()) {
-    const int column = static_cast<int>(i / channels % out_width),
-              row = static_cast<int>(i / channels / out_width % out_height);
-    const float* image = x + i / channels / out_width / out_height * height * width * channels + i % channels;
+    const images::Place at(i, out_height, out_width, channels);
+    const float* image = x + at.sample * height * width * channels + at.channel;
     float sum = 0;
-    pool::window(s, row, column, [&](int64_t at) { sum += image[at]; });
-    y[i] = sum / pool::divisor(s, row, column, padding_counts);
+    pool::window(s, at.row, at.column, [&](int64_t from) { sum += image[from]; });
+    y[i] = sum / pool::divisor(s, at.row, at.column, padding_counts);
   }
+}
+
+KERNEL(256, nep_pool_average_gradient_plain, (const float* dy, float* dx, POOL_SIZES, int padding_counts)) {
+  const pool::Sizes s = POOL_ARGUMENTS;
+  pool::clear_channel(s, dx);
+  pool::channel_by_channel(s, [&](int64_t image, int64_t out, int row, int column) {
+    const float share = dy[out] / pool::divisor(s, row, column, padding_counts);
+    pool::window(s, row, column, [&](int64_t at) { dx[image + at] += share; });
+  });
 }
 
 KERNEL(256, nep_pool_average_gradient, (const float* dy, float* dx, POOL_SIZES, int padding_counts)) {
   const pool::Sizes s = POOL_ARGUMENTS;
   for (int64_t i = grid_thread(); i < s.images(); i += grid_threads()) {
-    const int64_t sample = i / channels / width / height;
+    const images::Place place(i, height, width, channels);
     float sum = 0;
-    pool::windows(s, static_cast<int>(i / channels / width % height), static_cast<int>(i / channels % width),
-                  [&](int row, int column) {
-                    const int64_t at =
-                        ((sample * out_height + row) * out_width + column) * channels + i % channels;
-                    sum += dy[at] / pool::divisor(s, row, column, padding_counts);
-                  });
+    pool::windows(s, place.row, place.column, [&](int row, int column) {
+      const int64_t at = ((place.sample * out_height + row) * out_width + column) * channels + place.channel;
+      sum += dy[at] / pool::divisor(s, row, column, padding_counts);
+    });
     dx[i] = sum;
   }
 }

@@ -10,6 +10,17 @@
 // Tried:   nothing else yet; not measured on a GPU.
 #include "common.cuh"
 
+// Obviously right: a thread an element.
+KERNEL(256, nep_roof_copy_plain, (float* target, const float* source, int64_t n)) {
+  const int64_t i = grid_thread();
+  if (i < n) target[i] = source[i];
+}
+
+KERNEL(256, nep_roof_triad_plain, (float* target, const float* a, const float* b, float scale, int64_t n)) {
+  const int64_t i = grid_thread();
+  if (i < n) target[i] = a[i] + scale * b[i];
+}
+
 KERNEL(256, nep_roof_copy, (float* target, const float* source, int64_t n)) {
   const bool aligned = aligned16(target) && aligned16(source);
   for (int64_t i = grid_thread() * 4; i < n; i += grid_threads() * 4)

@@ -37,8 +37,8 @@ __device__ void write(SAMPLE_GRADIENTS_PARAMETERS) {
     copy_async_4(g, valid ? gradient + at : gradient, valid);
   };
   float product[M::OWNED] = {};
-  layer::walk<M>({s.positions(), 0, false}, first, last, false, product, load,
-                 [&](float(&of)[M::OWNED], int64_t walked) {
+  layer::walk<M>({s.positions(), 0, false}, first, last, rows - first_row, columns - first_column, false,
+                 product, load, [&](float(&of)[M::OWNED], int64_t walked) {
                    float* to = out + ((walked - 1) * s.outputs + group * rows) * columns;
 #pragma unroll
                    for (int i = 0; i < M::OWNED; i++) {

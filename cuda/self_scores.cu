@@ -58,8 +58,8 @@ __device__ void add(SELF_SCORES_PARAMETERS) {
     weight[i] = owned ? weights[static_cast<int64_t>(group * rows + row) * columns + at] : 0.0f;
   }
   float* scores = partial + (static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * samples;
-  layer::walk<M>({s.positions(), 0, false}, first, last, false, product, load,
-                 [&](float(&of)[M::OWNED], int64_t walked) {
+  layer::walk<M>({s.positions(), 0, false}, first, last, rows - first_row, columns - first_column, false,
+                 product, load, [&](float(&of)[M::OWNED], int64_t walked) {
                    float score = 0;
 #pragma unroll
                    for (int i = 0; i < M::OWNED; i++) {

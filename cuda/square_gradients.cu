@@ -55,8 +55,8 @@ __device__ void add(SQUARE_GRADIENTS_PARAMETERS) {
     }
   }
   // Pairs are sums of squares already: they go to the total, at a unit's end as squares of products do.
-  layer::walk<M>({s.positions(), phase, pairs != 0}, first, last, pairs != 0, product, load,
-                 [&](float(&of)[M::OWNED], int64_t walked) {
+  layer::walk<M>({s.positions(), phase, pairs != 0}, first, last, rows - first_row, columns - first_column,
+                 pairs != 0, product, load, [&](float(&of)[M::OWNED], int64_t walked) {
                    const bool fold = partial == nullptr && (phase + walked) % PERIOD == 0;
 #pragma unroll
                    for (int i = 0; i < M::OWNED; i++) {
@@ -115,10 +115,12 @@ KERNEL(256, nep_square_gradients_totals,
        (const float* partial, int64_t samples, int64_t runs, int64_t n, int phase, float* sum, float* rest)) {
   for (int64_t w = grid_thread(); w < n; w += grid_threads()) {
     float total = rest[w];
+    int64_t periods = phase / PERIOD;
     for (int64_t run = 0; run < runs; run++) {
       total += partial[run * n + w];
-      const int64_t begin = phase + samples * run / runs, end = phase + samples * (run + 1) / runs;
-      if (end / PERIOD > begin / PERIOD) two_sum(sum[w], total);
+      const int64_t passed = (phase + samples * (run + 1) / runs) / PERIOD;
+      if (passed > periods) two_sum(sum[w], total);
+      periods = passed;
     }
     rest[w] = total;
   }

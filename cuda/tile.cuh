@@ -8,15 +8,20 @@ namespace tile {
 
 constexpr int TILE = 64, TERMS = 16;  // a side; terms loaded at once
 
-// What of a block's tile a thread owns, and how it multiplies two loaded tiles [TERMS][PITCH] into it.
+// What of a block's tile a thread owns, and how it multiplies two loaded tiles [TERMS][PITCH] into it, of
+// which `terms` hold something. idle: whether nothing that it multiplies lies within the matrix.
 struct Fp32 {
-  static constexpr int THREADS = 256, OWNED = 16, PITCH = TILE;
+  static constexpr int THREADS = 256, OWNED = 16, PITCH = TILE, STEP = 4;
   __device__ static int row(int i) { return static_cast<int>(threadIdx.x) / 16 * 4 + i / 4; }
   __device__ static int column(int i) { return static_cast<int>(threadIdx.x) % 16 * 4 + i % 4; }
+  __device__ static bool idle(int64_t rows, int64_t columns) {
+    return row(0) >= rows || column(0) >= columns;
+  }
   __device__ static void multiply(float (&product)[OWNED], const float (&g)[TERMS][PITCH],
-                                  const float (&u)[TERMS][PITCH], bool square) {
+                                  const float (&u)[TERMS][PITCH], bool square, int terms) {
 #pragma unroll
     for (int k = 0; k < TERMS; k++) {
+      if (k % STEP == 0 && k >= terms) break;
       float a[4], b[4];
 #pragma unroll
       for (int i = 0; i < 4; i++) {
@@ -40,6 +45,9 @@ struct Matrix {
   __device__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
   __device__ static int first_row() { return static_cast<int>(threadIdx.x) / 64 * 32; }
   __device__ static int first_column() { return static_cast<int>(threadIdx.x) / 32 % 2 * 32; }
+  __device__ static bool idle(int64_t rows, int64_t columns) {
+    return first_row() >= rows || first_column() >= columns;
+  }
   __device__ static int row(int i) { return first_row() + i / 16 * 16 + lane() / 4 + i / 2 % 2 * 8; }
   __device__ static int column(int i) { return first_column() + i / 4 % 4 * 8 + lane() % 4 * 2 + i % 2; }
   __device__ __forceinline__ static float factor(float v, bool square) { return square ? v * v : v; }
@@ -47,10 +55,11 @@ struct Matrix {
 
 struct Tf32 : Matrix {
   __device__ static void multiply(float (&product)[OWNED], const float (&g)[TERMS][PITCH],
-                                  const float (&u)[TERMS][PITCH], bool square) {
+                                  const float (&u)[TERMS][PITCH], bool square, int terms) {
     const int at = lane() / 4, t = lane() % 4;
 #pragma unroll
     for (int k = 0; k < TERMS; k += 8) {
+      if (k >= terms) break;
       uint32_t a[2][4], b[4][2];
 #pragma unroll
       for (int m = 0; m < 2; m++) {
@@ -76,7 +85,7 @@ struct Tf32 : Matrix {
 
 struct Bf16 : Matrix {
   __device__ static void multiply(float (&product)[OWNED], const float (&g)[TERMS][PITCH],
-                                  const float (&u)[TERMS][PITCH], bool square) {
+                                  const float (&u)[TERMS][PITCH], bool square, int) {
     const int at = lane() / 4, t = lane() % 4;
     uint32_t a[2][4], b[4][2];
 #pragma unroll

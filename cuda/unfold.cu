@@ -7,12 +7,60 @@
 // Cost:    8 bytes an element of U; no arithmetic: bound by memory.
 // Sums:    copies; folding adds windows in ascending order: the same bits at every launch.
 // Tried:   nothing else yet; not measured on a GPU.
-#include "common.cuh"
+#include "images.cuh"
 
 #define UNFOLD_SIZES                                                                                      \
   int64_t samples, int height, int width, int channels, int out_height, int out_width, int kernel_height, \
       int kernel_width, int stride_height, int stride_width, int top, int left, int dilation_height,      \
       int dilation_width, int groups
+
+#define UNFOLD_ARGUMENTS                                                                               \
+  samples, height, width, channels, out_height, out_width, kernel_height, kernel_width, stride_height, \
+      stride_width, top, left, dilation_height, dilation_width, groups
+
+namespace unfold {
+
+// Obviously right: a thread a channel of an image; visit(element of the image or −1, element unfolded),
+// windows in order.
+template <typename Visit>
+__device__ __forceinline__ void channel_by_channel(UNFOLD_SIZES, Visit visit) {
+  const int64_t i = grid_thread();
+  if (i >= samples * channels) return;
+  const int64_t sample = i / channels;
+  const int c = static_cast<int>(i % channels), inner = channels / groups;
+  for (int row = 0; row < out_height; row++) {
+    for (int column = 0; column < out_width; column++) {
+      int64_t at = (sample * out_height + row) * out_width + column;
+      at = (at * groups + c / inner) * kernel_height * kernel_width * inner + c % inner;
+      for (int ky = 0; ky < kernel_height; ky++) {
+        for (int kx = 0; kx < kernel_width; kx++) {
+          const int y = row * stride_height - top + ky * dilation_height;
+          const int x = column * stride_width - left + kx * dilation_width;
+          const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+          visit(inside ? ((sample * height + y) * width + x) * channels + c : -1, at);
+          at += inner;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace unfold
+
+KERNEL(128, nep_unfold_plain, (const float* images, float* unfolded, UNFOLD_SIZES)) {
+  unfold::channel_by_channel(UNFOLD_ARGUMENTS,
+                             [&](int64_t from, int64_t to) { unfolded[to] = from >= 0 ? images[from] : 0; });
+}
+
+KERNEL(128, nep_unfold_back_plain, (const float* unfolded, float* images, UNFOLD_SIZES)) {
+  const int64_t i = grid_thread();
+  if (i >= samples * channels) return;
+  for (int64_t p = 0; p < static_cast<int64_t>(height) * width; p++)
+    images[(i / channels * height * width + p) * channels + i % channels] = 0;
+  unfold::channel_by_channel(UNFOLD_ARGUMENTS, [&](int64_t to, int64_t from) {
+    if (to >= 0) images[to] += unfolded[from];
+  });
+}
 
 KERNEL(256, nep_unfold, (const float* images, float* unfolded, UNFOLD_SIZES)) {
   const int inner = channels / groups;
@@ -37,21 +85,18 @@ KERNEL(256, nep_unfold_back, (const float* unfolded, float* images, UNFOLD_SIZES
   const int inner = channels / groups;
   const int64_t columns = static_cast<int64_t>(kernel_height) * kernel_width * channels;
   for (int64_t i = grid_thread(); i < samples * height * width * channels; i += grid_threads()) {
-    const int channel = static_cast<int>(i % channels), x = static_cast<int>(i / channels % width),
-              y = static_cast<int>(i / channels / width % height);
-    const int64_t sample = i / channels / width / height;
+    const images::Place place(i, height, width, channels);
+    const float* sample = unfolded + place.sample * out_height * out_width * columns;
+    const int first = place.channel / inner * kernel_height * kernel_width * inner + place.channel % inner;
     float sum = 0;
     for (int ky = kernel_height - 1; ky >= 0; ky--) {
-      const int row = y + top - ky * dilation_height;
+      const int row = place.row + top - ky * dilation_height;
       if (row < 0 || row % stride_height != 0 || row / stride_height >= out_height) continue;
       for (int kx = kernel_width - 1; kx >= 0; kx--) {
-        const int column = x + left - kx * dilation_width;
+        const int column = place.column + left - kx * dilation_width;
         if (column < 0 || column % stride_width != 0 || column / stride_width >= out_width) continue;
-        const int64_t at = (sample * out_height + row / stride_height) * out_width + column / stride_width;
-        const int64_t place =
-            ((static_cast<int64_t>(channel / inner) * kernel_height + ky) * kernel_width + kx) * inner +
-            channel % inner;
-        sum += unfolded[at * columns + place];
+        const int at = row / stride_height * out_width + column / stride_width;
+        sum += sample[at * columns + first + (ky * kernel_width + kx) * inner];
       }
     }
     images[i] = sum;
@@ -59,6 +104,11 @@ KERNEL(256, nep_unfold_back, (const float* unfolded, float* images, UNFOLD_SIZES
 }
 
 // y[row, c] = bias[c]: what a layer's products are added to.
+KERNEL(256, nep_unfold_rows_plain, (const float* bias, float* y, int64_t n, int64_t channels)) {
+  const int64_t i = grid_thread();
+  if (i < n) y[i] = bias[i % channels];
+}
+
 KERNEL(256, nep_unfold_rows, (const float* bias, float* y, int64_t n, int64_t channels)) {
   for (int64_t i = grid_thread(); i < n; i += grid_threads()) y[i] = bias[i % channels];
 }

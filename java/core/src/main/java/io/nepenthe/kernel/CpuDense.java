@@ -276,4 +276,27 @@ final class CpuDense implements Dense {
       running.set(c, (1 - momentum) * running.get(c) + momentum * (factor * value.get(c)));
     }
   }
+
+  @Override
+  public void crossEntropy(
+      Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
+    Losses.check(output, labels, losses, gradient);
+    Losses.checkHits(output, hits);
+    Losses.hits(output, labels, hits); // before the gradient, which may lie there
+    Losses.crossEntropy(output, labels, losses, gradient);
+  }
+
+  @Override
+  public void squaredError(
+      Tensor output,
+      int[] labels,
+      double[] targets,
+      double[] losses,
+      boolean[] hits,
+      Tensor gradient) {
+    Losses.checkSquared(output, labels, targets, losses, gradient);
+    Losses.checkHits(output, hits);
+    Losses.hits(output, labels, hits);
+    Losses.squaredError(output, labels, targets, losses, gradient);
+  }
 }

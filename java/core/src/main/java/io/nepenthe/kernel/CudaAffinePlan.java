@@ -245,27 +245,33 @@ final class CudaAffinePlan implements AffinePlan {
       long to,
       long samples,
       Affine.Convolution c) {
+    op.launch(kernel, context.blocks(kernel, elements, 1), unfolding(from, to, samples, c));
+  }
+
+  /** The arguments of the kernels of cuda/unfold.cu. */
+  static Object[] unfolding(long from, long to, long samples, Affine.Convolution c) {
+    CudaLayer.requireSmall(c.input());
+    CudaLayer.requireSmall(c.output());
     Window w = c.window();
-    op.launch(
-        kernel,
-        context.blocks(kernel, elements, 1),
-        from,
-        to,
-        samples,
-        (int) c.height(),
-        (int) c.width(),
-        (int) c.inputs(),
-        (int) c.output().size(1),
-        (int) c.output().size(2),
-        w.kernelHeight(),
-        w.kernelWidth(),
-        w.strideHeight(),
-        w.strideWidth(),
-        w.top(),
-        w.left(),
-        w.dilationHeight(),
-        w.dilationWidth(),
-        c.groups());
+    return new Object[] {
+      from,
+      to,
+      samples,
+      (int) c.height(),
+      (int) c.width(),
+      (int) c.inputs(),
+      (int) c.output().size(1),
+      (int) c.output().size(2),
+      w.kernelHeight(),
+      w.kernelWidth(),
+      w.strideHeight(),
+      w.strideWidth(),
+      w.top(),
+      w.left(),
+      w.dilationHeight(),
+      w.dilationWidth(),
+      c.groups()
+    };
   }
 
   @Override

@@ -14,10 +14,12 @@ final class CudaDense implements Dense, AutoCloseable {
 
   private final CudaContext context;
   private final CudaGemm gemm;
+  private final CudaLosses losses;
 
   CudaDense(CudaContext context, Precision precision) {
     this.context = context;
     this.gemm = new CudaGemm.Own(context, precision);
+    this.losses = new CudaLosses(context);
   }
 
   CudaGemm gemm() {
@@ -191,7 +193,9 @@ final class CudaDense implements Dense, AutoCloseable {
   }
 
   /** A pooling's sizes, with room before and after. */
-  private static Object[] sizes(Shape x, Shape y, Window w, int before, int after) {
+  static Object[] sizes(Shape x, Shape y, Window w, int before, int after) {
+    CudaLayer.requireSmall(x);
+    CudaLayer.requireSmall(y);
     Object[] sizes = {
       x.size(0),
       (int) x.size(1),
@@ -382,6 +386,23 @@ final class CudaDense implements Dense, AutoCloseable {
           factor);
       op.finish();
     }
+  }
+
+  @Override
+  public void crossEntropy(
+      Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
+    this.losses.crossEntropy(output, labels, losses, hits, gradient);
+  }
+
+  @Override
+  public void squaredError(
+      Tensor output,
+      int[] labels,
+      double[] targets,
+      double[] losses,
+      boolean[] hits,
+      Tensor gradient) {
+    this.losses.squaredError(output, labels, targets, losses, hits, gradient);
   }
 
   @Override

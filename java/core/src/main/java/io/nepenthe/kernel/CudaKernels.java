@@ -13,6 +13,7 @@ final class CudaKernels {
           "covariance",
           "dampen",
           "gemm",
+          "loss",
           "masked_adam",
           "masked_sgd",
           "pair_scores",

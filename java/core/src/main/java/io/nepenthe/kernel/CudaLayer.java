@@ -1,5 +1,7 @@
 package io.nepenthe.kernel;
 
+import io.nepenthe.tensor.Shape;
+
 /** Launches over a layer's samples: the sizes as cuda/layer.cuh takes them, and the blocks. */
 final class CudaLayer {
   private static final long TILE = 64;
@@ -14,6 +16,14 @@ final class CudaLayer {
 
   static long ceiling(long a, long b) {
     return (a + b - 1) / b;
+  }
+
+  /** Within one image, the kernels of layers count in 32 bits. */
+  static void requireSmall(Shape images) {
+    long each = images.size(1) * images.size(2) * images.size(3);
+    if (each > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException("an image of " + images + " has too many elements");
+    }
   }
 
   /** The tiles along a side. */

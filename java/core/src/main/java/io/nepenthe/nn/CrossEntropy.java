@@ -1,5 +1,7 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.Losses;
 import io.nepenthe.tensor.Tensor;
 
 /**
@@ -9,23 +11,13 @@ import io.nepenthe.tensor.Tensor;
 public record CrossEntropy() implements Loss {
   @Override
   public double evaluate(Tensor output, int[] labels, double[] losses, Tensor gradient) {
-    Loss.check(output, labels, losses, gradient);
-    long batch = output.shape().size(0);
-    long classes = output.shape().size(1);
-    double total = 0;
-    for (int n = 0; n < batch; n++) {
-      long row = n * classes;
-      double max = maximum(output, row, classes);
-      double sum = exponentials(output, row, classes, max);
-      double target = output.get(row + labels[n]) - max;
-      losses[n] = StrictMath.log(sum) - target;
-      total += losses[n];
-      for (long c = 0; c < classes; c++) {
-        double p = StrictMath.exp(output.get(row + c) - max) / sum;
-        gradient.set(row + c, (float) (c == labels[n] ? p - 1 : p));
-      }
-    }
-    return total;
+    return Losses.crossEntropy(output, labels, losses, gradient);
+  }
+
+  @Override
+  public void evaluate(
+      Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
+    dense.crossEntropy(output, labels, losses, hits, gradient);
   }
 
   /**
@@ -41,8 +33,8 @@ public record CrossEntropy() implements Loss {
     }
     long classes = output.shape().size(1);
     for (long row = 0; row < output.elements(); row += classes) {
-      double max = maximum(output, row, classes);
-      double sum = exponentials(output, row, classes, max);
+      double max = Losses.maximum(output, row, classes);
+      double sum = Losses.exponentials(output, row, classes, max);
       for (long c = 0; c < classes; c++) {
         probabilities.set(row + c, (float) (StrictMath.exp(output.get(row + c) - max) / sum));
       }
@@ -51,25 +43,8 @@ public record CrossEntropy() implements Loss {
 
   /** The loss of one row. */
   static double loss(Tensor output, long row, long classes, int label) {
-    double max = maximum(output, row, classes);
-    double sum = exponentials(output, row, classes, max);
+    double max = Losses.maximum(output, row, classes);
+    double sum = Losses.exponentials(output, row, classes, max);
     return StrictMath.log(sum) - (output.get(row + label) - max);
-  }
-
-  /** Σ exp(z_c − max) of one row. */
-  private static double exponentials(Tensor output, long row, long classes, double max) {
-    double sum = 0;
-    for (long c = 0; c < classes; c++) {
-      sum += StrictMath.exp(output.get(row + c) - max);
-    }
-    return sum;
-  }
-
-  private static double maximum(Tensor output, long row, long classes) {
-    float max = Float.NEGATIVE_INFINITY;
-    for (long c = 0; c < classes; c++) {
-      max = Math.max(max, output.get(row + c));
-    }
-    return max;
   }
 }

@@ -1,6 +1,7 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.data.Dataset;
+import io.nepenthe.kernel.Losses;
 import io.nepenthe.tensor.Tensor;
 
 /**
@@ -36,27 +37,9 @@ public record Evaluation(long samples, long correct, double meanLoss) {
     double loss = 0;
     for (long n = 0; n < dataset.size(); n++) {
       int label = dataset.label(n);
-      correct += largest(logits, n * classes, classes) == label ? 1 : 0;
+      correct += Losses.largest(logits, n * classes, classes) == label ? 1 : 0;
       loss += CrossEntropy.loss(logits, n * classes, classes, label);
     }
     return new Evaluation(dataset.size(), correct, loss / dataset.size());
-  }
-
-  /** How many rows of the output have their label's value as the largest. */
-  static long correct(Tensor output, int[] labels) {
-    long classes = output.shape().size(1);
-    long correct = 0;
-    for (int n = 0; n < output.shape().size(0); n++) {
-      correct += largest(output, n * classes, classes) == labels[n] ? 1 : 0;
-    }
-    return correct;
-  }
-
-  private static long largest(Tensor logits, long row, long classes) {
-    long best = 0;
-    for (long c = 1; c < classes; c++) {
-      best = logits.get(row + c) > logits.get(row + best) ? c : best;
-    }
-    return best;
   }
 }

@@ -1,7 +1,6 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -15,6 +14,7 @@ public final class Learner implements AutoCloseable {
   private final OptimiserState optimiser;
   private final Loss loss;
   private final double[] losses;
+  private final boolean[] hits;
 
   /**
    * A learner for batches of up to {@code maxBatch} samples.
@@ -32,6 +32,7 @@ public final class Learner implements AutoCloseable {
     this.optimiser = optimiser;
     this.loss = loss;
     this.losses = new double[maxBatch];
+    this.hits = new boolean[maxBatch];
   }
 
   /** The passes; fill {@link Execution#input} before {@link #step}. */
@@ -44,9 +45,13 @@ public final class Learner implements AutoCloseable {
     return losses;
   }
 
-  /** The output of the last step, before the weights changed. */
-  public Tensor output(int batch) {
-    return execution.output(batch);
+  /** Of the last step's samples, how many had their label's output as the largest. */
+  public int correct(int batch) {
+    int correct = 0;
+    for (int n = 0; n < batch; n++) {
+      correct += hits[n] ? 1 : 0;
+    }
+    return correct;
   }
 
   /**
@@ -73,11 +78,7 @@ public final class Learner implements AutoCloseable {
   }
 
   private double accumulate(int batch, int[] labels) {
-    Tensor output = execution.forward(batch);
-    Tensor outputGradient = execution.outputGradient();
-    double total = loss.evaluate(output, labels, losses, outputGradient);
-    execution.backward(outputGradient, gradient);
-    return total;
+    return execution.learn(batch, labels, loss, losses, hits, gradient);
   }
 
   /** The passes' and the gradient's planned implementations. */

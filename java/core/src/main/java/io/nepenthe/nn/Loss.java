@@ -1,5 +1,6 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.Dense;
 import io.nepenthe.tensor.Tensor;
 
 /** A loss of each sample against its class, with its gradient. */
@@ -18,6 +19,16 @@ public sealed interface Loss permits CrossEntropy, MeanSquaredError, SquaredErro
    */
   double evaluate(Tensor output, int[] labels, double[] losses, Tensor gradient);
 
+  /**
+   * The same where the outputs are, on the host or a device, and whether each sample's largest
+   * output is its label's: only that and the losses come to the host.
+   *
+   * @param dense of the backend that holds the tensors
+   * @param hits receives it in its first batch entries
+   */
+  void evaluate(
+      Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient);
+
   /** Whether it can judge a network of so many outputs on data of so many classes. */
   default boolean fits(long outputs, int classes) {
     return outputs >= classes;
@@ -26,34 +37,5 @@ public sealed interface Loss permits CrossEntropy, MeanSquaredError, SquaredErro
   /** Whether the largest output names a class; else the output is a number. */
   default boolean classifies() {
     return true;
-  }
-
-  /** Checks what {@link #evaluate} takes. */
-  static void check(Tensor output, int[] labels, double[] losses, Tensor gradient) {
-    if (output.shape().rank() != 2 || !gradient.shape().equals(output.shape())) {
-      throw new IllegalArgumentException(
-          "output and gradient must be batch × classes, found "
-              + output.shape()
-              + " and "
-              + gradient.shape());
-    }
-    long batch = output.shape().size(0);
-    if (labels.length < batch || losses.length < batch) {
-      throw new IllegalArgumentException(
-          "a batch of "
-              + batch
-              + " with "
-              + labels.length
-              + " labels and room for "
-              + losses.length
-              + " losses");
-    }
-    long classes = output.shape().size(1);
-    for (int n = 0; n < batch; n++) {
-      if (labels[n] < 0 || labels[n] >= classes) {
-        throw new IllegalArgumentException(
-            "label " + labels[n] + " of sample " + n + " is not one of " + classes + " classes");
-      }
-    }
   }
 }

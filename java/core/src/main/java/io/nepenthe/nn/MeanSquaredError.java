@@ -1,5 +1,7 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.Losses;
 import io.nepenthe.tensor.Tensor;
 
 /**
@@ -7,22 +9,16 @@ import io.nepenthe.tensor.Tensor;
  * gradient 2 (z − t) / C.
  */
 public record MeanSquaredError() implements Loss {
+  private static final double[] ONE_HOT = {};
+
   @Override
   public double evaluate(Tensor output, int[] labels, double[] losses, Tensor gradient) {
-    Loss.check(output, labels, losses, gradient);
-    long batch = output.shape().size(0);
-    long classes = output.shape().size(1);
-    double total = 0;
-    for (int n = 0; n < batch; n++) {
-      losses[n] = 0;
-      for (long c = 0; c < classes; c++) {
-        long at = n * classes + c;
-        double error = output.get(at) - (c == labels[n] ? 1.0 : 0.0);
-        losses[n] += error * error / classes;
-        gradient.set(at, (float) (2 * error / classes));
-      }
-      total += losses[n];
-    }
-    return total;
+    return Losses.squaredError(output, labels, ONE_HOT, losses, gradient);
+  }
+
+  @Override
+  public void evaluate(
+      Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
+    dense.squaredError(output, labels, ONE_HOT, losses, hits, gradient);
   }
 }

@@ -1,5 +1,7 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.Losses;
 import io.nepenthe.tensor.Tensor;
 import java.util.Arrays;
 
@@ -41,27 +43,13 @@ public record SquaredError(double... targets) implements Loss {
 
   @Override
   public double evaluate(Tensor output, int[] labels, double[] losses, Tensor gradient) {
-    if (output.shape().rank() != 2
-        || output.shape().size(1) != 1
-        || !gradient.shape().equals(output.shape())) {
-      throw new IllegalArgumentException(
-          "output and gradient must be batch × 1, found "
-              + output.shape()
-              + " and "
-              + gradient.shape());
-    }
-    double total = 0;
-    for (int n = 0; n < output.shape().size(0); n++) {
-      if (labels[n] < 0 || labels[n] >= targets.length) {
-        throw new IllegalArgumentException(
-            "label " + labels[n] + " of sample " + n + " is not one of " + targets.length);
-      }
-      double error = output.get(n) - targets[labels[n]];
-      losses[n] = error * error;
-      gradient.set(n, (float) (2 * error));
-      total += losses[n];
-    }
-    return total;
+    return Losses.squaredError(output, labels, targets, losses, gradient);
+  }
+
+  @Override
+  public void evaluate(
+      Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
+    dense.squaredError(output, labels, targets, losses, hits, gradient);
   }
 
   @Override

@@ -104,7 +104,7 @@ public record Trainer(
       batches.fill(b, input.segment(), labels, ids, normalisation);
       long step = epoch * batches.count() + b;
       total += learner.step(n, labels, schedule.factor(step, batches.count(), epochs));
-      correct += loss.classifies() ? Evaluation.correct(learner.output(n), labels) : 0;
+      correct += loss.classifies() ? learner.correct(n) : 0;
     }
     double seconds = (System.nanoTime() - start) * 1e-9;
     double accuracy = loss.classifies() ? (double) correct / size : Double.NaN;

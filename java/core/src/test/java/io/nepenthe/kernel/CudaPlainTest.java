@@ -1,0 +1,329 @@
+package io.nepenthe.kernel;
+
+import static io.nepenthe.kernel.CudaTest.everySchedule;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.nepenthe.kernel.CudaTest.Board;
+import io.nepenthe.kernel.CudaTest.Twin;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The shipped kernels give the bits of the obviously right ones beside them, on the same device.
+ */
+class CudaPlainTest {
+  /** Launches on one device. */
+  private static final class Bench implements AutoCloseable {
+    private final Board board;
+    private final CudaContext context;
+    private final CudaContext.Operation op;
+
+    Bench(Board board) {
+      this.board = board;
+      this.context = board.cuda().context();
+      this.op = context.begin("plain", "", 0, 0);
+    }
+
+    long read(Tensor tensor) {
+      return op.read(tensor);
+    }
+
+    /** A thread an element of {@code threads}, or fewer threads in a loop. */
+    void launch(String kernel, long threads, Object... arguments) {
+      op.launch(kernel, context.allBlocks(kernel, threads), arguments);
+    }
+
+    Twin out(Shape shape) {
+      return board.twin(board.normal(shape.elements()).reshape(shape));
+    }
+
+    /**
+     * Runs a kernel and its plain form, which write to the address in the array at {@code at}.
+     *
+     * @param threads for the plain one
+     */
+    void compare(String kernel, long threads, Shape shape, int at, Object... arguments) {
+      Twin shipped = out(shape);
+      Twin plain = board.twin(shipped.host);
+      arguments[at] = shipped.device.address();
+      op.launch(kernel, context.blocks(kernel, shape.elements(), 4), arguments);
+      arguments[at] = plain.device.address();
+      launch(kernel + "_plain", threads, arguments);
+      KernelTest.assertBitwise(plain.now(), shipped.now());
+    }
+
+    @Override
+    public void close() {
+      op.close();
+    }
+  }
+
+  @Test
+  void activations() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(1, 3, 5, 257, 600);
+          Shape shape = Shape.of(n);
+          try (Bench bench = new Bench(board)) {
+            long a = bench.read(board.normal(n));
+            long b = bench.read(board.normal(n));
+            long count = n;
+            bench.compare("nep_activation_relu", n, shape, 1, a, 0L, count);
+            bench.compare("nep_activation_relu_gradient", n, shape, 2, a, b, 0L, count);
+            bench.compare("nep_activation_celu", n, shape, 1, a, 0L, count, 0.7f);
+            bench.compare("nep_activation_celu_gradient", n, shape, 2, a, b, 0L, count, 0.7f);
+            bench.compare("nep_activation_add", n, shape, 2, a, b, 0L, count);
+            bench.compare("nep_activation_dropout", n, shape, 1, a, 0L, count, 9L, 1L << 31, 2f);
+            bench.compare("nep_roof_copy", n, shape, 0, 0L, a, count);
+            bench.compare("nep_roof_triad", n, shape, 0, 0L, a, b, 3f, count);
+          }
+        });
+  }
+
+  private static Window window(Board board) {
+    Window window = Window.of(board.pick(2, 3), 2).withStride(board.pick(1, 2));
+    return window.withDilation(board.pick(1, 2, 1)).withPadding(1, 1, board.pick(0, 1), 0);
+  }
+
+  @Test
+  void pooling() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          Window w = window(board);
+          int batch = board.pick(1, 3);
+          int channels = board.pick(1, 3, 5);
+          Shape images = Shape.of(batch, 6, 7, channels);
+          Shape pooled = Shape.of(batch, w.outputHeight(6), w.outputWidth(7), channels);
+          long threads = (long) batch * channels;
+          Tensor values = board.normal(batch, 6, 7, channels);
+          for (long i = 0; i < values.elements(); i++) {
+            values.set(i, Math.round(values.get(i))); // equal maxima
+          }
+          Tensor best = Tensor.zeros(board.arena(), pooled);
+          board.cpu().dense().maxPool(values, best, w);
+          try (Bench bench = new Bench(board)) {
+            long x = bench.read(values);
+            long y = bench.read(best);
+            long dy = bench.read(board.normal(pooled.elements()));
+            Object[] sizes = CudaDense.sizes(images, pooled, w, 2, 0);
+            sizes[0] = x;
+            bench.compare("nep_pool_max", threads, pooled, 1, sizes);
+            sizes = CudaDense.sizes(images, pooled, w, 4, 0);
+            sizes[0] = x;
+            sizes[1] = y;
+            sizes[2] = dy;
+            bench.compare("nep_pool_max_gradient", threads, images, 3, sizes);
+            sizes = CudaDense.sizes(images, pooled, w, 2, 1);
+            sizes[sizes.length - 1] = board.seed() % 2;
+            sizes[0] = x;
+            bench.compare("nep_pool_average", threads, pooled, 1, sizes);
+            sizes[0] = dy;
+            bench.compare("nep_pool_average_gradient", threads, images, 1, sizes);
+          }
+        });
+  }
+
+  @Test
+  void unfolding() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int groups = board.pick(1, 2);
+          var c =
+              new Affine.Convolution(
+                  board.pick(1, 3), 6, 5, groups * 3L, groups, window(board), groups, false);
+          Shape out = c.output();
+          long columns = c.weights().elements();
+          Shape unfolded = Shape.of(out.size(0) * out.size(1) * out.size(2), columns);
+          long threads = c.batch() * c.inputs();
+          try (Bench bench = new Bench(board)) {
+            long images = bench.read(board.normal(c.input().elements()));
+            long rows = bench.read(board.normal(unfolded.elements()));
+            bench.compare(
+                "nep_unfold",
+                threads,
+                unfolded,
+                1,
+                CudaAffinePlan.unfolding(images, 0, c.batch(), c));
+            bench.compare(
+                "nep_unfold_back",
+                threads,
+                c.input(),
+                1,
+                CudaAffinePlan.unfolding(rows, 0, c.batch(), c));
+            bench.compare(
+                "nep_unfold_rows",
+                columns * 4,
+                Shape.of(4, columns),
+                1,
+                rows,
+                0L,
+                columns * 4,
+                columns);
+          }
+        });
+  }
+
+  @Test
+  void batchNormalisation() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int channels = board.pick(1, 3, 5, 9);
+          int rows = board.pick(1, 2, 63, 65, 200);
+          Shape one = Shape.of(channels);
+          Shape all = Shape.of(rows, channels);
+          long count = rows;
+          long of = channels;
+          Tensor values = board.normal(rows, channels);
+          Tensor gradients = board.normal(rows, channels);
+          Tensor mean = Tensor.zeros(board.arena(), channels);
+          Tensor variance = Tensor.zeros(board.arena(), channels);
+          Dense dense = board.cuda().dense();
+          try (Bench bench = new Bench(board)) {
+            long x = bench.read(values);
+            long dy = bench.read(gradients);
+            dense.batchNormStatistics(values, mean, variance);
+            long means = bench.read(mean);
+            Tensor[] sums = {mean, variance, board.copy(mean), board.copy(mean)};
+            dense.batchNormSums(values, gradients, sums[2], sums[3], false);
+            for (int kind = 0; kind < 3; kind++) {
+              Twin plain = bench.out(one);
+              bench.launch(
+                  "nep_batch_norm_sums_plain",
+                  of,
+                  x,
+                  kind == 2 ? dy : 0L,
+                  kind == 1 ? means : 0L,
+                  kind,
+                  count,
+                  of,
+                  kind == 2 ? 0L : count,
+                  0,
+                  plain.device.address());
+              KernelTest.assertBitwise(sums[kind], plain.now());
+            }
+            long scale = bench.read(board.normal(channels));
+            long shift = bench.read(sums[3]);
+            long inverse = bench.read(board.normal(channels));
+            bench.compare(
+                "nep_batch_norm",
+                of,
+                all,
+                6,
+                x,
+                means,
+                inverse,
+                scale,
+                shift,
+                0L,
+                0L,
+                count * of,
+                of);
+            for (int frozen = 0; frozen < 2; frozen++) {
+              bench.compare(
+                  "nep_batch_norm_gradient",
+                  of,
+                  all,
+                  7,
+                  x,
+                  dy,
+                  inverse,
+                  scale,
+                  bench.read(sums[2]),
+                  shift,
+                  frozen,
+                  0L,
+                  count,
+                  of);
+            }
+          }
+        });
+  }
+
+  @Test
+  void adam() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(1, 3, 65, 300);
+          Tensor[] host = {board.normal(n), board.normal(n), board.normal(n), board.normal(n)};
+          for (long i = 0; i < n; i++) {
+            host[2].set(i, Math.abs(host[2].get(i))); // a second moment
+          }
+          var options = MaskedAdam.Options.adamW(0.01f, 0.1f);
+          MaskedAdam.Scalars s = MaskedAdam.Scalars.of(options, 3);
+          Mask.Part mask = Mask.zeros(board.arena(), List.of(Shape.of(n))).part(0);
+          for (int i = 0; i < n; i++) {
+            mask.set(i, board.random().nextBoolean());
+          }
+          Twin[] got = {board.twin(host[0]), board.twin(host[1]), board.twin(host[2])};
+          try (Bench bench = new Bench(board)) {
+            bench.launch(
+                "nep_masked_adam_plain",
+                n,
+                got[0].device.address(),
+                got[1].device.address(),
+                got[2].device.address(),
+                bench.read(host[3]),
+                bench.op.upload(mask.segment()),
+                (long) n,
+                s.keep1(),
+                s.add1(),
+                s.keep2(),
+                s.add2(),
+                s.rate(),
+                s.root(),
+                options.epsilon(),
+                s.decay(),
+                s.shrink(),
+                options.gradientScale());
+          }
+          MaskedAdam.reference(host[0], host[1], host[2], host[3], Optional.of(mask), 3, options);
+          for (Twin twin : got) {
+            twin.assertSame();
+          }
+        });
+  }
+
+  @Test
+  void histograms() {
+    try (CudaBackend cuda = CudaTest.emulated(4, Precision.FP32);
+        Arena arena = Arena.ofConfined()) {
+      int bins = 1 << 13;
+      Tensor values = Tensor.zeros(arena, 1500);
+      KernelTest.Values normal = KernelTest.normal(8);
+      for (long i = 0; i < values.elements(); i++) {
+        values.set(i, i % 100 == 7 ? Float.NaN : normal.next());
+      }
+      CudaContext context = cuda.context();
+      MemorySegment[] counts = new MemorySegment[2];
+      try (var op = context.begin("plain", "", 0, 0)) {
+        for (int form = 0; form < 2; form++) {
+          String kernel = "nep_select_top_high" + (form == 0 ? "" : "_plain");
+          long histogram = op.zeros(8L * bins);
+          long invalid = op.zeros(8);
+          op.launch(
+              kernel,
+              context.allBlocks(kernel, values.elements()),
+              op.read(values),
+              values.elements(),
+              histogram,
+              invalid);
+          counts[form] = arena.allocate(8L * (bins + 1), 8);
+          context.driver().download(counts[form].asSlice(0, 8L * bins), histogram);
+          context.driver().download(counts[form].asSlice(8L * bins, 8), invalid);
+        }
+      }
+      assertEquals(-1, counts[0].mismatch(counts[1]));
+      assertEquals(15, counts[0].getAtIndex(java.lang.foreign.ValueLayout.JAVA_LONG, bins));
+    }
+  }
+}
