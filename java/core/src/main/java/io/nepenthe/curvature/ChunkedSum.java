@@ -1,7 +1,9 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.DriftFreeSum;
 import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -17,16 +19,50 @@ import java.lang.foreign.ValueLayout;
 final class ChunkedSum {
   private final Arena arena;
   private final DriftFreeSum current;
+  private final Plane sum;
+  private final Plane rest;
   private MemorySegment total = MemorySegment.NULL;
   private long processed;
 
   private ChunkedSum(Arena arena, DriftFreeSum current) {
     this.arena = arena;
     this.current = current;
+    this.sum = new Plane(arena, current.sum());
+    this.rest = new Plane(arena, current.rest());
   }
 
-  static ChunkedSum zeros(Arena arena, Shape shape) {
-    return new ChunkedSum(arena, DriftFreeSum.zeros(arena, shape));
+  /** A plane, and its values on the host. */
+  private static final class Plane {
+    private final Arena arena;
+    private final Tensor values;
+    private Tensor host;
+    private long copied = -1;
+
+    Plane(Arena arena, Tensor values) {
+      this.arena = arena;
+      this.values = values;
+      this.host = values;
+    }
+
+    /** It was written to other than by adding terms. */
+    void forget() {
+      copied = -1;
+    }
+
+    /** What it holds after so many terms. */
+    Tensor after(long terms) {
+      if (!values.onHost() && copied != terms) {
+        host = host == values ? Tensor.zeros(arena, values.shape()) : host;
+        host.copyFrom(values);
+        copied = terms;
+      }
+      return host;
+    }
+  }
+
+  /** What is under way lies where the backend's operations run. */
+  static ChunkedSum zeros(Arena arena, Backend backend, Shape shape) {
+    return of(arena, DriftFreeSum.of(backend.zeros(arena, shape), backend.zeros(arena, shape)));
   }
 
   /** With the planes of another owner for the chunk that is under way. */
@@ -41,6 +77,16 @@ final class ChunkedSum {
   /** What kernels add to. */
   DriftFreeSum current() {
     return current;
+  }
+
+  /** The leading plane of what is under way, on the host; valid until something is added. */
+  Tensor sum() {
+    return sum.after(current.count());
+  }
+
+  /** The other plane, likewise. */
+  Tensor rest() {
+    return rest.after(current.count());
   }
 
   /** Counts what was added: samples, or rows of several a sample. */
@@ -64,30 +110,41 @@ final class ChunkedSum {
   /** Completes a chunk. */
   void fold() {
     MemorySegment into = total();
+    Tensor leading = sum();
+    Tensor trailing = rest();
     for (long i = 0; i < shape().elements(); i++) {
       double before = into.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
-      into.setAtIndex(ValueLayout.JAVA_DOUBLE, i, before + chunk(i));
+      double chunk = (double) leading.get(i) + trailing.get(i);
+      into.setAtIndex(ValueLayout.JAVA_DOUBLE, i, before + chunk);
     }
-    current.clear();
+    empty();
   }
 
   /** Forgets everything. */
   void clear() {
-    current.clear();
+    empty();
     if (!total.equals(MemorySegment.NULL)) {
       total.fill((byte) 0);
     }
     processed = 0;
   }
 
+  private void empty() {
+    current.clear();
+    sum.forget();
+    rest.forget();
+  }
+
   /** Goes on from values that {@link #total} and {@link #current} were given. */
   void resume(long terms, long counted) {
     current.resume(terms);
+    sum.forget();
+    rest.forget();
     processed = counted;
   }
 
   private double chunk(long i) {
-    return (double) current.sum().get(i) + current.rest().get(i);
+    return (double) sum().get(i) + rest().get(i);
   }
 
   /** The whole sum of an element. */

@@ -143,7 +143,7 @@ public final class EkFac implements AutoCloseable {
             rotated.put(name, new RotatedGradients(basis, backend));
             ParameterBlock block = basis.block();
             Shape shape = Shape.of(block.outputs(), 1, 1, block.columns());
-            ChunkedSum sum = ChunkedSum.zeros(memory, shape);
+            ChunkedSum sum = ChunkedSum.zeros(memory, backend, shape);
             sums.put(name, sum);
             state.put(StageNames.LAMBDA + "." + block.parameter(), sum);
           });

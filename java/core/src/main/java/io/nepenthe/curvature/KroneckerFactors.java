@@ -46,10 +46,11 @@ public final class KroneckerFactors implements AutoCloseable {
     private final ChunkedSum inputs;
     private final ChunkedSum gradients;
 
-    Sums(Arena arena, ParameterBlock block) {
+    Sums(Arena arena, Backend backend, ParameterBlock block) {
       this.block = block;
-      this.inputs = ChunkedSum.zeros(arena, square(block.groups(), block.columns()));
-      this.gradients = ChunkedSum.zeros(arena, square(block.groups(), block.groupOutputs()));
+      this.inputs = ChunkedSum.zeros(arena, backend, square(block.groups(), block.columns()));
+      this.gradients =
+          ChunkedSum.zeros(arena, backend, square(block.groups(), block.groupOutputs()));
     }
   }
 
@@ -66,7 +67,7 @@ public final class KroneckerFactors implements AutoCloseable {
           state.put(StageNames.SQUARES + "." + name, sum);
         }
       } else {
-        Sums own = new Sums(arena, block);
+        Sums own = new Sums(arena, backend, block);
         sums.put(block.name(), own);
         state.put(StageNames.INPUTS + "." + block.parameter(), own.inputs);
         state.put(StageNames.GRADIENTS + "." + block.parameter(), own.gradients);

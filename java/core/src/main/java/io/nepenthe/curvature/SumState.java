@@ -27,8 +27,8 @@ record SumState(SequencedMap<String, ChunkedSum> sums) implements Checkpoint.Sta
     sums.forEach(
         (name, sum) -> {
           parts.put(name + ".total", SafetensorsPart.doubles(sum.shape(), sum.total()));
-          parts.put(name + ".sum", SafetensorsPart.of(sum.current().sum()));
-          parts.put(name + ".rest", SafetensorsPart.of(sum.current().rest()));
+          parts.put(name + ".sum", SafetensorsPart.of(sum.sum()));
+          parts.put(name + ".rest", SafetensorsPart.of(sum.rest()));
           parts.put(
               name + ".counts", SafetensorsPart.integers(sum.current().count(), sum.processed()));
         });
