@@ -220,7 +220,7 @@ final class Measurement implements AutoCloseable {
   private void privacy(Model model, Splits splits, SequencedMap<String, Double> values) {
     MembershipInference attack = new MembershipInference(ATTACKED, cell.seed());
     values.put("efficacyConfidence", attack.efficacy(splits, Feature.CONFIDENCE));
-    if (cell.seed() == 0) {
+    if (Tuning.isFor(cell)) {
       return;
     }
     values.put("entropyAttack", attack.entropyAttack(splits));

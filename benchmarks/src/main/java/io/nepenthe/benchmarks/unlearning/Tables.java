@@ -53,7 +53,7 @@ final class Tables {
 
   private List<Row> of(String task, String data, double known, String method) {
     return rows.stream()
-        .filter(row -> row.cell().seed() > 0)
+        .filter(row -> !Tuning.isFor(row.cell()))
         .filter(row -> row.cell().anySeed().equals(new Row.Cell(task, data, known, 0)))
         .filter(row -> row.method().equals(method))
         .toList();
@@ -246,7 +246,7 @@ final class Tables {
   /** What seed 0 chose. */
   private void settings() {
     List<String> tasks = List.of("random", "class", "badnets", "interclass", "label-noise");
-    line("### Settings chosen on seed 0");
+    line("### Settings that were chosen");
     line("");
     line("Glyphs, then MNIST; – for as published.");
     line("");
@@ -272,7 +272,7 @@ final class Tables {
 
   private String chosen(String task, String data, String method) {
     return rows.stream()
-        .filter(row -> row.cell().seed() > 0 && row.method().equals(method))
+        .filter(row -> !Tuning.isFor(row.cell()) && row.method().equals(method))
         .filter(row -> row.cell().task().equals(task) && row.cell().data().equals(data))
         .map(Row::settings)
         .findFirst()
