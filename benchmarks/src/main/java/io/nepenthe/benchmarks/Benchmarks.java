@@ -46,8 +46,26 @@ public final class Benchmarks implements Callable<Integer> {
       names = "--iterations",
       paramLabel = "N",
       defaultValue = "5",
-      description = "Measured iterations of a second each, after three (${DEFAULT-VALUE}).")
+      description = "Measured iterations of each (${DEFAULT-VALUE}).")
   private int iterations;
+
+  @Option(
+      names = "--warmups",
+      paramLabel = "N",
+      defaultValue = "3",
+      description = "Iterations before them, which are not counted (${DEFAULT-VALUE}).")
+  private int warmups;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "S",
+      defaultValue = "1",
+      description =
+          "How long an iteration is, or one call where that takes longer (${DEFAULT-VALUE}).")
+  private double seconds;
+
+  @Option(names = "--exclude", paramLabel = "REGEX", description = "Which of them not.")
+  private String exclude = "";
 
   @Option(
       names = {"-p", "--parameter"},
@@ -93,8 +111,9 @@ public final class Benchmarks implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException, RunnerException {
-    Run run = new Run(quick, quick ? 0 : forks, iterations, parameters, profiler);
-    Report report = run.of(filter);
+    Report.Protocol protocol = new Report.Protocol(forks, warmups, iterations, seconds);
+    Run run = new Run(quick, protocol, parameters, profiler);
+    Report report = run.of(filter, exclude);
     if (!python.isEmpty()) {
       report = report.with(new PythonPeers(python, iterations).rows(run.values()));
     }

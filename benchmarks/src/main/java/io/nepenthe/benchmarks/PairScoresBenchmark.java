@@ -22,7 +22,16 @@ public class PairScoresBenchmark {
   public int threads;
 
   /** Which layer. */
-  @Param({"64-64-3x3-32", "512-512-3x3-4", "1024-1024", "6-16-5x5-14"})
+  @Param({
+    "64-64-3x3-32",
+    "512-512-3x3-4",
+    "1024-1024",
+    "6-16-5x5-14",
+    "768-2304-T64",
+    "768-768-T64",
+    "768-3072-T64",
+    "3072-768-T64"
+  })
   public String layer;
 
   /** How many queries. */
@@ -49,7 +58,13 @@ public class PairScoresBenchmark {
     sizes = LayerSizes.of(layer, samples);
     input = Values.normal(arena, sizes.input(), 1);
     gradient = Values.normal(arena, sizes.output(), 2);
-    values = Values.normal(arena, Shape.of(queries, sizes.weights().elements()), 3);
+    // The same query again and again: a million random numbers more would be no other work.
+    long weights = sizes.weights().elements();
+    Tensor query = Values.normal(arena, Shape.of(weights), 3);
+    values = Tensor.zeros(arena, queries, weights);
+    for (long q = 0; q < queries; q++) {
+      values.slice(q * weights, query.shape()).copyFrom(query);
+    }
     scores = Tensor.zeros(arena, queries, sizes.samples());
   }
 

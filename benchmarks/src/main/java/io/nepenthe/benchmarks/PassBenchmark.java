@@ -3,7 +3,6 @@ package io.nepenthe.benchmarks;
 import io.nepenthe.curvature.SquaredGradients;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.kernel.MaskedSgd;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
@@ -11,7 +10,6 @@ import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.nn.Learner;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
-import io.nepenthe.nn.Optimiser;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.function.Function;
@@ -28,6 +26,8 @@ import org.openjdk.jmh.annotations.TearDown;
  */
 @State(Scope.Benchmark)
 public class PassBenchmark {
+  private static final CrossEntropy LOSS = new CrossEntropy();
+
   /** How many threads share the work. */
   @Param({"1", "2"})
   public int threads;
@@ -61,16 +61,13 @@ public class PassBenchmark {
     input = Passes.input(arena, model, samples);
     labels = Passes.labels(samples);
     losses = new double[samples];
-    Optimiser sgd =
-        new Optimiser.Sgd(
-            new MaskedSgd.Options(Passes.RATE, Passes.MOMENTUM, Passes.WEIGHT_DECAY, false, 1));
     learner =
         new Learner(
             model,
             backend,
             samples,
             Mode.TRAIN,
-            sgd.start(model.parameters(), backend),
+            Passes.sgd().start(model.parameters(), backend),
             new CrossEntropy());
     learner.execution().input(samples).copyFrom(input);
     training = new Execution(model, backend, samples, Mode.TRAIN);
@@ -113,7 +110,7 @@ public class PassBenchmark {
 
   private double pass(Execution execution, LayerVisitor visitor) {
     Tensor output = execution.forward(input);
-    double loss = new CrossEntropy().evaluate(output, labels, losses, execution.outputGradient());
+    double loss = LOSS.evaluate(output, labels, losses, execution.outputGradient());
     execution.backward(execution.outputGradient(), visitor);
     return loss;
   }

@@ -1,18 +1,20 @@
 package io.nepenthe.benchmarks;
 
+import io.nepenthe.kernel.MaskedSgd;
 import io.nepenthe.nn.Architectures;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
+import io.nepenthe.nn.Optimiser;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 
 /** The networks, batches and optimiser that whole-pass benchmarks and their peers share. */
 final class Passes {
+  static final int CLASSES = 10;
   static final float RATE = 0.01f;
   static final float MOMENTUM = 0.9f;
   static final float WEIGHT_DECAY = 5e-4f;
-  private static final int CLASSES = 10;
   private static final int WIDTH = 64;
 
   private Passes() {}
@@ -28,6 +30,11 @@ final class Passes {
           default -> throw new IllegalArgumentException("no network is named " + name);
         };
     return Model.initialise(network, 1);
+  }
+
+  /** SGD with momentum and weight decay. */
+  static Optimiser sgd() {
+    return new Optimiser.Sgd(new MaskedSgd.Options(RATE, MOMENTUM, WEIGHT_DECAY, false, 1));
   }
 
   /** A batch of standard normal images. */

@@ -20,11 +20,12 @@ final class PerformancePage {
       java -jar benchmarks/target/benchmarks.jar report --readme README.md %s
       ```
 
-      from reports of `java -jar benchmarks/target/benchmarks.jar`; [profiling](profiling.md) says how to make and
-      read them. Times are means with the half width of their 99.9 %% interval. A kernel's roof is what
-      binds it, by bytes moved and operations done: measured memory bandwidth (triad) or the measured rate of
-      multiply-adds in registers, on as many threads, in the same run. Heap is what the whole virtual machine
-      allocated a call, its compiler threads included: long calls carry more of that.
+      from reports of `java -jar benchmarks/target/benchmarks.jar`; `benchmarks/record` does all of it, and
+      [profiling](profiling.md) says how to make and read others. Times are means with the half width of their
+      99.9 %% interval. A kernel's roof is what binds it, by bytes moved and operations done: measured memory
+      bandwidth (triad) or the measured rate of multiply-adds in registers, on as many threads, in the same run.
+      Heap is what the whole virtual machine allocated a call, its compiler threads included: long calls carry
+      more of that.
 
       """;
 
@@ -44,10 +45,18 @@ final class PerformancePage {
    */
   record Growth(String file, Scaling scaling) {}
 
-  static String of(List<Source> sources, Optional<Growth> growth) {
+  /**
+   * Figures of a GPU and where they lie.
+   *
+   * @param file as given
+   */
+  record Gpu(String file, List<GpuFigure> figures) {}
+
+  static String of(List<Source> sources, Optional<Growth> growth, Optional<Gpu> gpu) {
     StringBuilder page = new StringBuilder();
     String files =
         growth.map(record -> "--scaling " + record.file() + " ").orElse("")
+            + gpu.map(record -> "--gpu " + record.file() + " ").orElse("")
             + sources.stream().map(Source::file).collect(Collectors.joining(" "));
     page.append(String.format(Locale.ROOT, HEAD, files));
     for (Source source : sources) {
@@ -64,6 +73,7 @@ final class PerformancePage {
       peers(page, source.report().rows());
     }
     growth.ifPresent(record -> scaling(page, record));
+    gpu(page, gpu);
     return page.toString();
   }
 
@@ -83,16 +93,46 @@ final class PerformancePage {
     for (Scaling.Series series : scaling.series()) {
       line(
           page,
-          "**%s**: time grows as %s to the power of %.2f, memory to the power of %.2f.\n",
+          "**%s**: time grows as %s to the power of %.2f, memory to the power of %.2f.%s\n",
           series.work(),
           series.size(),
           series.timeExponent(),
-          series.memoryExponent());
+          series.memoryExponent(),
+          series.note().isEmpty() ? "" : " " + series.note());
       line(page, "| %s | seconds | MB |\n|---:|---:|---:|", series.size());
       for (Scaling.Point point : series.points()) {
         line(page, "| %,d | %.6f | %.0f |", point.size(), point.seconds(), point.bytes() / 1e6);
       }
       page.append('\n');
+    }
+  }
+
+  private static void gpu(StringBuilder page, Optional<Gpu> gpu) {
+    page.append("## On a GPU\n\n");
+    if (gpu.isEmpty()) {
+      line(
+          page,
+          "Not measured: no machine with one was at hand. On one, `run bench` of the bundle"
+              + " ([gpu](gpu.md)) prints every kernel's time by the device's events, its wall time and"
+              + " its share of the device's own roofs, and transfers by themselves; `benchmarks.jar"
+              + " report --gpu FILE` puts them here.");
+      return;
+    }
+    line(page, "Written by `run bench` to `%s`. Medians of nine runs.\n", gpu.get().file());
+    page.append("| device | operation | device, ms | wall, ms | GB/s or GFLOP/s | of its roof |\n");
+    page.append("|---|---|---:|---:|---:|---:|\n");
+    for (GpuFigure figure : gpu.get().figures()) {
+      line(
+          page,
+          "| %s | %s | %.3f (%.3f to %.3f) | %.3f | %.1f | %.0f %% |",
+          figure.device(),
+          figure.name(),
+          1e3 * figure.seconds().median(),
+          1e3 * figure.seconds().least(),
+          1e3 * figure.seconds().most(),
+          1e3 * figure.wall().median(),
+          figure.rate() / 1e9,
+          100 * figure.fractionOfRoof());
     }
   }
 
@@ -110,6 +150,17 @@ final class PerformancePage {
         machine.java(),
         report.commit(),
         report.date());
+    Report.Protocol protocol = report.protocol();
+    if (protocol != Report.Protocol.UNKNOWN) {
+      line(
+          page,
+          "  Each: %d virtual machines, %d iterations to warm up, %d timed, of %s s or one call; one"
+              + " call in each where a call takes half a minute.",
+          protocol.forks(),
+          protocol.warmups(),
+          protocol.iterations(),
+          protocol.seconds());
+    }
     report
         .roofs()
         .forEach(

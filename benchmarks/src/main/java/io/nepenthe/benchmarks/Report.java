@@ -26,6 +26,7 @@ import org.openjdk.jmh.results.RunResult;
  * @param commit of what
  * @param date when, UTC
  * @param quick whether everything ran once, on small data: then the figures mean nothing
+ * @param protocol how often each was timed
  * @param roofs what the machine did at best, by number of threads
  * @param rows one per benchmark and parameters
  */
@@ -34,8 +35,28 @@ record Report(
     String commit,
     String date,
     boolean quick,
+    Protocol protocol,
     Map<String, Roofs> roofs,
     List<Row> rows) {
+
+  /**
+   * How often each benchmark is timed. An iteration that takes longer than {@code seconds} is one
+   * call.
+   *
+   * @param forks virtual machines
+   * @param warmups iterations of each that are not counted
+   * @param iterations of each that are
+   * @param seconds an iteration
+   */
+  record Protocol(int forks, int warmups, int iterations, double seconds) {
+    /** Of files that do not say. */
+    static final Protocol UNKNOWN = new Protocol(0, 0, 0, 0);
+  }
+
+  /** A file of before there was a protocol has none. */
+  Report {
+    protocol = protocol == null ? Protocol.UNKNOWN : protocol;
+  }
 
   /**
    * The machine's limits: of each roof the fastest iteration, since a mean would let interruptions
@@ -84,7 +105,12 @@ record Report(
   private static final double GIGA = 1e9;
 
   static Report of(
-      Machine machine, String commit, String date, boolean quick, Collection<RunResult> results) {
+      Machine machine,
+      String commit,
+      String date,
+      boolean quick,
+      Protocol protocol,
+      Collection<RunResult> results) {
     Map<String, Roofs> roofs = new TreeMap<>();
     for (RunResult result : results) {
       String threads = result.getParams().getParam("threads");
@@ -101,14 +127,14 @@ record Report(
     for (RunResult result : results) {
       rows.add(row(result, roofs.get(result.getParams().getParam("threads"))));
     }
-    return new Report(machine, commit, date, quick, roofs, rows);
+    return new Report(machine, commit, date, quick, protocol, roofs, rows);
   }
 
   /** This report with more rows, measured in the same run by other means. */
   Report with(List<Row> more) {
     List<Row> all = new ArrayList<>(rows);
     all.addAll(more);
-    return new Report(machine, commit, date, quick, roofs, all);
+    return new Report(machine, commit, date, quick, protocol, roofs, all);
   }
 
   /** Bytes and operations a second. */

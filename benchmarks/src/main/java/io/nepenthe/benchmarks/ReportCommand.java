@@ -31,6 +31,12 @@ final class ReportCommand implements Callable<Integer> {
   private Optional<Path> scaling = Optional.empty();
 
   @Option(
+      names = {"-g", "--gpu"},
+      paramLabel = "FILE",
+      description = "What \"run bench\" of the GPU bundle printed.")
+  private Optional<Path> gpu = Optional.empty();
+
+  @Option(
       names = {"-r", "--readme"},
       paramLabel = "FILE",
       description = "A file whose table of operations is replaced.")
@@ -50,8 +56,14 @@ final class ReportCommand implements Callable<Integer> {
       Path file = scaling.get();
       growth = Optional.of(new PerformancePage.Growth(file.toString(), Scaling.read(file)));
     }
+    Optional<PerformancePage.Gpu> figures = Optional.empty();
+    if (gpu.isPresent()) {
+      Path file = gpu.get();
+      figures = Optional.of(new PerformancePage.Gpu(file.toString(), GpuFigure.read(file)));
+    }
     Files.createDirectories(directory);
-    Files.writeString(directory.resolve("performance.md"), PerformancePage.of(sources, growth));
+    Files.writeString(
+        directory.resolve("performance.md"), PerformancePage.of(sources, growth, figures));
     List<Report> reports = sources.stream().map(PerformancePage.Source::report).toList();
     Files.writeString(directory.resolve("roofline.svg"), RooflineChart.svg(reports));
     if (readme.isPresent()) {

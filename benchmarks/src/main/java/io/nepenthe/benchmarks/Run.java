@@ -2,13 +2,16 @@ package io.nepenthe.benchmarks;
 
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.NoBenchmarksException;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
@@ -20,19 +23,21 @@ import org.openjdk.jmh.runner.options.VerboseMode;
  * How benchmarks are run.
  *
  * @param quick once, on small data, in this process
- * @param forks how many virtual machines time each benchmark
- * @param iterations of a second that each of them measures, after three that warm up
+ * @param protocol how often each benchmark is timed, and how long
  * @param parameters values of benchmark parameters other than their own, separated by commas
  * @param profiler one of JMH's, with its options after a colon; empty for none
  */
 record Run(
-    boolean quick, int forks, int iterations, Map<String, String> parameters, String profiler) {
+    boolean quick, Report.Protocol protocol, Map<String, String> parameters, String profiler) {
   // The last is for JMH itself, which still uses Unsafe.
   private static final String[] JVM = {
     "--enable-native-access=ALL-UNNAMED",
     "--illegal-native-access=deny",
     "--sun-misc-unsafe-memory-access=allow"
   };
+
+  /** Benchmarks whose single call may take half a minute. */
+  private static final String SLOW = "sampleLoop";
 
   private static boolean quickRun;
 
@@ -44,34 +49,58 @@ record Run(
     return quickRun;
   }
 
-  /** Runs the roofs and the benchmarks whose class and method match a regular expression. */
-  Report of(String filter) throws RunnerException {
+  /**
+   * Runs the roofs and the benchmarks whose class and method match one regular expression and not
+   * the other.
+   */
+  Report of(String filter, String exclude) throws RunnerException {
     quickRun = quick;
-    Collection<RunResult> results = new Runner(options(filter).build()).run();
+    String others = exclude.isEmpty() ? SLOW : SLOW + "|" + exclude;
+    Collection<RunResult> results =
+        new ArrayList<>(
+            new Runner(options(filter, others).include("\\.RoofBenchmark\\.").build()).run());
+    results.addAll(slow(filter, exclude));
     return Report.of(
         Machine.here(),
         Machine.commit(),
         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
         quick,
+        protocol,
         results);
   }
 
-  private ChainedOptionsBuilder options(String filter) {
+  /** What takes minutes for one call: one call in each virtual machine. */
+  private Collection<RunResult> slow(String filter, String exclude) throws RunnerException {
+    ChainedOptionsBuilder options =
+        options("^(?=.*(?:" + filter + "))(?=.*" + SLOW + ")", exclude)
+            .warmupIterations(0)
+            .measurementIterations(1);
+    try {
+      return new Runner(options.build()).run();
+    } catch (NoBenchmarksException e) {
+      return List.of();
+    }
+  }
+
+  private ChainedOptionsBuilder options(String filter, String exclude) {
     ChainedOptionsBuilder options =
         new OptionsBuilder()
-            .include("\\.RoofBenchmark\\.")
             .include(filter)
             .mode(Mode.AverageTime)
             .timeUnit(TimeUnit.MILLISECONDS)
-            .forks(forks)
+            .forks(quick ? 0 : protocol.forks())
             .jvmArgsAppend(JVM)
             .addProfiler(GCProfiler.class)
             .shouldFailOnError(true)
             .shouldDoGC(false);
+    if (!exclude.isEmpty()) {
+      options.exclude(exclude);
+    }
     if (!profiler.isEmpty()) {
       String[] name = profiler.split(":", 2);
       options.addProfiler(name[0], name.length == 1 ? "" : name[1]);
     }
+    TimeValue time = TimeValue.milliseconds(Math.round(1000 * protocol.seconds()));
     if (quick) {
       options
           .warmupIterations(0)
@@ -80,10 +109,10 @@ record Run(
           .verbosity(VerboseMode.SILENT);
     } else {
       options
-          .warmupIterations(3)
-          .warmupTime(TimeValue.seconds(1))
-          .measurementIterations(iterations)
-          .measurementTime(TimeValue.seconds(1));
+          .warmupIterations(protocol.warmups())
+          .warmupTime(time)
+          .measurementIterations(protocol.iterations())
+          .measurementTime(time);
     }
     values().forEach((name, list) -> options.param(name, list.split(",")));
     return options;

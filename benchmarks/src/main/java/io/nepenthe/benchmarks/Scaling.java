@@ -18,9 +18,10 @@ record Scaling(Machine machine, String commit, String date, List<Series> series)
    *
    * @param work what is done
    * @param size what grows
+   * @param note what explains the exponents; may be empty
    * @param points by ascending size
    */
-  record Series(String work, String size, List<Point> points) {
+  record Series(String work, String size, String note, List<Point> points) {
     /** The exponent e of seconds ∝ sizeᵉ that fits best. */
     double timeExponent() {
       return exponent(points.stream().mapToDouble(Point::seconds).toArray());

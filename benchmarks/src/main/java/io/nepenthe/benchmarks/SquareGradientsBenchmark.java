@@ -35,6 +35,10 @@ public class SquareGradientsBenchmark {
     "256-256-3x3-8",
     "1-6-5x5-28",
     "6-16-5x5-14",
+    "768-2304-T64",
+    "768-768-T64",
+    "768-3072-T64",
+    "3072-768-T64",
     "768-3072-T512"
   })
   public String layer;

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class CompareTest {
+  private static final Report.Protocol PROTOCOL = new Report.Protocol(2, 3, 5, 1);
   private static final Machine MACHINE =
       new Machine("processor", 2, "x86-64-v3", 1L << 30, 1L << 20, "Linux", "25");
 
@@ -24,7 +25,7 @@ class CompareTest {
   }
 
   private static Report report(Machine machine, Report.Row... rows) {
-    return new Report(machine, "abc", "2026-01-01", false, Map.of(), List.of(rows));
+    return new Report(machine, "abc", "2026-01-01", false, PROTOCOL, Map.of(), List.of(rows));
   }
 
   private static Verdict verdict(Report.Row before, Report.Row after) {
@@ -62,7 +63,7 @@ class CompareTest {
     Report here = report(MACHINE, row("a", 1, 0));
     assertThrows(
         IllegalArgumentException.class, () -> Compare.of(here, report(other, row("a", 1, 0))));
-    Report quick = new Report(MACHINE, "abc", "2026-01-01", true, Map.of(), List.of());
+    Report quick = new Report(MACHINE, "abc", "2026-01-01", true, PROTOCOL, Map.of(), List.of());
     assertThrows(IllegalArgumentException.class, () -> Compare.of(here, quick));
   }
 

@@ -27,11 +27,15 @@ class PerformancePageTest {
     Matcher command = COMMAND.matcher(page);
     assertTrue(command.find(), page);
     Optional<PerformancePage.Growth> growth = Optional.empty();
+    Optional<PerformancePage.Gpu> gpu = Optional.empty();
     List<PerformancePage.Source> sources = new ArrayList<>();
     for (Iterator<String> words = List.of(command.group(1).split(" ")).iterator();
         words.hasNext(); ) {
       String word = words.next();
-      if (word.equals("--scaling")) {
+      if (word.equals("--gpu")) {
+        String file = words.next();
+        gpu = Optional.of(new PerformancePage.Gpu(file, GpuFigure.read(ROOT.resolve(file))));
+      } else if (word.equals("--scaling")) {
         String file = words.next();
         growth = Optional.of(new PerformancePage.Growth(file, Scaling.read(ROOT.resolve(file))));
       } else {
@@ -39,7 +43,7 @@ class PerformancePageTest {
       }
     }
     List<Report> reports = sources.stream().map(PerformancePage.Source::report).toList();
-    assertEquals(PerformancePage.of(sources, growth), page);
+    assertEquals(PerformancePage.of(sources, growth, gpu), page);
     assertEquals(RooflineChart.svg(reports), Files.readString(ROOT.resolve("docs/roofline.svg")));
     String readme = Files.readString(ROOT.resolve("README.md"));
     assertEquals(ReadmeTable.replace(readme, reports), readme);
@@ -55,14 +59,31 @@ class PerformancePageTest {
         0,
         Benchmarks.execute(
             "scaling", "--largest", "5", "--repetitions", "1", "-o", scaling.toString()));
+    Path gpu = folder.resolve("bench.jsonl");
+    Files.writeString(
+        gpu,
+        """
+        {"device": "a GPU", "name": "dampen", "rate": 2e12, "unit": "bytes/s", "fractionOfRoof": 0.75, \
+        "seconds": {"median": 0.002, "least": 0.001, "most": 0.003}, \
+        "wall": {"median": 0.004, "least": 0.004, "most": 0.005}}
+        """);
     assertEquals(
         0,
         Benchmarks.execute(
-            "report", "-d", folder.toString(), "-s", scaling.toString(), report.toString()));
+            "report",
+            "-d",
+            folder.toString(),
+            "-s",
+            scaling.toString(),
+            "-g",
+            gpu.toString(),
+            report.toString()));
     String page = Files.readString(folder.resolve("performance.md"));
     assertTrue(page.contains("| dampen selected=0.5, weights=100003 |"), page);
     assertTrue(page.contains("**ten masks, beside the JDK's parallel sort"), page);
     assertTrue(page.contains("**dampen**: time grows as parameters"), page);
+    assertTrue(
+        page.contains("| a GPU | dampen | 2.000 (1.000 to 3.000) | 4.000 | 2000.0 | 75 % |"), page);
     String svg = Files.readString(folder.resolve("roofline.svg"));
     assertTrue(svg.contains("dampen"), svg);
     assertTrue(!svg.contains("NaN") && !svg.contains("Infinity"), svg);

@@ -14,6 +14,7 @@ class ScalingTest {
         new Series(
             "work",
             "size",
+            "",
             List.of(new Point(10, 0.3, 5), new Point(100, 30, 5), new Point(1000, 3000, 5)));
     assertEquals(2, square.timeExponent(), 0x1p-40);
     assertEquals(0, square.memoryExponent(), 0x1p-40);

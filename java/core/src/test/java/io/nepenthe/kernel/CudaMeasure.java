@@ -11,7 +11,8 @@ import java.util.Locale;
 /**
  * Times the kernels on a device beside what the device does at most, measured in the same run. The
  * argument divides the sizes: 1 for a large device. Each figure is the median of nine runs after
- * two, timed by the device's events; a line is one JSON object.
+ * two, timed by the device's events and by the host's clock, launch and waiting included; a line is
+ * one JSON object. Transfers are timed by themselves.
  */
 final class CudaMeasure {
   private static final int WARM_UPS = 2;
@@ -36,11 +37,22 @@ final class CudaMeasure {
           Arena arena = Arena.ofShared()) {
         CudaMeasure measure = new CudaMeasure((CudaBackend) backend, arena, precision);
         if (precision == Precision.FP32) {
+          measure.transfers(divisor);
           measure.memoryBound(divisor);
         }
         measure.products(divisor);
       }
     }
+  }
+
+  /** Between the host's ordinary memory and the device's. */
+  private void transfers(int divisor) {
+    long n = (1L << 28) / divisor;
+    Tensor host = Tensor.zeros(arena, n);
+    Tensor device = backend.zeros(arena, Shape.of(n));
+    long bytes = n * Float.BYTES;
+    rate("transfer to the device", bytes, "bytes/s", 0, () -> device.copyFrom(host));
+    rate("transfer from the device", bytes, "bytes/s", 0, () -> host.copyFrom(device));
   }
 
   /** Kernels that memory binds, as fractions of the copy's bandwidth. */
@@ -153,25 +165,37 @@ final class CudaMeasure {
 
   private double rate(String name, double amount, String unit, double roof, Runnable work) {
     double[] seconds = new double[RUNS];
+    double[] wall = new double[RUNS];
     for (int run = -WARM_UPS; run < RUNS; run++) {
+      long begin = System.nanoTime();
       double time = context.driver().seconds(work);
       if (run >= 0) {
         seconds[run] = time;
+        wall[run] = (System.nanoTime() - begin) * 1e-9;
       }
     }
     Arrays.sort(seconds);
+    Arrays.sort(wall);
     double rate = amount / seconds[RUNS / 2];
     System.out.printf(
         Locale.ROOT,
-        "{\"device\": \"%s\", \"name\": \"%s\", \"rate\": %.4g, \"unit\": \"%s\", \"fractionOfRoof\": %.3f, \"seconds\": {\"median\": %.4g, \"least\": %.4g, \"most\": %.4g}}%n",
+        "{\"device\": \"%s\", \"name\": \"%s\", \"rate\": %.4g, \"unit\": \"%s\", \"fractionOfRoof\": %.3f, \"seconds\": %s, \"wall\": %s}%n",
         context.driver().name(),
         name,
         rate,
         unit,
         roof > 0 ? rate / roof : 1,
-        seconds[RUNS / 2],
-        seconds[0],
-        seconds[RUNS - 1]);
+        spread(seconds),
+        spread(wall));
     return rate;
+  }
+
+  private static String spread(double[] sorted) {
+    return String.format(
+        Locale.ROOT,
+        "{\"median\": %.4g, \"least\": %.4g, \"most\": %.4g}",
+        sorted[RUNS / 2],
+        sorted[0],
+        sorted[RUNS - 1]);
   }
 }
