@@ -68,3 +68,14 @@ add_emulator(nepenthe-driver ${cuda_sources} "${root}/cuda/emulator/driver.cpp")
 set_source_files_properties("${root}/cuda/emulator/driver.cpp" PROPERTIES COMPILE_OPTIONS "-Wno-conversion")
 set_target_properties(nepenthe-driver PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/driver"
   OUTPUT_NAME cuda SUFFIX ".so.1")
+
+# What the tests put in the place of CUDA's libraries.
+function(add_stand_in name soname)
+  add_library(${name} SHARED ${ARGN})
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion -Werror -O1)
+  target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc)
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/libraries"
+    CXX_VISIBILITY_PRESET default PREFIX "" OUTPUT_NAME ${soname} SUFFIX "")
+endfunction()
+add_stand_in(nepenthe-cublas libcublas.so.13 "${root}/cuda/emulator/cublas.cpp")
+add_stand_in(nepenthe-nvtx libnvToolsExt.so.1 "${root}/cuda/emulator/nvtx.cpp")

@@ -18,7 +18,7 @@ final class CudaDense implements Dense, AutoCloseable {
 
   CudaDense(CudaContext context, Precision precision) {
     this.context = context;
-    this.gemm = new CudaGemm.Own(context, precision);
+    this.gemm = CudaGemm.of(context, precision);
     this.losses = new CudaLosses(context);
   }
 

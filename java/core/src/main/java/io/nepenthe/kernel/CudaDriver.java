@@ -15,6 +15,9 @@ sealed interface CudaDriver extends AutoCloseable permits EmulatedDriver, JCudaD
   /** What it is and where it was found, one {@code key=value} a line. */
   String describe();
 
+  /** The stream that everything runs on, as CUDA's libraries take it. */
+  long stream();
+
   /** How many blocks can run side by side, at least. */
   int multiprocessors();
 

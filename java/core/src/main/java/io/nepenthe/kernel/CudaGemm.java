@@ -1,7 +1,39 @@
 package io.nepenthe.kernel;
 
+import java.util.Optional;
+
 /** Matrix products on a device: cuBLAS where it is found, else cuda/gemm.cu. */
 interface CudaGemm extends AutoCloseable {
+  /** {@code auto} takes cuBLAS where it is found; {@code own} never. */
+  String PROPERTY = "nepenthe.cuda.blas";
+
+  /**
+   * cuBLAS where it is found and starts, else the kernels of cuda/gemm.cu, whose name then says
+   * why. The emulator's memory is not what cuBLAS could work on.
+   */
+  static CudaGemm of(CudaContext context, Precision precision) {
+    String wanted = System.getProperty(PROPERTY, "auto");
+    if (!wanted.equals("auto") && !wanted.equals("own")) {
+      throw new CudaException("-D" + PROPERTY + "=" + wanted + ": expected auto or own");
+    }
+    if (wanted.equals("own")) {
+      return new Own(context, precision, "-D" + PROPERTY + "=own");
+    }
+    if (context.driver() instanceof EmulatedDriver) {
+      return new Own(context, precision, "the device is emulated");
+    }
+    Optional<CudaLibrary> library = CudaBlas.find();
+    if (library.isEmpty()) {
+      String searched = CudaBlas.wanted() + " were not found; remedy: " + CudaLibrary.PATH_VARIABLE;
+      return new Own(context, precision, searched);
+    }
+    try {
+      return new CudaBlas(library.get(), context, precision);
+    } catch (CudaException e) {
+      return new Own(context, precision, library.get().path() + ": " + e.getMessage());
+    }
+  }
+
   /** Where the products are made, for {@code describe}. */
   String name();
 
@@ -35,8 +67,12 @@ interface CudaGemm extends AutoCloseable {
   @Override
   void close();
 
-  /** The kernels of cuda/gemm.cu. */
-  record Own(CudaContext context, Precision precision) implements CudaGemm {
+  /**
+   * The kernels of cuda/gemm.cu.
+   *
+   * @param reason why not cuBLAS
+   */
+  record Own(CudaContext context, Precision precision, String reason) implements CudaGemm {
     private static final long TILE = 64;
 
     /** Fewer terms than this are not worth a run of their own. */
@@ -44,7 +80,7 @@ interface CudaGemm extends AutoCloseable {
 
     @Override
     public String name() {
-      return "own kernels";
+      return "own kernels (" + reason + ")";
     }
 
     @Override

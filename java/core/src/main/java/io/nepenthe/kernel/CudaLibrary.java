@@ -7,11 +7,15 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.StreamSupport;
 
 /**
  * A library of CUDA's, or the emulator, bound at run time: they may be missing, so nothing here is
@@ -50,7 +54,8 @@ final class CudaLibrary {
 
   /**
    * The library of that name: from the folders of {@value #PATH_VARIABLE}, else from wherever the
-   * system's linker finds it, else from the standard folders of CUDA.
+   * system's linker finds it, else from the standard folders of CUDA, else from those of Python's
+   * packages, nvidia/…/lib.
    */
   static Optional<CudaLibrary> find(String name) {
     return find(name, System.getenv(PATH_VARIABLE));
@@ -69,12 +74,64 @@ final class CudaLibrary {
     try {
       return Optional.of(new CudaLibrary(SymbolLookup.libraryLookup(name, Arena.global()), name));
     } catch (IllegalArgumentException e) {
-      return first(STANDARD.stream().map(folder -> Path.of(folder, name)).toList());
+      List<Path> folders = new ArrayList<>(STANDARD.stream().map(Path::of).toList());
+      folders.addAll(pythonFolders(System.getenv(), Path.of("/")));
+      return first(folders.stream().map(folder -> folder.resolve(name)).toList());
     }
   }
 
+  /**
+   * Where Python's packages of CUDA's libraries lie: of the active environment, the user, the
+   * system.
+   *
+   * @param root of the file system
+   */
+  static List<Path> pythonFolders(Map<String, String> environment, Path root) {
+    List<Path> libraries = new ArrayList<>();
+    for (String variable : List.of("VIRTUAL_ENV", "CONDA_PREFIX")) {
+      Optional.ofNullable(environment.get(variable))
+          .ifPresent(home -> libraries.add(Path.of(home, "lib")));
+    }
+    Optional.ofNullable(environment.get("HOME"))
+        .ifPresent(home -> libraries.add(Path.of(home, ".local/lib")));
+    libraries.add(root.resolve("usr/local/lib"));
+    libraries.add(root.resolve("usr/lib"));
+    List<Path> found = new ArrayList<>();
+    for (Path library : libraries) {
+      for (Path python : matching(library, "python3*")) {
+        for (String packages : List.of("site-packages", "dist-packages")) {
+          for (Path part : matching(python.resolve(packages).resolve("nvidia"), "*")) {
+            found.add(part.resolve("lib"));
+          }
+        }
+      }
+    }
+    return found;
+  }
+
+  private static List<Path> matching(Path folder, String glob) {
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, glob)) {
+      return StreamSupport.stream(entries.spliterator(), false).sorted().toList();
+    } catch (IOException e) {
+      return List.of(); // what cannot be read holds nothing for us
+    }
+  }
+
+  /** libcublas needs libcublasLt, which the linker then takes from among the loaded ones. */
+  private static CudaLibrary openWithNeeds(Path file) {
+    String name = file.getFileName().toString();
+    Path light = file.resolveSibling(name.replace("libcublas.", "libcublasLt."));
+    if (!light.equals(file) && Files.exists(light)) {
+      open(light);
+    }
+    return open(file);
+  }
+
   private static Optional<CudaLibrary> first(List<Path> files) {
-    return files.stream().filter(Files::exists).findFirst().map(CudaLibrary::open);
+    return files.stream().filter(Files::exists).findFirst().map(CudaLibrary::openWithNeeds);
   }
 
   /** Where it came from. */
@@ -101,6 +158,14 @@ final class CudaLibrary {
     MemorySegment address =
         symbols.find(name).orElseThrow(() -> new CudaException(path + " exports no " + name));
     return Linker.nativeLinker().downcallHandle(address, descriptor);
+  }
+
+  /** The text that a library owns, up to its end. */
+  @SuppressWarnings("restricted")
+  static String text(MemorySegment address) {
+    return address.equals(MemorySegment.NULL)
+        ? "unknown"
+        : address.reinterpret(Long.MAX_VALUE).getString(0);
   }
 
   /** A segment over host memory that a library owns. */

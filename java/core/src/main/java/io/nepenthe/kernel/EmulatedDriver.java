@@ -78,6 +78,11 @@ final class EmulatedDriver implements CudaDriver {
   }
 
   @Override
+  public long stream() {
+    return 0;
+  }
+
+  @Override
   public int multiprocessors() {
     return 2;
   }

@@ -75,7 +75,7 @@ final class JCudaDriver implements CudaDriver {
 
   private final CUdevice device = new CUdevice();
   private final CUcontext context = new CUcontext();
-  private final CUstream stream = new CUstream();
+  private final Stream stream = new Stream();
   private final HostPointer staging = new HostPointer();
   private final MemorySegment staged;
   private final String name;
@@ -89,6 +89,13 @@ final class JCudaDriver implements CudaDriver {
   private boolean closed;
 
   private record Kernel(CUfunction function, int threads) {}
+
+  /** A stream that tells its address. */
+  private static final class Stream extends CUstream {
+    long address() {
+      return getNativePointer();
+    }
+  }
 
   /** A pointer to memory of the host, by its address. */
   private static final class HostPointer extends Pointer {
@@ -197,6 +204,11 @@ final class JCudaDriver implements CudaDriver {
   @Override
   public String describe() {
     return "device=" + name + "\nmultiprocessors=" + multiprocessors;
+  }
+
+  @Override
+  public long stream() {
+    return stream.address();
   }
 
   @Override

@@ -387,7 +387,7 @@ class CudaDenseTest {
             op.finish();
           }
           within(want, k + 2, c);
-          var gemm = new CudaGemm.Own(context, Precision.FP32);
+          var gemm = new CudaGemm.Own(context, Precision.FP32, "a test");
           try (var op = context.begin("tiled", c.shape(), 0, 0)) {
             gemm.multiply(
                 op,
