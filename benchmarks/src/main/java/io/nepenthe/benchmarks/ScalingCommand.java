@@ -24,7 +24,7 @@ import picocli.CommandLine.Option;
     description =
         "Measures how time and memory grow with samples, parameters, queries and threads.")
 final class ScalingCommand implements Callable<Integer> {
-  private static final double LONG = 10;
+  private static final double LONG = 2;
   private static final String CACHES =
       "The smallest sizes lie in the caches and take a call's fixed cost, the largest come from"
           + " memory.";
