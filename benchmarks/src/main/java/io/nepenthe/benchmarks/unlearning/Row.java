@@ -25,7 +25,7 @@ record Row(Cell cell, String method, String settings, SequencedMap<String, Doubl
    *     class}
    * @param data {@code glyphs} or {@code mnist}
    * @param known the share of the manipulated samples that is known; 1 for privacy tasks
-   * @param seed one of {@link Tuning#SEEDS} for choosing settings, another for the tables
+   * @param seed 0 for choosing settings, from 1 for the tables
    */
   record Cell(String task, String data, double known, long seed) {
     /** The same, whatever the seed. */

@@ -28,20 +28,20 @@ record Source(Dataset training, Dataset trusted, Dataset test) {
   }
 
   /**
-   * MNIST: another part of the training images for every seed from 0 to 7, and another part of the
-   * test images for those from 1 to 5, which use them up. Those that choose settings are judged on
-   * training images that no seed trains on.
+   * MNIST: another part of the training images and of the test images for every seed from 1 to 5.
+   * They use up the test images; seed 0 is judged on training images that no seed trains on.
    */
   static Source mnist(Path folder, long seed) {
     Dataset pool = DataSource.open("idx:" + folder.resolve("train-images-idx3-ubyte.gz"), 0);
     Dataset test = DataSource.open("idx:" + folder.resolve("t10k-images-idx3-ubyte.gz"), 0);
     long each = TRAIN + TRUSTED;
     long first = seed * each;
-    int choosing = Tuning.SEEDS.indexOf(seed);
-    long judged = choosing < 0 ? (seed - 1) * TEST : pool.size() - (choosing + 1L) * TEST;
+    long judged = (seed - 1) * TEST;
     return new Source(
         Subset.range(pool, first, first + TRAIN - 1),
         Subset.range(pool, first + TRAIN, first + each - 1),
-        Subset.range(choosing < 0 ? test : pool, judged, judged + TEST - 1));
+        seed == 0
+            ? Subset.range(pool, pool.size() - TEST, pool.size() - 1)
+            : Subset.range(test, judged, judged + TEST - 1));
   }
 }

@@ -32,7 +32,7 @@ import java.util.Set;
  * <p>MNIST is measured where the environment variable NEPENTHE_DATA names a folder with {@code
  * mnist} in it. What the file of results has already is not measured again, so a run that was
  * ended, by its minutes or otherwise, is resumed by the same command; two may measure a data set
- * each, into one file. Of every task the settings come first, then the seeds of the tables. The
+ * each, into one file. Of every task the settings come first, on seed 0, then the seeds. The
  * methods that work by influence functions are left out: a page of their own has them.
  */
 public final class UnlearningTables {
@@ -113,9 +113,7 @@ public final class UnlearningTables {
   }
 
   private static void add(List<Row.Cell> cells, String task, List<String> data, double... shares) {
-    for (long seed : task.equals("random") ? Tuning.SEEDS : Tuning.SEEDS.subList(0, 1)) {
-      data.forEach(name -> cells.add(new Row.Cell(task, name, 1, seed)));
-    }
+    data.forEach(name -> cells.add(new Row.Cell(task, name, 1, 0)));
     for (long seed = 1; seed <= SEEDS; seed++) {
       for (String name : data) {
         for (double known : shares) {
@@ -143,78 +141,37 @@ public final class UnlearningTables {
       for (Methods.Entry entry : METHODS) {
         if (cell.seed() == 0) {
           settings(cell, entry, settings -> tried(measurement, cell, entry, settings));
-        } else {
-          wanted(cell, entry).stream()
-              .filter(settings -> results.find(cell, entry.name(), settings).isEmpty() && !late())
-              .forEach(settings -> tried(measurement, cell, entry, settings));
+        } else if (!late() && results.find(cell, entry.name()).isEmpty()) {
+          tried(measurement, cell, entry, chosen(cell, entry));
         }
       }
     }
   }
 
   private boolean complete(Row.Cell cell) {
+    if (cell.seed() > 0) {
+      return METHODS.stream().allMatch(entry -> results.find(cell, entry.name()).isPresent());
+    }
     try {
-      for (Methods.Entry entry : METHODS) {
-        if (cell.seed() == 0) {
-          settings(cell, entry, this::missing);
-        } else {
-          wanted(cell, entry)
-              .forEach(
-                  settings ->
-                      results
-                          .find(cell, entry.name(), settings)
-                          .orElseThrow(() -> new NoSuchElementException(settings)));
-        }
-      }
+      METHODS.forEach(entry -> chosen(cell, entry));
       return true;
     } catch (NoSuchElementException _) {
       return false;
     }
   }
 
-  /** The settings that a seed other than 0 measures. */
-  private List<String> wanted(Row.Cell cell, Methods.Entry entry) {
-    return Tuning.isFor(cell) ? candidates(cell, entry) : List.of(chosen(cell, entry));
-  }
-
   /**
-   * What was chosen for the task, whatever is known.
+   * What seed 0 chose for the task, whatever is known.
    *
    * @throws NoSuchElementException if not all was measured that the choice needs
    */
   private String chosen(Row.Cell cell, Methods.Entry entry) {
-    if (cell.task().equals("random") && Strength.of(entry).isPresent()) {
-      Map<String, List<Double>> gaps = new LinkedHashMap<>();
-      for (String settings : candidates(cell, entry)) {
-        gaps.put(
-            settings,
-            Tuning.SEEDS.stream()
-                .map(seed -> new Row.Cell(cell.task(), cell.data(), 1, seed))
-                .map(
-                    own ->
-                        Tuning.gap(
-                            results.find(own, entry.name(), settings).orElseThrow(),
-                            results.find(own, "retrain").orElseThrow()))
-                .toList());
-      }
-      return Tuning.leastMedian(gaps);
-    }
-    return settings(new Row.Cell(cell.task(), cell.data(), 1, 0), entry, this::missing);
-  }
-
-  private Row missing(String settings) {
-    throw new NoSuchElementException("not measured: " + settings);
-  }
-
-  private List<String> candidates(Row.Cell cell, Methods.Entry entry) {
-    Row.Cell first = new Row.Cell(cell.task(), cell.data(), 1, 0);
-    List<Row> tried =
-        results.rows().stream()
-            .filter(row -> row.cell().equals(first) && row.method().equals(entry.name()))
-            .toList();
-    return Strength.of(entry).isEmpty()
-        ? List.of()
-        : Tuning.candidates(tried, results.find(first, "retrain").orElseThrow());
+    return settings(
+        new Row.Cell(cell.task(), cell.data(), 1, 0),
+        entry,
+        settings -> {
+          throw new NoSuchElementException("seed 0 of " + cell + " lacks " + entry + settings);
+        });
   }
 
   private String settings(Row.Cell cell, Methods.Entry entry, Tuning.Tried missing) {

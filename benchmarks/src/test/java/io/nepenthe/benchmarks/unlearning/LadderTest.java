@@ -8,7 +8,6 @@ import io.nepenthe.unlearn.Settings;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
 import org.junit.jupiter.api.Test;
 
@@ -72,34 +71,6 @@ class LadderTest {
                 assertEquals(Row.PUBLISHED, strength.text(0));
               });
     }
-  }
-
-  @Test
-  void oneOddModelDoesNotDecide() {
-    Map<String, List<Double>> gaps = new LinkedHashMap<>();
-    gaps.put("mean", List.of(0.01, 0.05, 0.05));
-    gaps.put("median", List.of(0.12, 0.02, 0.02));
-    assertEquals("median", Tuning.leastMedian(gaps));
-  }
-
-  @Test
-  void whatRuinedTheFirstModelIsNotTriedOnOthers() {
-    Row retrained = row("-", 0.04);
-    assertEquals(
-        List.of("a", "b"),
-        Tuning.candidates(
-            List.of(row("a", 0.05), row("c", 0.3), row("b", 0.2), row("d", Double.NaN)),
-            retrained));
-  }
-
-  /** All rates the same, so that the gap is the difference. */
-  private static Row row(String settings, double rate) {
-    SequencedMap<String, Double> values = new LinkedHashMap<>();
-    for (String name :
-        List.of("unlearningAccuracy", "retainAccuracy", "testAccuracy", "efficacyConfidence")) {
-      values.put(name, rate);
-    }
-    return new Row(new Row.Cell("random", "mnist", 1, 0), "salun", settings, values);
   }
 
   @Test
