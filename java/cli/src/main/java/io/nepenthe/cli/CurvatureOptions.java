@@ -80,7 +80,7 @@ final class CurvatureOptions {
     if (!(damping >= 0) || (absolute != null && !(absolute >= 0))) {
       throw new ParameterException(command.commandLine(), "a damping is 0 or more");
     }
-    fisher.of(command.commandLine(), 0);
+    fisher.of(command.commandLine(), 0, 0);
     if (factors != null) {
       if (kind == Kind.DIAGONAL || kind == Kind.IDENTITY) {
         throw new ParameterException(
@@ -117,7 +117,8 @@ final class CurvatureOptions {
   /** Computes it over the data. */
   Held compute(Run run, ModelFile file, Dataset data, Normalisation normalisation) {
     Model model = file.model();
-    FactorOptions options = fisher.of(command.commandLine(), run.seed());
+    FactorOptions options =
+        fisher.of(command.commandLine(), model.network().output().elements(), run.seed());
     return switch (kind) {
       case IDENTITY -> new Held(InverseCurvature.identity(model), () -> {});
       case DIAGONAL -> {

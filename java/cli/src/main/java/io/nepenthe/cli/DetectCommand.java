@@ -99,9 +99,19 @@ final class DetectCommand extends Operation {
   @Option(
       names = "--tolerance",
       paramLabel = "N",
-      defaultValue = "0",
-      description = "delta: in how many transforms it need not (default: 0).")
-  private int tolerance;
+      description = "delta: in how many transforms it need not (default: a tenth of them).")
+  private Integer tolerance;
+
+  @Option(
+      names = "--relative",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = {
+        "delta, influence: divide influences by the root of the examples' influence on themselves",
+        "(default), or leave them as they are (--no-relative)."
+      })
+  private boolean relative;
 
   @Option(
       names = "--share",
@@ -153,8 +163,8 @@ final class DetectCommand extends Operation {
     }
     if (transforms < 1
         || transforms > DeltaInfluence.MOST_TRANSFORMS
-        || tolerance < 0
-        || tolerance >= transforms) {
+        || tolerance() < 0
+        || tolerance() >= transforms) {
       throw new ParameterException(
           spec.commandLine(),
           "--transforms takes 1 to %d, --tolerance less than that"
@@ -163,6 +173,10 @@ final class DetectCommand extends Operation {
     if (!(share >= 0 && share <= 1)) {
       throw new ParameterException(spec.commandLine(), "--share takes 0 to 1");
     }
+  }
+
+  private int tolerance() {
+    return tolerance == null ? transforms / 10 : tolerance;
   }
 
   private Detection detect(Run run, ModelFile file, Dataset training, Normalisation normalisation) {
@@ -203,7 +217,7 @@ final class DetectCommand extends Operation {
             run.phase(
                 "influence",
                 "influence of image %d of %d".formatted(image + 1, labels.length),
-                training.size(),
+                (relative ? 2 : 1) * training.size(),
                 "images",
                 progress ->
                     DeltaInfluence.of(
@@ -219,6 +233,7 @@ final class DetectCommand extends Operation {
                             method == Detector.DELTA ? transforms : 1,
                             threshold,
                             0,
+                            relative,
                             run.seed() + image,
                             curvature.batchSize()),
                         progress));
@@ -229,7 +244,8 @@ final class DetectCommand extends Operation {
       }
     }
     return method == Detector.DELTA
-        ? DeltaInfluence.rule(deltas.toArray(double[][]::new), threshold, tolerance * labels.length)
+        ? DeltaInfluence.rule(
+            deltas.toArray(double[][]::new), threshold, tolerance() * labels.length)
         : new DeltaInfluence.Deltas(before, new double[0][], List.of(), new int[0])
             .plain(threshold);
   }

@@ -49,10 +49,12 @@ final class FactorsCommand extends Operation {
 
   @Override
   void run(Run run) {
-    FactorOptions options = fisher.of(spec.commandLine(), run.seed());
+    fisher.of(spec.commandLine(), 0, run.seed());
     StageOptions where = stages.in(out, spec.commandLine());
     Outputs.requireFolder(out);
     try (ModelFile file = model.read(run)) {
+      FactorOptions options =
+          fisher.of(spec.commandLine(), file.model().network().output().elements(), run.seed());
       Dataset dataset = run.phase("read", () -> run.data(data));
       FactorStages pipeline =
           run.phase(

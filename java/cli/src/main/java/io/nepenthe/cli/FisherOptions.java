@@ -8,13 +8,15 @@ import picocli.CommandLine.ParameterException;
 
 /** The options that say which Fisher information is computed, and how. */
 final class FisherOptions {
+  /** One draw a sample is noise that costs accuracy; ten passes are a price that can be paid. */
+  private static final int MOST_EXACT = 10;
+
   @Option(
       names = "--fisher",
       paramLabel = "WHICH",
-      defaultValue = "sampled",
       description = {
         "Labels of the Fisher information: sampled from the model, exact (every one), or true: the",
-        "data's (default: sampled)."
+        "data's (default: exact for up to ten classes, else sampled)."
       })
   private Labels fisher;
 
@@ -47,13 +49,15 @@ final class FisherOptions {
   /**
    * The choices.
    *
+   * @param classes of the model
    * @throws ParameterException if they cannot be
    */
-  FactorOptions of(CommandLine command, long seed) {
+  FactorOptions of(CommandLine command, long classes, long seed) {
+    Labels otherwise = classes <= MOST_EXACT ? Labels.EXACT : Labels.SAMPLED;
     try {
       FactorOptions options =
           FactorOptions.defaults()
-              .withFisher(fisher)
+              .withFisher(fisher == null ? otherwise : fisher)
               .withDraws(draws)
               .withBatchSize(batchSize)
               .withSeed(seed);

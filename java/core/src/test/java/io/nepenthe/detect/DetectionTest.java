@@ -10,6 +10,7 @@ import io.nepenthe.curvature.EkFac;
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.InverseCurvature;
 import io.nepenthe.curvature.KroneckerFactors;
+import io.nepenthe.curvature.Labels;
 import io.nepenthe.data.Amount;
 import io.nepenthe.data.BadNets;
 import io.nepenthe.data.Dataset;
@@ -105,6 +106,21 @@ class DetectionTest {
   }
 
   @Test
+  void relativeInfluencesAreDividedByTheRootOfSelfInfluence() {
+    DeltaInfluence.Deltas deltas =
+        new DeltaInfluence.Deltas(
+            new double[] {8, -3, 5}, new double[][] {{-4, 6, 1}}, List.of(), new int[] {2});
+    DeltaInfluence.Deltas relative = deltas.relativeTo(new double[] {16, 9, 0});
+    assertArrayEquals(new double[] {2, -1, 0}, relative.before());
+    assertArrayEquals(new double[] {-1, 2, 0}, relative.delta()[0]);
+    assertArrayEquals(new int[] {2}, relative.labels());
+    // A positive factor changes no sign: τ = 0 flags the same examples.
+    assertArrayEquals(
+        DeltaInfluence.rule(deltas.delta(), 0, 0).flagged(),
+        DeltaInfluence.rule(relative.delta(), 0, 0).flagged());
+  }
+
+  @Test
   void theAucCountsTiesHalf() {
     Detection some = new Detection(new double[] {3, 2, 2, 1}, new boolean[4]);
     assertEquals(1, some.auc(new boolean[] {true, false, false, false}));
@@ -119,7 +135,7 @@ class DetectionTest {
   void deltaInfluenceFindsAPlantedBackdoorFromOneImage() {
     Dataset test = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, 60, 3, 0.3);
     Dataset affected = BACKDOOR.triggered(test);
-    FactorOptions options = FactorOptions.defaults();
+    FactorOptions options = FactorOptions.defaults().withFisher(Labels.SAMPLED);
     try (KroneckerFactors factors =
             KroneckerFactors.of(model, backend, data, normalisation, options, Progress.NONE);
         EkFac ekfac = EkFac.of(factors, model, backend, data, normalisation, Progress.NONE);
@@ -136,13 +152,28 @@ class DetectionTest {
               normalisation,
               DeltaInfluence.Options.defaults().withSeed(1),
               Progress.NONE);
+      DeltaInfluence.Deltas asTheyAre =
+          DeltaInfluence.of(
+              model,
+              backend,
+              inverse,
+              data,
+              affected,
+              1,
+              0,
+              normalisation,
+              DeltaInfluence.Options.defaults().withSeed(1).withoutRelation(),
+              Progress.NONE);
+      assertArrayEquals(
+          DeltaInfluence.rule(asTheyAre.delta(), 0, 0).flagged(),
+          DeltaInfluence.rule(deltas.delta(), 0, 0).flagged());
       assertEquals(50, deltas.transforms().size());
       for (int label : deltas.labels()) {
         assertTrue(label > 0 && label < 10);
       }
-      double auc = DeltaInfluence.rule(deltas.delta(), 0, 1).auc(truth);
+      double auc = DeltaInfluence.rule(deltas.delta(), 0, 5).auc(truth);
       assertTrue(auc > 0.9, "AUC " + auc);
-      assertTrue(auc > deltas.plain(0).auc(truth), "plain influence is better");
+      assertTrue(auc > asTheyAre.plain(0).auc(truth), "plain influence is better");
     }
   }
 
