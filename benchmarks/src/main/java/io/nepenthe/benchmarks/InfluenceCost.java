@@ -6,6 +6,7 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Covariance;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.DriftFreeSum;
+import io.nepenthe.kernel.PackedQueries;
 import io.nepenthe.kernel.PairScores;
 import io.nepenthe.kernel.PerSample;
 import io.nepenthe.kernel.Roof;
@@ -124,7 +125,8 @@ final class InfluenceCost {
             operations.covariance(
                 sizes.convolution(), input, true, Covariance.Sharing.EXPAND, covariance));
     for (long count : new long[] {1, 51}) {
-      Tensor queries = Values.normal(arena, Shape.of(count, size.outputs() * size.columns()), 3);
+      Shape shape = Shape.of(count, size.outputs(), size.columns());
+      PackedQueries queries = operations.packQueries(arena, 1, Values.normal(arena, shape, 3));
       Tensor scores = Tensor.zeros(arena, count, samples);
       rate(
           layer + " pairScores, queries " + count,

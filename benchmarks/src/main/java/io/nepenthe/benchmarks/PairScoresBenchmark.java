@@ -2,6 +2,7 @@ package io.nepenthe.benchmarks;
 
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.PackedQueries;
 import io.nepenthe.kernel.PairScores;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -47,7 +48,7 @@ public class PairScoresBenchmark {
   private LayerSizes sizes;
   private Tensor input;
   private Tensor gradient;
-  private Tensor values;
+  private PackedQueries values;
   private Tensor scores;
 
   /** Fills inputs, gradients and queries. */
@@ -61,10 +62,12 @@ public class PairScoresBenchmark {
     // The same query again and again: a million random numbers more would be no other work.
     long weights = sizes.weights().elements();
     Tensor query = Values.normal(arena, Shape.of(weights), 3);
-    values = Tensor.zeros(arena, queries, weights);
+    long outputs = sizes.weights().size(0);
+    Tensor all = Tensor.zeros(arena, queries, outputs, weights / outputs);
     for (long q = 0; q < queries; q++) {
-      values.slice(q * weights, query.shape()).copyFrom(query);
+      all.slice(q * weights, query.shape()).copyFrom(query);
     }
+    values = backend.perSample().packQueries(arena, 1, all);
     scores = Tensor.zeros(arena, queries, sizes.samples());
   }
 

@@ -8,9 +8,11 @@ import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Influence functions (Hampel 1974; Koh, Liang 2017): how a query's measurement f would change if a
@@ -27,14 +29,21 @@ public final class Influence {
    * @param perBlock whether the scores of each block are kept as well
    * @param queryBytes the memory for preconditioned queries; more of them take more passes over the
    *     training data
+   * @param route of pairwise scores, where a block has it; by default {@link ScoreRoute#ofRank}
    */
-  public record Options(int batchSize, boolean perBlock, long queryBytes) {
+  public record Options(
+      int batchSize, boolean perBlock, long queryBytes, Optional<ScoreRoute> route) {
     /** Checks the sizes. */
     public Options {
       if (batchSize < 1 || queryBytes < 1) {
         throw new IllegalArgumentException(
             "batchSize and queryBytes must be positive, found " + batchSize + ", " + queryBytes);
       }
+    }
+
+    /** By the usual routes. */
+    public Options(int batchSize, boolean perBlock, long queryBytes) {
+      this(batchSize, perBlock, queryBytes, Optional.empty());
     }
 
     /** 64 at once, no scores by block, queries of up to a gigabyte. */
@@ -44,17 +53,22 @@ public final class Influence {
 
     /** The same with another batch size. */
     public Options withBatchSize(int other) {
-      return new Options(other, perBlock, queryBytes);
+      return new Options(other, perBlock, queryBytes, route);
     }
 
     /** The same with scores by block. */
     public Options withBlocks() {
-      return new Options(batchSize, true, queryBytes);
+      return new Options(batchSize, true, queryBytes, route);
     }
 
     /** The same with this much memory for queries. */
     public Options withQueryBytes(long bytes) {
-      return new Options(batchSize, perBlock, bytes);
+      return new Options(batchSize, perBlock, bytes, route);
+    }
+
+    /** The same by this route. */
+    public Options withRoute(ScoreRoute other) {
+      return new Options(batchSize, perBlock, queryBytes, Optional.of(other));
     }
   }
 
@@ -148,10 +162,66 @@ public final class Influence {
       Normalisation normalisation,
       Options options,
       Progress progress) {
-    try (PairScorer scorer = new PairScorer(backend, queries, scores, firstQuery)) {
+    try (PairScorer scorer = new PairScorer(backend, queries, scores, firstQuery, options.route)) {
       losses(
           model, backend, training, normalisation, options.batchSize, progress, scorer::visiting);
     }
+  }
+
+  /**
+   * The influence of every position of every training example in one block, of a layer that is used
+   * once and has no groups. They sum to the block's scores.
+   *
+   * @param block its name
+   * @return [queries, examples, positions] in {@code arena}
+   * @throws IllegalArgumentException if there is no such block with positions
+   */
+  public static Tensor perPosition(
+      Arena arena,
+      Model model,
+      Backend backend,
+      Queries queries,
+      String block,
+      Dataset training,
+      Normalisation normalisation,
+      Options options,
+      Progress progress) {
+    ParameterBlock wanted =
+        queries.blocks().stream()
+            .filter(one -> one.name().equals(block) && !one.isDiagonal() && one.groups() == 1)
+            .filter(one -> model.layers().stream().filter(one::isOf).count() == 1)
+            .findFirst()
+            .orElseThrow(
+                () -> new IllegalArgumentException("no scores by position of block " + block));
+    long positions = wanted.positions(model);
+    Tensor out = Tensor.zeros(arena, queries.count(), training.size(), positions);
+    try (ProjectedQueries projected =
+            new ProjectedQueries(backend, wanted, queries.values(wanted));
+        Ones ones = new Ones()) {
+      losses(
+          model,
+          backend,
+          training,
+          normalisation,
+          options.batchSize,
+          progress,
+          (first, n) ->
+              (layer, input, outputGradient) -> {
+                if (wanted.isOf(layer)) {
+                  Tensor gradient = ParameterBlock.image(outputGradient);
+                  try (Arena scratch = Arena.ofConfined()) {
+                    Tensor some = Tensor.zeros(scratch, queries.count(), n, positions);
+                    projected.positions(ones.inputOf(wanted, input, gradient), gradient, some);
+                    Shape part = Shape.of(n * positions);
+                    for (long q = 0; q < queries.count(); q++) {
+                      out.slice((q * training.size() + first) * positions, part)
+                          .copyFrom(some.slice(q * n * positions, part));
+                    }
+                  }
+                }
+              });
+    }
+    return out;
   }
 
   /**

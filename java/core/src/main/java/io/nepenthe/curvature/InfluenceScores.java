@@ -51,14 +51,19 @@ public final class InfluenceScores implements AutoCloseable {
 
   /** Adds [q, n] scores of a block for the examples from {@code first} on. */
   void add(ParameterBlock block, long firstQuery, long first, Tensor scores) {
-    Tensor own = blocks.get(block.name());
-    long examples = total.shape().size(1);
+    add(total, firstQuery, first, scores);
+    if (blocks.containsKey(block.name())) {
+      add(blocks.get(block.name()), firstQuery, first, scores);
+    }
+  }
+
+  private static void add(Tensor to, long firstQuery, long first, Tensor scores) {
+    long examples = to.shape().size(1);
     long n = scores.shape().size(1);
-    for (long i = 0; i < scores.elements(); i++) {
-      long at = (firstQuery + i / n) * examples + first + i % n;
-      total.set(at, total.get(at) + scores.get(i));
-      if (own != null) {
-        own.set(at, own.get(at) + scores.get(i));
+    for (long q = 0; q < scores.shape().size(0); q++) {
+      long at = (firstQuery + q) * examples + first;
+      for (long i = 0; i < n; i++) {
+        to.set(at + i, to.get(at + i) + scores.get(q * n + i));
       }
     }
   }

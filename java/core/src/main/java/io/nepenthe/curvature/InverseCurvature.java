@@ -81,6 +81,31 @@ public final class InverseCurvature implements AutoCloseable {
     return inverse;
   }
 
+  /**
+   * KFAC, scaled as said before it is damped.
+   *
+   * @param model whose factors they are
+   */
+  public static InverseCurvature kfac(
+      EkFac curvature, Damping damping, KfacScaling scaling, Model model) {
+    if (scaling == KfacScaling.KFC) {
+      return kfac(curvature, damping);
+    }
+    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    try (Arena scratch = Arena.ofConfined()) {
+      for (ParameterBlock block : inverse.blocks) {
+        Tensor values = curvature.kroneckerEigenvalues(block);
+        Tensor scaled = Tensor.zeros(scratch, values.shape());
+        double by = block.isDiagonal() ? 1 : 1.0 / block.positions(model);
+        for (long i = 0; i < values.elements(); i++) {
+          scaled.set(i, (float) (by * values.get(i)));
+        }
+        inverse.invert(block, scaled, damping);
+      }
+    }
+    return inverse;
+  }
+
   /** KFAC with the damping split over the two factors. */
   public static InverseCurvature kfacFactored(EkFac curvature, Damping damping) {
     InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
@@ -170,43 +195,15 @@ public final class InverseCurvature implements AutoCloseable {
       multiply(gradients, w);
       return;
     }
-    try (Rotation rotation = new Rotation(basis, backend);
-        Arena scratch = Arena.ofConfined()) {
+    try (Rotation rotation = new Rotation(basis, backend)) {
       long m = gradients.shape().size(0);
       long chunk = Math.clamp((1L << 24) / block.size(), 1, m);
-      long room = chunk * block.groupOutputs() * block.columns();
-      Tensor one = Tensor.zeros(scratch, room);
-      Tensor two = Tensor.zeros(scratch, room);
       for (long first = 0; first < m; first += chunk) {
         Tensor part = RotatedGradients.samples(gradients, first, Math.min(chunk, m - first));
-        for (int group = 0; group < block.groups(); group++) {
-          apply(rotation, group, part, w, one, two);
-        }
+        rotation.whole(part, false);
+        multiply(part, w);
+        rotation.whole(part, true);
       }
-    }
-  }
-
-  private static void apply(
-      Rotation rotation, int group, Tensor gradients, Tensor w, Tensor left, Tensor right) {
-    ParameterBlock block = rotation.block();
-    long m = gradients.shape().size(0);
-    long size = block.groupOutputs() * block.columns();
-    Shape shape = Shape.of(m, block.groupOutputs(), block.columns());
-    Tensor one = left.slice(0, shape);
-    Tensor two = right.slice(0, shape);
-    for (long i = 0; i < m; i++) {
-      one.slice(i * size, Shape.of(size))
-          .copyFrom(gradients.slice(i * block.size() + group * size, Shape.of(size)));
-    }
-    rotation.right(one, group, false, two);
-    rotation.left(two, group, false, one);
-    multiply(one, w.slice(group * size, Shape.of(size)));
-    rotation.left(one, group, true, two);
-    rotation.right(two, group, true, one);
-    for (long i = 0; i < m; i++) {
-      gradients
-          .slice(i * block.size() + group * size, Shape.of(size))
-          .copyFrom(one.slice(i * size, Shape.of(size)));
     }
   }
 

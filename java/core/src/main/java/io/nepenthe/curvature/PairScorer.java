@@ -1,11 +1,15 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.PackedQueries;
 import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
 
 /**
  * The visitor that multiplies every example's gradient with all queries. The score is linear in the
@@ -18,10 +22,28 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
   private final long firstQuery;
   private final Arena arena = Arena.ofShared();
   private final Ones ones = new Ones();
+  private final Optional<ScoreRoute> wanted;
+  private final Map<String, ProjectedQueries> projected = new HashMap<>();
   private Tensor room = Tensor.zeros(arena, 0);
   private long first;
 
+  /** By the usual routes. */
   PairScorer(Backend backend, Queries queries, InfluenceScores scores, long firstQuery) {
+    this(backend, queries, scores, firstQuery, Optional.empty());
+  }
+
+  /**
+   * By a route.
+   *
+   * @param wanted where a block has it
+   */
+  PairScorer(
+      Backend backend,
+      Queries queries,
+      InfluenceScores scores,
+      long firstQuery,
+      Optional<ScoreRoute> wanted) {
+    this.wanted = wanted;
     this.backend = backend;
     this.queries = queries;
     this.scores = scores;
@@ -44,45 +66,67 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
       if (!block.layer().equals(layer.layer().name())) {
         continue;
       }
-      Tensor values = queries.values(block);
       if (block.isDiagonal()) {
-        normalisation(input, outputGradient, values, out);
+        normalisation(input, outputGradient, queries.packed(backend, block), out);
       } else {
         Tensor gradient = ParameterBlock.image(outputGradient);
-        backend
-            .perSample()
-            .pairScores(
-                block.convolution(),
-                ones.inputOf(block, input, gradient),
-                gradient,
-                block.appendsOne(),
-                values,
-                out);
+        scores(block, ones.inputOf(block, input, gradient), gradient, out);
       }
       scores.add(block, firstQuery, first, out);
     }
   }
 
+  private void scores(ParameterBlock block, Tensor input, Tensor gradient, Tensor out) {
+    ScoreRoute route = route(block, gradient.elements() / out.shape().size(1) / block.outputs());
+    if (route == ScoreRoute.FORMED) {
+      backend
+          .perSample()
+          .pairScores(
+              block.convolution(),
+              input,
+              gradient,
+              block.appendsOne(),
+              queries.packed(backend, block),
+              out);
+      return;
+    }
+    projected
+        .computeIfAbsent(
+            block.name(),
+            name ->
+                route == ScoreRoute.LOW_RANK
+                    ? new ProjectedQueries(backend, block, queries.factors(block).orElseThrow())
+                    : new ProjectedQueries(backend, block, queries.values(block)))
+        .scores(input, gradient, out);
+  }
+
+  private ScoreRoute route(ParameterBlock block, long positions) {
+    long rank = queries.factors(block).map(LowRank::rank).orElse(0L);
+    ScoreRoute route =
+        wanted.orElse(
+            ScoreRoute.ofRank(queries.count(), positions, block.outputs(), block.columns(), rank));
+    boolean possible = block.groups() == 1 && (rank > 0 || route != ScoreRoute.LOW_RANK);
+    return possible ? route : ScoreRoute.FORMED;
+  }
+
   /** Of written gradients, which are two vectors. */
-  private void normalisation(Tensor input, Tensor gradient, Tensor values, Tensor out) {
+  private void normalisation(Tensor input, Tensor gradient, PackedQueries values, Tensor out) {
     long n = input.shape().size(0);
-    long size = values.elements() / queries.count();
     try (Arena scratch = Arena.ofConfined()) {
-      Tensor written = Tensor.zeros(scratch, n, 1, size);
+      Tensor written = Tensor.zeros(scratch, n, 1, values.features());
       SampleBlockGradients.normalisation(input, gradient, written);
       Tensor one = Tensor.zeros(scratch, n, 1, 1);
       for (long i = 0; i < n; i++) {
         one.set(i, 1);
       }
-      backend
-          .perSample()
-          .pairScores(written, one, false, values.reshape(Shape.of(queries.count(), 1, size)), out);
+      backend.perSample().pairScores(written, one, false, values, out);
     }
   }
 
   @Override
   public void close() {
     ones.close();
+    projected.values().forEach(ProjectedQueries::close);
     if (arena.scope().isAlive()) {
       arena.close();
     }

@@ -90,6 +90,20 @@ public record ParameterBlock(
     return blocks;
   }
 
+  /** T, the positions of a sample that share these parameters, over all uses of the layer. */
+  long positions(Model model) {
+    return model.layers().stream()
+        .filter(this::isOf)
+        .map(bound -> model.network().extent(bound.node()))
+        .mapToLong(extent -> extent.elements() / outputs)
+        .sum();
+  }
+
+  /** Whether it belongs to a layer. */
+  boolean isOf(ParametricLayer bound) {
+    return bound.layer().name().equals(layer);
+  }
+
   /** Whether it is a scale and a shift, with no factors. */
   public boolean isDiagonal() {
     return part == Part.NORMALISATION;

@@ -3,23 +3,29 @@ package io.nepenthe.curvature;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.PackedQueries;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The preconditioned gradients H⁻¹∇f_q of some queries: what training examples' gradients are
- * multiplied by. They take 4 bytes a query and parameter. It owns its memory.
+ * multiplied by. They take 4 bytes a query and parameter, and as many again once they are used. It
+ * owns its memory.
  */
 public final class Queries implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final List<ParameterBlock> blocks;
   private final Map<String, Tensor> values = new LinkedHashMap<>();
+  private final Map<String, PackedQueries> packed = new HashMap<>();
+  private final Map<String, LowRank> factors = new HashMap<>();
   private final long count;
 
   /** Zeros. */
@@ -88,6 +94,41 @@ public final class Queries implements AutoCloseable {
     }
   }
 
+  /**
+   * The nearest queries of a rank: where a block's smaller side is larger, every query is cut off
+   * after that many singular values. Scores then cost 2QT·r(O + I) operations an example, not 2(T +
+   * Q)·OI (Grosse et al. 2023, section 3.2.2, "query batching").
+   *
+   * @param rank of 16 to 256, as a rule; above a block's smaller side its queries stay as they are
+   */
+  public Queries lowRank(int rank) {
+    if (rank < 1) {
+      throw new IllegalArgumentException("the rank must be positive, found " + rank);
+    }
+    Queries result = new Queries(blocks, count);
+    for (ParameterBlock block : blocks) {
+      Tensor own = values.get(block.name());
+      Tensor into = result.values.get(block.name());
+      boolean whole =
+          block.isDiagonal()
+              || block.groups() > 1
+              || Math.min(block.outputs(), block.columns()) <= rank;
+      if (whole) {
+        into.copyFrom(own);
+      } else {
+        LowRank low = LowRank.of(result.arena, own, rank);
+        low.write(into);
+        result.factors.put(block.name(), low);
+      }
+    }
+    return result;
+  }
+
+  /** The factors of a block's queries, where they are of low rank. */
+  Optional<LowRank> factors(ParameterBlock block) {
+    return Optional.ofNullable(factors.get(block.name()));
+  }
+
   /** One query in place of all: their sum, and so the influence on the sum of their f. */
   public Queries sum() {
     Queries result = new Queries(blocks, 1);
@@ -119,6 +160,17 @@ public final class Queries implements AutoCloseable {
   /** H⁻¹∇f of a block, [count, O, columns], or [count, 2, channels] of a normalisation. */
   public Tensor values(ParameterBlock block) {
     return values.get(block.name());
+  }
+
+  /** The same as the kernels take them, packed at the first call: [count, 1, 2·channels] then. */
+  PackedQueries packed(Backend backend, ParameterBlock block) {
+    return packed.computeIfAbsent(
+        block.name(),
+        name -> {
+          Tensor own = values.get(name);
+          Tensor rows = block.isDiagonal() ? own.reshape(Shape.of(count, 1, block.size())) : own;
+          return backend.perSample().packQueries(arena, block.groups(), rows);
+        });
   }
 
   /** Releases the memory; closing again does nothing. */

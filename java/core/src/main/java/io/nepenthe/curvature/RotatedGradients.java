@@ -17,7 +17,7 @@ import io.nepenthe.tensor.Tensor;
  * </pre>
  *
  * <p>A layer used more than once gives the sum over its uses, which only P can hold. The groups of
- * a convolution are rotated before.
+ * a convolution are rotated before, those of a tied one after.
  */
 final class RotatedGradients implements AutoCloseable {
   /** The floats that gradients which are formed may take at once. */
@@ -124,10 +124,6 @@ final class RotatedGradients implements AutoCloseable {
   }
 
   private void tied(ParametricLayer layer, Tensor input, Tensor gradient, Sink sink) {
-    if (block.groups() > 1) {
-      throw new UnsupportedOperationException(
-          block.name() + ": a tied convolution of several groups has no eigenvalue correction");
-    }
     Shape shape = Shape.of(gradient.shape().size(0), block.outputs(), block.columns());
     Tensor sum = rotation.room("sum", shape);
     if (seen++ == 0) {
@@ -139,7 +135,12 @@ final class RotatedGradients implements AutoCloseable {
     }
     if (seen == layer.uses()) {
       seen = 0;
-      finish(0, sum, false, false, sink);
+      if (block.groups() == 1) {
+        finish(0, sum, false, false, sink);
+      } else {
+        rotation.whole(sum, false);
+        sink.whole(0, sum);
+      }
     }
   }
 

@@ -3,7 +3,6 @@ package io.nepenthe.curvature;
 import io.nepenthe.kernel.Affine;
 import io.nepenthe.kernel.AffinePlan;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.kernel.Convolution;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -14,9 +13,6 @@ import java.util.Map;
 /**
  * Products with a block's eigenvectors, by the dense library: rows of ā and g, and whole gradients
  * P ↦ Q_Bᵀ P Q_A and back. Plans and memory are kept for each batch size.
- *
- * <p>Q_Aᵀā of an unfolded input is a convolution whose weights are the eigenvectors and whose bias
- * is their last component, so nothing is unfolded.
  */
 final class Rotation implements AutoCloseable {
   private final Backend backend;
@@ -28,8 +24,7 @@ final class Rotation implements AutoCloseable {
   private final Tensor gradientVectors;
   private final Tensor inputTransposed;
   private final Tensor gradientTransposed;
-  private final Tensor inputWeights;
-  private final Tensor inputBias;
+  private final InputProjection inputRotation;
   private static final Tensor NONE = Tensor.zeros(Arena.global(), 0);
 
   Rotation(EigenBasis basis, Backend backend) {
@@ -40,20 +35,7 @@ final class Rotation implements AutoCloseable {
     Tensor transposed = transposed(basis.inputVectors());
     this.inputTransposed = here(transposed);
     this.gradientTransposed = here(transposed(basis.gradientVectors()));
-    long columns = block.columns();
-    long inputs = columns - (block.appendsOne() ? 1 : 0);
-    Tensor weights = Tensor.zeros(arena, block.groups() * columns * inputs);
-    Tensor bias = block.appendsOne() ? Tensor.zeros(arena, block.groups() * columns) : NONE;
-    for (long k = 0; k < block.groups() * columns; k++) {
-      for (long j = 0; j < inputs; j++) {
-        weights.set(k * inputs + j, transposed.get(k * columns + j));
-      }
-      if (block.appendsOne()) {
-        bias.set(k, transposed.get(k * columns + inputs));
-      }
-    }
-    this.inputWeights = here(weights);
-    this.inputBias = block.appendsOne() ? here(bias) : NONE;
+    this.inputRotation = new InputProjection(backend, block, transposed);
   }
 
   private Tensor transposed(Tensor matrices) {
@@ -77,10 +59,6 @@ final class Rotation implements AutoCloseable {
     return copy;
   }
 
-  ParameterBlock block() {
-    return block;
-  }
-
   /** Memory where the operations run: of this name, at least this large, of this shape. */
   Tensor room(String name, Shape shape) {
     Tensor held = memory.get(name);
@@ -93,31 +71,7 @@ final class Rotation implements AutoCloseable {
 
   /** ā ↦ Q_Aᵀā: an image of γ·columns channels. */
   Tensor inputs(Tensor input, Tensor gradient) {
-    Shape in = input.shape();
-    Shape out = gradient.shape();
-    long channels = block.groups() * block.columns();
-    Tensor rotated = room("inputs", Shape.of(out.size(0), out.size(1), out.size(2), channels));
-    Convolution convolution = block.convolution();
-    if (isPoint(convolution)) {
-      linear(input, in.size(3), inputWeights, inputBias, rotated);
-      return rotated;
-    }
-    Affine.Convolution sizes =
-        new Affine.Convolution(
-            in.size(0),
-            in.size(1),
-            in.size(2),
-            in.size(3),
-            channels,
-            convolution.window(),
-            convolution.groups(),
-            block.appendsOne());
-    plan(sizes).forward(input, inputWeights.reshape(sizes.weights()), inputBias, rotated);
-    return rotated;
-  }
-
-  private static boolean isPoint(Convolution convolution) {
-    return convolution.equals(Window.square(1).convolution(1));
+    return inputRotation.of(input, gradient.shape());
   }
 
   /** g ↦ Q_Bᵀg at every position. */
@@ -156,6 +110,35 @@ final class Rotation implements AutoCloseable {
 
   private AffinePlan plan(Affine sizes) {
     return plans.computeIfAbsent(sizes, key -> backend.dense().plan(sizes));
+  }
+
+  /** P ↦ Q_BᵀPQ_A or, back, Q_BPQ_Aᵀ, of whole gradients [m, O, columns], in place. */
+  void whole(Tensor gradients, boolean back) {
+    long m = gradients.shape().size(0);
+    Shape shape = Shape.of(m, block.groupOutputs(), block.columns());
+    Tensor one = room("one", shape);
+    Tensor two = room("two", shape);
+    for (int group = 0; group < block.groups(); group++) {
+      rows(gradients, group, one, false);
+      if (back) {
+        left(one, group, true, two);
+        right(two, group, true, one);
+      } else {
+        right(one, group, false, two);
+        left(two, group, false, one);
+      }
+      rows(gradients, group, one, true);
+    }
+  }
+
+  /** Copies the rows of a group out of whole gradients, or back into them. */
+  private void rows(Tensor gradients, int group, Tensor own, boolean back) {
+    Shape each = Shape.of(block.groupOutputs() * block.columns());
+    for (long i = 0; i < own.shape().size(0); i++) {
+      Tensor part = gradients.slice(i * block.size() + group * each.elements(), each);
+      Tensor copy = own.slice(i * each.elements(), each);
+      (back ? part : copy).copyFrom(back ? copy : part);
+    }
   }
 
   /** P ↦ P·Q_A or, back, P·Q_Aᵀ, for one group's gradients [m, O/γ, columns]. */
@@ -198,6 +181,7 @@ final class Rotation implements AutoCloseable {
   public void close() {
     if (arena.scope().isAlive()) {
       plans.values().forEach(AffinePlan::close);
+      inputRotation.close();
       arena.close();
     }
   }

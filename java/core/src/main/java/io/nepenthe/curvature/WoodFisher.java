@@ -55,11 +55,9 @@ public final class WoodFisher {
       }
       Tensor rows = gradients.reshape(Shape.of(n, 1, size));
       Tensor gram = Tensor.zeros(arena, n, n);
-      backend.perSample().pairScores(rows, one, false, rows, gram);
+      products(backend, rows, one, rows, gram);
       Tensor products = Tensor.zeros(arena, 1, n);
-      backend
-          .perSample()
-          .pairScores(rows, one, false, v.flat().reshape(Shape.of(1, 1, size)), products);
+      products(backend, rows, one, v.flat(), products);
       double[] matrix = new double[n * n];
       double[] x = new double[n];
       for (int i = 0; i < n; i++) {
@@ -76,6 +74,18 @@ public final class WoodFisher {
         }
         v.flat().set(k, (float) ((v.flat().get(k) - sum) / damping));
       }
+    }
+  }
+
+  /** The products of all rows with some vectors, [vectors, rows]. */
+  private static void products(
+      Backend backend, Tensor rows, Tensor one, Tensor vectors, Tensor out) {
+    long size = rows.shape().size(2);
+    try (Arena scratch = Arena.ofShared()) {
+      Tensor each = vectors.reshape(Shape.of(vectors.elements() / size, 1, size));
+      backend
+          .perSample()
+          .pairScores(rows, one, false, backend.perSample().packQueries(scratch, 1, each), out);
     }
   }
 

@@ -89,11 +89,9 @@ public final class Covariance {
     check(geometry, input, mask, bias, covariance);
     if (input.elements() > 0) {
       try {
-        MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
-        geometry.write(sizes);
+        MemorySegment sizes = geometry.reserve(workspace, 0);
         long needed = (long) WORKSPACE.invokeExact(sizes, bias ? 1 : 0, threads);
-        MemorySegment block = workspace.reserve(LayerGeometry.BYTES + needed);
-        geometry.write(block);
+        MemorySegment block = geometry.reserve(workspace, needed);
         CPU.invokeExact(
             input.segment(),
             mask,

@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** On the processor. */
@@ -74,8 +75,13 @@ final class CpuPerSample implements PerSample {
   }
 
   @Override
+  public PackedQueries packQueries(Arena arena, int groups, Tensor queries) {
+    return PairScores.pack(arena, groups, queries, threads);
+  }
+
+  @Override
   public void pairScores(
-      Tensor input, Tensor outputGradient, boolean bias, Tensor queries, Tensor scores) {
+      Tensor input, Tensor outputGradient, boolean bias, PackedQueries queries, Tensor scores) {
     LayerGeometry geometry = LayerGeometry.linear(input, outputGradient);
     PairScores.cpu(geometry, input, outputGradient, bias, queries, scores, workspace, threads);
   }
@@ -86,7 +92,7 @@ final class CpuPerSample implements PerSample {
       Tensor input,
       Tensor outputGradient,
       boolean bias,
-      Tensor queries,
+      PackedQueries queries,
       Tensor scores) {
     LayerGeometry geometry = LayerGeometry.convolution(convolution, input, outputGradient);
     PairScores.cpu(geometry, input, outputGradient, bias, queries, scores, workspace, threads);

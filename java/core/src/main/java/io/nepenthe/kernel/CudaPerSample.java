@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** Launches of cuda/{sample_gradients,self_scores,pair_scores,philox}.cu. */
@@ -250,9 +251,15 @@ final class CudaPerSample implements PerSample {
     }
   }
 
+  /** As they are: the product takes them in any order. */
+  @Override
+  public PackedQueries packQueries(Arena arena, int groups, Tensor queries) {
+    return PairScores.unpacked(groups, queries);
+  }
+
   @Override
   public void pairScores(
-      Tensor input, Tensor outputGradient, boolean bias, Tensor queries, Tensor scores) {
+      Tensor input, Tensor outputGradient, boolean bias, PackedQueries queries, Tensor scores) {
     pairScores(
         LayerGeometry.linear(input, outputGradient), input, outputGradient, bias, queries, scores);
   }
@@ -263,7 +270,7 @@ final class CudaPerSample implements PerSample {
       Tensor input,
       Tensor outputGradient,
       boolean bias,
-      Tensor queries,
+      PackedQueries queries,
       Tensor scores) {
     LayerGeometry geometry = LayerGeometry.convolution(convolution, input, outputGradient);
     pairScores(geometry, input, outputGradient, bias, queries, scores);
@@ -275,7 +282,7 @@ final class CudaPerSample implements PerSample {
       Tensor input,
       Tensor gradient,
       boolean bias,
-      Tensor queries,
+      PackedQueries queries,
       Tensor scores) {
     long count = PairScores.check(geometry, input, gradient, bias, queries, scores);
     if (input.elements() == 0 || gradient.elements() == 0 || count == 0) {
@@ -289,11 +296,11 @@ final class CudaPerSample implements PerSample {
     try (var op =
         context.begin(
             "pairScores",
-            input.shape() + " " + queries.shape(),
+            input.shape() + " " + count,
             PairScores.bytes(size, count, input.elements()),
             PairScores.flops(size, count))) {
       CudaGemm.Matrix target = new CudaGemm.Matrix(op.write(scores), samples);
-      CudaGemm.Matrix wanted = new CudaGemm.Matrix(op.read(queries), weights);
+      CudaGemm.Matrix wanted = new CudaGemm.Matrix(op.read(queries.values()), weights);
       CudaGemm.Matrix formed =
           new CudaGemm.Matrix(op.scratch(atOnce * weights * Float.BYTES), weights);
       long in = op.read(input);

@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import io.nepenthe.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -24,7 +25,8 @@ record LayerGeometry(
   private static final int SIZES = 16;
 
   /**
-   * The bytes that {@link #write} fills: a cache line's multiple, so that what follows is aligned.
+   * The bytes that {@link #reserve} fills: a cache line's multiple, so that what follows is
+   * aligned.
    */
   static final long BYTES = SIZES * Long.BYTES;
 
@@ -123,8 +125,18 @@ record LayerGeometry(
     return columns() + (bias ? 1 : 0);
   }
 
+  /**
+   * These sizes and, {@link #BYTES} on, this many bytes for a kernel to work in. What the kernel
+   * needs it says from the sizes alone.
+   */
+  MemorySegment reserve(Workspace workspace, long bytes) {
+    MemorySegment block = workspace.reserve(BYTES + bytes);
+    write(block);
+    return block;
+  }
+
   /** Without an array between: a pass over a batch allocates nothing on the heap. */
-  void write(MemorySegment sizes) {
+  private void write(MemorySegment sizes) {
     Window window = convolution.window();
     set(sizes, 0, samples);
     set(sizes, 1, height);

@@ -7,6 +7,7 @@ import static io.nepenthe.kernel.NativeLibrary.POINTER;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.tensor.Workspace;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
@@ -20,7 +21,8 @@ import java.lang.invoke.MethodHandle;
  * <p>with a constant 1 as the last feature of Ā where there is a bias. With V a preconditioned
  * query gradient it is the influence of example n on query q (Koh, Liang 2017; Grosse et al. 2023).
  * A tile of a sample's gradient meets all queries while it is in its core's cache, so that no
- * gradient reaches memory and the queries are read once for many samples.
+ * gradient reaches memory and the queries, packed in the order of the tiles, are read once for many
+ * samples.
  *
  * <p>Where the queries are products V_q = Σᵣ l_qr r_qrᵀ (a low rank, or rank 1 for each output), G
  * first meets every l and A every r, and what is left is the factored form
@@ -40,6 +42,10 @@ public final class PairScores {
   private static final MethodHandle CPU =
       NativeLibrary.action(
           "nep_pair_scores", POINTER, POINTER, POINTER, INT, POINTER, LONG, POINTER, POINTER, INT);
+  private static final MethodHandle PACKED =
+      NativeLibrary.function("nep_pair_scores_packed", LONG, LONG, LONG, LONG, LONG);
+  private static final MethodHandle PACK =
+      NativeLibrary.action("nep_pair_scores_pack", POINTER, LONG, LONG, LONG, LONG, POINTER, INT);
   private static final MethodHandle FACTORED =
       NativeLibrary.action(
           "nep_pair_scores_factored", POINTER, POINTER, LONG, LONG, LONG, LONG, POINTER, INT);
@@ -70,12 +76,43 @@ public final class PairScores {
     return factored < direct;
   }
 
+  /** Queries as they are. */
+  static PackedQueries unpacked(int groups, Tensor queries) {
+    Shape shape = queries.shape();
+    if (shape.rank() != 3) {
+      throw new IllegalArgumentException(
+          "queries must be [queries, outputs, features], found " + shape);
+    }
+    return new PackedQueries(queries, shape.size(0), groups, shape.size(1), shape.size(2));
+  }
+
+  static PackedQueries pack(Arena arena, int groups, Tensor queries, int threads) {
+    PackedQueries plain = unpacked(groups, queries);
+    Shape shape = queries.shape();
+    long outputs = shape.size(1) / groups;
+    try {
+      long floats = (long) PACKED.invokeExact(shape.size(0), (long) groups, outputs, shape.size(2));
+      PackedQueries packed = plain.as(Tensor.zeros(arena, floats));
+      PACK.invokeExact(
+          queries.segment(),
+          shape.size(0),
+          (long) groups,
+          outputs,
+          shape.size(2),
+          packed.values().segment(),
+          threads);
+      return packed;
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
   static void cpu(
       LayerGeometry geometry,
       Tensor input,
       Tensor outputGradient,
       boolean bias,
-      Tensor queries,
+      PackedQueries queries,
       Tensor scores,
       Workspace workspace,
       int threads) {
@@ -85,17 +122,15 @@ public final class PairScores {
       return;
     }
     try {
-      MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
-      geometry.write(sizes);
+      MemorySegment sizes = geometry.reserve(workspace, 0);
       long needed = (long) WORKSPACE.invokeExact(sizes, count, threads);
-      MemorySegment block = workspace.reserve(LayerGeometry.BYTES + needed);
-      geometry.write(block);
+      MemorySegment block = geometry.reserve(workspace, needed);
       CPU.invokeExact(
           input.segment(),
           outputGradient.segment(),
           block,
           bias ? 1 : 0,
-          queries.segment(),
+          queries.values().segment(),
           count,
           scores.segment(),
           workspace.after(LayerGeometry.BYTES),
@@ -128,21 +163,28 @@ public final class PairScores {
       Tensor input,
       Tensor outputGradient,
       boolean bias,
-      Tensor queries,
+      PackedQueries queries,
       Tensor scores) {
-    long count = queries.shape().rank() == 0 ? 0 : queries.shape().size(0);
-    long weights = geometry.outputs() * geometry.features(bias);
-    if (queries.elements() != count * weights) {
+    long count = queries.count();
+    if (queries.groups() != geometry.convolution().groups()
+        || queries.outputs() != geometry.outputs()
+        || queries.features() != geometry.features(bias)) {
       throw new IllegalArgumentException(
           "queries must each have the "
               + geometry.outputs()
               + " × "
               + geometry.features(bias)
-              + " weights, found "
-              + queries.shape());
+              + " weights in "
+              + geometry.convolution().groups()
+              + " groups, found "
+              + queries.outputs()
+              + " × "
+              + queries.features()
+              + " in "
+              + queries.groups());
     }
     SelfScores.checkScores(
-        scores, Shape.of(count, geometry.samples()), input, outputGradient, queries);
+        scores, Shape.of(count, geometry.samples()), input, outputGradient, queries.values());
     return count;
   }
 

@@ -1,6 +1,7 @@
 package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -85,14 +86,24 @@ public sealed interface PerSample permits CpuPerSample, CudaPerSample {
   void selfScores(Tensor gradients, Tensor weights, Tensor scores);
 
   /**
+   * Packs queries for {@link #pairScores(Convolution, Tensor, Tensor, boolean, PackedQueries,
+   * Tensor)}, in this arena.
+   *
+   * @param groups of the convolution; 1 for a linear layer
+   * @param queries [queries, outputs, features], to be kept as they are while the result is used
+   */
+  PackedQueries packQueries(Arena arena, int groups, Tensor queries);
+
+  /**
    * The dot product of every query with every sample's gradient of a linear layer.
    *
    * @param bias whether a constant 1 is the last feature
-   * @param queries [queries, outputs, features]
+   * @param queries of this layer's outputs and features
    * @param scores [queries, samples], overwritten
    * @see PairScores
    */
-  void pairScores(Tensor input, Tensor outputGradient, boolean bias, Tensor queries, Tensor scores);
+  void pairScores(
+      Tensor input, Tensor outputGradient, boolean bias, PackedQueries queries, Tensor scores);
 
   /** The same for a convolution. */
   void pairScores(
@@ -100,7 +111,7 @@ public sealed interface PerSample permits CpuPerSample, CudaPerSample {
       Tensor input,
       Tensor outputGradient,
       boolean bias,
-      Tensor queries,
+      PackedQueries queries,
       Tensor scores);
 
   /**

@@ -84,11 +84,9 @@ public final class SelfScores {
       return;
     }
     try {
-      MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
-      geometry.write(sizes);
+      MemorySegment sizes = geometry.reserve(workspace, 0);
       long needed = (long) WORKSPACE.invokeExact(sizes, threads);
-      MemorySegment block = workspace.reserve(LayerGeometry.BYTES + needed);
-      geometry.write(block);
+      MemorySegment block = geometry.reserve(workspace, needed);
       CPU.invokeExact(
           input.segment(),
           outputGradient.segment(),

@@ -117,11 +117,9 @@ public final class SquareGradients {
     requireFew(call, strategy);
     if (input.elements() > 0 && outputGradient.elements() > 0 && weights.shape().elements() > 0) {
       try {
-        MemorySegment sizes = workspace.reserve(LayerGeometry.BYTES);
-        call.write(sizes);
+        MemorySegment sizes = call.reserve(workspace, 0);
         long needed = (long) WORKSPACE.invokeExact(sizes, threads);
-        MemorySegment block = workspace.reserve(LayerGeometry.BYTES + needed);
-        call.write(block);
+        MemorySegment block = call.reserve(workspace, needed);
         CPU.invokeExact(
             input.segment(),
             outputGradient.segment(),

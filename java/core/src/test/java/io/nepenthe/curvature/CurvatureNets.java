@@ -20,17 +20,22 @@ final class CurvatureNets {
 
   /**
    * Positions against outputs and features: conv1 T 42, O 6, I 19; conv2 groups, stride, no bias;
-   * conv3 T 2, dilation, asymmetric padding; wide T 2 &lt; O 9 and &lt; I; tied, fc, head T 1.
+   * conv3 T 2, dilation, asymmetric padding; wide T 2 &lt; O 9 and &lt; I; tiedGroups T 12, used
+   * twice, two groups; tied, fc, head T 1.
    */
   static Network all() {
     Window three = Window.square(3).withPadding(1);
     Layer.Linear tied = new Layer.Linear("tied", 10, 10, true);
+    Layer.Conv2d tiedGroups = new Layer.Conv2d("tiedGroups", 4, 4, three, 2, true);
     return Network.builder(INPUT)
         .then(new Layer.Conv2d("point", 2, 3, Window.square(1), true))
         .then(new Layer.Conv2d("conv1", 3, 6, three, true))
         .then(new Layer.BatchNorm2d("norm", 6))
         .then(new Layer.Relu())
         .then(new Layer.Conv2d("conv2", 6, 4, three.withStride(2), 2, true))
+        .then(tiedGroups)
+        .then(new Layer.Relu())
+        .then(tiedGroups)
         .then(new Layer.Relu())
         .then(
             new Layer.Conv2d(

@@ -38,6 +38,9 @@ class GoldenVectorTest {
   private static final double[][] KFAC = {
     {.63007946, -.41539265, -.47748284}, {2.40588254, 1.70017851, -.03722512}
   };
+  private static final double[][] KRONFLUENCE = {
+    {1.1684029606, -.8964330133, -.8521904396}, {4.6406858611, 2.8996637175, -.1850150588}
+  };
   private static final double[][] EKFAC = {
     {.5294191448, -3.1325816127, -.0774140378}, {2.2231693659, -2.8396163177, .4355335747}
   };
@@ -63,13 +66,89 @@ class GoldenVectorTest {
     double[] apply(double[] p);
   }
 
-  private static void assertScores(double[][] expected, Inverse inverse) {
+  /** To the printed digits, half of the last of which is 5e-11 or, of KFC, 5e-9. */
+  private static void assertScores(double[][] expected, double printed, Inverse inverse) {
     for (int q = 0; q < 2; q++) {
       double[] v = inverse.apply(QUERIES.gradient(0, q));
       for (int n = 0; n < 3; n++) {
-        assertEquals(expected[q][n], ReferenceBlock.dot(v, TRAINING.gradient(0, n)), 1e-8);
+        assertEquals(expected[q][n], ReferenceBlock.dot(v, TRAINING.gradient(0, n)), printed);
       }
     }
+  }
+
+  /** (Q diag(values) Qᵀ + λI) x = p by elimination, with Q the product of two factors' vectors. */
+  private static double[] dense(
+      ReferenceBlock.Basis basis, double[] values, double damping, double[] p) {
+    int size = p.length;
+    double[][] rows = new double[size][size + 1];
+    for (int k = 0; k < size; k++) {
+      double[] unit = new double[size];
+      unit[k] = 1;
+      double[] vector = basis.rotate(unit, true);
+      for (int i = 0; i < size; i++) {
+        for (int j = 0; j < size; j++) {
+          rows[i][j] += values[k] * vector[i] * vector[j];
+        }
+      }
+    }
+    for (int i = 0; i < size; i++) {
+      rows[i][i] += damping;
+      rows[i][size] = p[i];
+    }
+    return eliminate(rows);
+  }
+
+  /** Of a positive definite matrix, with its right side as last column. */
+  private static double[] eliminate(double[][] rows) {
+    int size = rows.length;
+    for (int k = 0; k < size; k++) {
+      for (int i = 0; i < size; i++) {
+        double factor = i == k ? 0 : rows[i][k] / rows[k][k];
+        for (int j = k; j <= size; j++) {
+          rows[i][j] -= factor * rows[k][j];
+        }
+      }
+    }
+    double[] x = new double[size];
+    for (int i = 0; i < size; i++) {
+      x[i] = rows[i][size] / rows[i][i];
+    }
+    return x;
+  }
+
+  /** No eigenvectors: B ⊗ A entry by entry, B divided by {@code positions} too. */
+  private static double[] denseKronecker(double positions, double[] p) {
+    double[] a = TRAINING.inputFactor(false);
+    double[] b = TRAINING.gradientFactor(false);
+    double[][] rows = new double[6][7];
+    for (int i = 0; i < 6; i++) {
+      for (int j = 0; j < 6; j++) {
+        rows[i][j] = b[i / 3 * 2 + j / 3] * a[i % 3 * 3 + j % 3] / positions;
+      }
+      rows[i][i] += DAMPING;
+      rows[i][6] = p[i];
+    }
+    return eliminate(rows);
+  }
+
+  @Test
+  void theReferenceAgreesWithElimination() {
+    ReferenceBlock.Basis basis = TRAINING.basis(false);
+    double[] lambda = TRAINING.corrected(basis);
+    for (int q = 0; q < 2; q++) {
+      double[] p = QUERIES.gradient(0, q);
+      double[] corrected = ReferenceBlock.inverse(basis, lambda, DAMPING, p);
+      assertRelative(dense(basis, lambda, DAMPING, p), corrected);
+      double[] kronecker = ReferenceBlock.inverse(basis, basis.kronecker(), DAMPING, p);
+      assertRelative(denseKronecker(1, p), kronecker);
+      double[] smaller = ReferenceBlock.scaled(basis.kronecker(), 0.5);
+      assertRelative(denseKronecker(2, p), ReferenceBlock.inverse(basis, smaller, DAMPING, p));
+    }
+  }
+
+  private static void assertRelative(double[] expected, double[] actual) {
+    double largest = Arrays.stream(expected).map(Math::abs).max().orElse(0);
+    assertArrayEquals(expected, actual, 1e-10 * largest);
   }
 
   @Test
@@ -91,9 +170,10 @@ class GoldenVectorTest {
     double[] diagonal = TRAINING.diagonal();
     assertArrayEquals(new double[] {14, 9, 5, 1, 9, 5}, ReferenceBlock.scaled(diagonal, 3), 1e-12);
     assertEquals(43, 3 * Arrays.stream(lambda).sum(), 1e-12);
-    assertScores(IDENTITY, p -> p);
+    assertScores(IDENTITY, 1e-12, p -> p);
     assertScores(
         DIAGONAL,
+        1e-9,
         p -> {
           double[] out = p.clone();
           for (int i = 0; i < out.length; i++) {
@@ -101,11 +181,13 @@ class GoldenVectorTest {
           }
           return out;
         });
-    assertScores(KFAC, p -> ReferenceBlock.inverse(basis, basis.kronecker(), DAMPING, p));
-    assertScores(EKFAC, p -> ReferenceBlock.inverse(basis, lambda, DAMPING, p));
+    assertScores(KFAC, 1e-8, p -> ReferenceBlock.inverse(basis, basis.kronecker(), DAMPING, p));
+    double[] smaller = ReferenceBlock.scaled(basis.kronecker(), 0.5);
+    assertScores(KRONFLUENCE, 1e-9, p -> ReferenceBlock.inverse(basis, smaller, DAMPING, p));
+    assertScores(EKFAC, 1e-9, p -> ReferenceBlock.inverse(basis, lambda, DAMPING, p));
     double standard = 0.1 * ReferenceBlock.mean(lambda);
     assertEquals(.2388888889, standard, 1e-10);
-    assertScores(EKFAC_DEFAULT, p -> ReferenceBlock.inverse(basis, lambda, standard, p));
+    assertScores(EKFAC_DEFAULT, 1e-9, p -> ReferenceBlock.inverse(basis, lambda, standard, p));
   }
 
   /** What the shipped code makes of the same rows. */
@@ -213,11 +295,14 @@ class GoldenVectorTest {
           InverseCurvature diagonal =
               InverseCurvature.diagonal(shipped.model, shipped.diagonal, tenth);
           InverseCurvature kfac = InverseCurvature.kfac(shipped.ekfac, tenth);
+          InverseCurvature kronfluence =
+              InverseCurvature.kfac(shipped.ekfac, tenth, KfacScaling.KRONFLUENCE, shipped.model);
           InverseCurvature ekfac = InverseCurvature.ekfac(shipped.ekfac, tenth);
           InverseCurvature standard = InverseCurvature.ekfac(shipped.ekfac, Damping.defaults())) {
         assertFloats(IDENTITY, shipped.scores(identity));
         assertFloats(DIAGONAL, shipped.scores(diagonal));
         assertFloats(KFAC, shipped.scores(kfac));
+        assertFloats(KRONFLUENCE, shipped.scores(kronfluence));
         assertFloats(EKFAC, shipped.scores(ekfac));
         assertFloats(EKFAC_DEFAULT, shipped.scores(standard));
         assertArrayEquals(new double[] {14, 13, 16}, shipped.self(identity), 1e-4);

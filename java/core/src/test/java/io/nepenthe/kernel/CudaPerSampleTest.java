@@ -290,11 +290,13 @@ class CudaPerSampleTest {
           Twin scores = board.twin(Tensor.zeros(board.arena(), Shape.of(count, samples)));
           PerSample operations = board.cuda().perSample();
           Tensor input = board.twin(some.input()).device;
+          PackedQueries packed =
+              operations.packQueries(board.arena(), g.convolution().groups(), queries);
           if (some.linear) {
-            operations.pairScores(input, some.gradient(), bias, queries, scores.device);
+            operations.pairScores(input, some.gradient(), bias, packed, scores.device);
           } else {
             operations.pairScores(
-                some.convolution, input, some.gradient(), bias, queries, scores.device);
+                some.convolution, input, some.gradient(), bias, packed, scores.device);
           }
           double steps =
               g.positions() + g.outputs() * g.features(bias) + 8 + rounding(precision, 4);

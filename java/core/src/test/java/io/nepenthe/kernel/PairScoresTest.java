@@ -21,20 +21,16 @@ class PairScoresTest {
       boolean bias,
       Tensor queries,
       Tensor scores) {
-    if (some.linear) {
-      backend
-          .perSample()
-          .pairScores(some.input(from, to), some.gradient(from, to), bias, queries, scores);
-    } else {
-      backend
-          .perSample()
-          .pairScores(
-              some.convolution,
-              some.input(from, to),
-              some.gradient(from, to),
-              bias,
-              queries,
-              scores);
+    PerSample operations = backend.perSample();
+    Tensor input = some.input(from, to);
+    Tensor gradient = some.gradient(from, to);
+    try (Arena arena = Arena.ofConfined()) {
+      PackedQueries packed = operations.packQueries(arena, some.convolution.groups(), queries);
+      if (some.linear) {
+        operations.pairScores(input, gradient, bias, packed, scores);
+      } else {
+        operations.pairScores(some.convolution, input, gradient, bias, packed, scores);
+      }
     }
   }
 
@@ -163,21 +159,20 @@ class PairScoresTest {
       PerSample operations = backend.perSample();
       Tensor input = Tensor.zeros(arena, 2, 3);
       Tensor gradient = Tensor.zeros(arena, 2, 4);
-      Tensor queries = Tensor.zeros(arena, 5, 4, 3);
+      PackedQueries queries = operations.packQueries(arena, 1, Tensor.zeros(arena, 5, 4, 3));
+      PackedQueries wide = operations.packQueries(arena, 1, Tensor.zeros(arena, 5, 4, 4));
+      PackedQueries grouped = operations.packQueries(arena, 2, Tensor.zeros(arena, 5, 4, 3));
+      Tensor scores = Tensor.zeros(arena, 5, 2);
+      Tensor overlapping = queries.values().slice(0, scores.shape());
       List<Runnable> wrong =
           List.of(
+              () -> operations.packQueries(arena, 1, input),
+              () -> operations.packQueries(arena, 3, Tensor.zeros(arena, 5, 4, 3)),
               () ->
                   operations.pairScores(input, gradient, false, queries, Tensor.zeros(arena, 2, 5)),
-              () ->
-                  operations.pairScores(
-                      input,
-                      gradient,
-                      false,
-                      Tensor.zeros(arena, 5, 4, 4),
-                      Tensor.zeros(arena, 5, 2)),
-              () ->
-                  operations.pairScores(
-                      input, gradient, false, queries, queries.slice(0, Shape.of(5, 2))),
+              () -> operations.pairScores(input, gradient, false, wide, scores),
+              () -> operations.pairScores(input, gradient, false, grouped, scores),
+              () -> operations.pairScores(input, gradient, false, queries, overlapping),
               () -> operations.pairScoresFactored(input, input, Tensor.zeros(arena, 5, 2)));
       for (Runnable call : wrong) {
         assertThrows(IllegalArgumentException.class, call::run);
