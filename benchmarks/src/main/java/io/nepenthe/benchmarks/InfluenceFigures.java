@@ -10,19 +10,13 @@ import io.nepenthe.curvature.InverseCurvature;
 import io.nepenthe.curvature.KroneckerFactors;
 import io.nepenthe.curvature.Labels;
 import io.nepenthe.curvature.Measurement;
-import io.nepenthe.data.Amount;
-import io.nepenthe.data.BadNets;
 import io.nepenthe.data.DataSource;
 import io.nepenthe.data.Dataset;
-import io.nepenthe.data.Datasets;
 import io.nepenthe.data.LabelNoise;
 import io.nepenthe.data.Manipulated;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.data.Subset;
-import io.nepenthe.detect.ActivationClustering;
-import io.nepenthe.detect.DeltaInfluence;
 import io.nepenthe.detect.Detection;
-import io.nepenthe.detect.SpectralSignatures;
 import io.nepenthe.evaluate.LinearDatamodelingScore;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
@@ -45,7 +39,7 @@ import java.util.Map;
 import java.util.function.Supplier;
 
 /**
- * The figures of docs/influence.md: {@code InfluenceFigures delta|mislabel|lds DATA TEST [seeds
+ * The figures of docs/influence.md: {@code InfluenceFigures mislabel|lds DATA TEST [seeds
  * [epochs]]} or {@code cost}, DATA and TEST as the command line names data.
  */
 public final class InfluenceFigures {
@@ -75,7 +69,6 @@ public final class InfluenceFigures {
             arguments.length > 4 ? Integer.parseInt(arguments[4]) : 15);
     int seeds = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 1;
     switch (arguments[0]) {
-      case "delta" -> run(seeds, figures::delta);
       case "mislabel" -> run(seeds, figures::mislabel);
       case "lds" -> run(seeds, figures::lds);
       default -> throw new IllegalArgumentException("no figure is named " + arguments[0]);
@@ -116,113 +109,6 @@ public final class InfluenceFigures {
         KroneckerFactors.of(model, backend, data, normalisation, options, Progress.NONE)) {
       return EkFac.of(factors, model, backend, data, normalisation, Progress.NONE);
     }
-  }
-
-  private double[] accuracy(Model model, Dataset triggered, int target, Normalisation n) {
-    try (Predictor predictor = new Predictor(model, backend, 256);
-        Arena arena = Arena.ofConfined()) {
-      double clean = predictor.evaluate(test, n).accuracy();
-      Tensor logits = predictor.logits(arena, triggered, n);
-      return new double[] {clean, count(logits, target) / (double) triggered.size()};
-    }
-  }
-
-  private static int answer(Tensor logits, long row) {
-    long classes = logits.shape().size(1);
-    int best = 0;
-    for (int c = 1; c < classes; c++) {
-      best = logits.get(row * classes + c) > logits.get(row * classes + best) ? c : best;
-    }
-    return best;
-  }
-
-  private static long count(Tensor logits, int label) {
-    long count = 0;
-    for (long i = 0; i < logits.shape().size(0); i++) {
-      count += answer(logits, i) == label ? 1 : 0;
-    }
-    return count;
-  }
-
-  /** A 2 % backdoor, one affected test image, and what the detectors make of it. */
-  private void delta(long seed) {
-    BadNets backdoor = BadNets.of(0, Amount.fraction(0.02));
-    Manipulated poisoned = backdoor.apply(training, 0, seed);
-    Dataset data = poisoned.dataset();
-    Normalisation n = Normalisation.of(data);
-    boolean[] truth = truth(data, poisoned.manipulatedIds());
-    Dataset triggered = backdoor.triggered(test);
-    Map<String, Double> seconds = new LinkedHashMap<>();
-    try (Model model = train(Architectures.lenet(IMAGE, 10), data, n, seed)) {
-      double[] before = accuracy(model, triggered, 0, n);
-      long affected = affected(model, triggered, n);
-      EkFac ekfac =
-          timed(seconds, "factors", () -> ekfac(model, data, n, FactorOptions.defaults()));
-      try (InverseCurvature inverse = InverseCurvature.ekfac(ekfac, Damping.defaults())) {
-        DeltaInfluence.Options options = DeltaInfluence.Options.defaults().withSeed(seed);
-        DeltaInfluence.Deltas deltas =
-            timed(
-                seconds,
-                "scores",
-                () ->
-                    DeltaInfluence.of(
-                        model,
-                        backend,
-                        inverse,
-                        data,
-                        triggered,
-                        affected,
-                        0,
-                        n,
-                        options,
-                        Progress.NONE));
-        StringBuilder line = new StringBuilder();
-        for (int tolerance : new int[] {0, 1, 2, 5, 10}) {
-          Detection found = DeltaInfluence.rule(deltas.delta(), 0, tolerance);
-          line.append(String.format(Locale.ROOT, " n_tol %d %.4f", tolerance, found.auc(truth)));
-        }
-        Detection found = DeltaInfluence.rule(deltas.delta(), 0, options.tolerance());
-        Detection plain = deltas.plain(0);
-        Detection spectral = SpectralSignatures.of(model, backend, data, n, 0.15, Progress.NONE);
-        Detection clusters = ActivationClustering.of(model, backend, data, n, seed, Progress.NONE);
-        say(
-            "seed %d accuracy %.4f attack %.4f | AUC plain %.4f spectral %.4f clusters %.4f |%s |"
-                + " flagged %d recall %.3f precision %.3f | %s",
-            seed,
-            before[0],
-            before[1],
-            plain.auc(truth),
-            spectral.auc(truth),
-            clusters.auc(truth),
-            line,
-            found.count(),
-            found.recall(truth),
-            found.precision(truth),
-            seconds);
-        Dataset rest = Datasets.without(data, found.flaggedIds(data));
-        try (Model healed = train(Architectures.lenet(IMAGE, 10), rest, n, seed)) {
-          double[] after = accuracy(healed, triggered, 0, n);
-          say(
-              "seed %d retrained without the flagged: accuracy %.4f attack %.4f",
-              seed, after[0], after[1]);
-        }
-      } finally {
-        ekfac.close();
-      }
-    }
-  }
-
-  private long affected(Model model, Dataset triggered, Normalisation n) {
-    try (Predictor predictor = new Predictor(model, backend, 256);
-        Arena arena = Arena.ofConfined()) {
-      Tensor logits = predictor.logits(arena, triggered, n);
-      for (long i = 0; i < triggered.size(); i++) {
-        if (answer(logits, i) == 0) {
-          return i;
-        }
-      }
-    }
-    throw new IllegalStateException("the attack deceives no test image");
   }
 
   private static boolean[] truth(Dataset data, long[] ids) {

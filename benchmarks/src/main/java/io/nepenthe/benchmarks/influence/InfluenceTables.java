@@ -1,0 +1,131 @@
+package io.nepenthe.benchmarks.influence;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Consumer;
+
+/**
+ * The tables as Markdown. Each is written between the marks {@code <!-- NAME: begin -->} and {@code
+ * <!-- NAME: end -->} of a page; the text around them stays.
+ */
+final class InfluenceTables {
+  private final List<Measured> rows;
+  private final StringBuilder text = new StringBuilder();
+
+  private InfluenceTables(List<Measured> rows) {
+    this.rows = rows;
+  }
+
+  /** Replaces what is between the marks. */
+  static void write(List<Measured> rows, Path page) throws IOException {
+    String text = Files.readString(page);
+    text = between(text, "detection", rows, InfluenceTables::detection);
+    text = between(text, "healing", rows, InfluenceTables::healing);
+    text = between(text, "queries", rows, InfluenceTables::queries);
+    Files.writeString(page, text);
+  }
+
+  private static String between(
+      String page, String name, List<Measured> rows, Consumer<InfluenceTables> table)
+      throws IOException {
+    String mark = "<!-- " + name + ": begin -->";
+    int begin = page.indexOf(mark);
+    int end = page.indexOf("<!-- " + name + ": end -->");
+    if (begin < 0 || end < begin) {
+      throw new IOException("expected the marks of the table " + name);
+    }
+    InfluenceTables tables = new InfluenceTables(rows);
+    table.accept(tables);
+    return page.substring(0, begin + mark.length()) + "\n" + tables.text + page.substring(end);
+  }
+
+  private List<Measured> of(String figure, String part) {
+    return rows.stream()
+        .filter(row -> row.figure().equals(figure) && row.part().equals(part))
+        .sorted((a, b) -> Long.compare(a.seed(), b.seed()))
+        .sorted((a, b) -> a.data().compareTo(b.data()))
+        .toList();
+  }
+
+  private void detection() {
+    line(
+        "| data, seed | accuracy, attack | plain | spectral | clustering | Δ as it is, n_tol 0 | Δ relative,"
+            + " n_tol 0 | n_tol 5 | n_tol 10 | flagged, recall |");
+    line("|---|---|---|---|---|---|---|---|---|---|");
+    for (Measured row : of("detection", "delta")) {
+      line(
+          "| %s, %d | %s, %s | %s | %s | %s | %s | %s | **%s** | %s | %.0f, %s |",
+          row.data(),
+          row.seed(),
+          percent(row.value("accuracy")),
+          percent(row.value("attack")),
+          auc(row, "plain"),
+          auc(row, "spectral"),
+          auc(row, "clustering"),
+          auc(row, "asIs.0"),
+          auc(row, "delta.0"),
+          auc(row, "delta.5"),
+          auc(row, "delta.10"),
+          row.value("flagged"),
+          percent(row.value("recall")));
+    }
+  }
+
+  private void healing() {
+    StringBuilder head = new StringBuilder("| data, seed | before |");
+    for (String healer : DetectionFigure.HEALERS) {
+      head.append(' ').append(healer).append(" |");
+    }
+    line(head.toString());
+    line("|---|---|" + "---|".repeat(DetectionFigure.HEALERS.size()));
+    for (Measured before : of("detection", "delta")) {
+      StringBuilder cells = new StringBuilder();
+      cells.append("| ").append(before.data()).append(", ").append(before.seed());
+      cells.append(" | ").append(accuracyAndAttack(before)).append(" |");
+      for (String healer : DetectionFigure.HEALERS) {
+        String after =
+            of("detection", healer).stream()
+                .filter(row -> row.data().equals(before.data()) && row.seed() == before.seed())
+                .findFirst()
+                .map(InfluenceTables::accuracyAndAttack)
+                .orElse("");
+        cells.append(' ').append(after).append(" |");
+      }
+      line(cells.toString());
+    }
+  }
+
+  private void queries() {
+    line("| network | one query | 51 queries | ratio |");
+    line("|---|---|---|---|");
+    for (Measured row : of("queries", "cost")) {
+      double each = 1e3 / row.value("examples");
+      line(
+          "| %s | %.3f ms an example | %.3f ms | %.2f |",
+          row.data(),
+          row.value("seconds.1") * each,
+          row.value("seconds.51") * each,
+          row.value("ratio"));
+    }
+  }
+
+  private static String accuracyAndAttack(Measured row) {
+    return percent(row.value("accuracy")) + ", " + percent(row.value("attack"));
+  }
+
+  private static String auc(Measured row, String name) {
+    return String.format(Locale.ROOT, "%.3f", row.value("auc." + name));
+  }
+
+  private static String percent(double share) {
+    return String.format(Locale.ROOT, "%.1f %%", 100 * share);
+  }
+
+  private void line(String format, Object... values) {
+    text.append(values.length == 0 ? format : String.format(Locale.ROOT, format, values));
+    text.append('\n');
+  }
+}
