@@ -100,6 +100,11 @@ final class CurvatureOptions {
     return fisher.batchSize();
   }
 
+  /** Whether a bias is a column of its layer's weights. */
+  boolean jointBias() {
+    return fisher.of(command.commandLine(), 0).jointBias();
+  }
+
   /** The folder of factors to be read, where they are not to be computed. */
   Optional<Path> factors() {
     return Optional.ofNullable(factors);

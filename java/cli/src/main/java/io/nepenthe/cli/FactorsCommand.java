@@ -3,6 +3,7 @@ package io.nepenthe.cli;
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.FactorStages;
 import io.nepenthe.curvature.StageOptions;
+import io.nepenthe.curvature.StagePlan;
 import io.nepenthe.data.Dataset;
 import java.nio.file.Path;
 import picocli.CommandLine.Command;
@@ -56,6 +57,13 @@ final class FactorsCommand extends Operation {
       FactorOptions options =
           fisher.of(spec.commandLine(), file.model().network().output().elements(), run.seed());
       Dataset dataset = run.phase("read", () -> run.data(data));
+      if (stages.plan()) {
+        Plans.show(
+            run,
+            StagePlan.factors(
+                file.model(), dataset.size(), options, Runtime.getRuntime().availableProcessors()));
+        return;
+      }
       FactorStages pipeline =
           run.phase(
               "checksum",
@@ -77,6 +85,7 @@ final class FactorsCommand extends Operation {
       if (!run.phase("lambda", pipeline::lambda)) {
         run.say("when all partitions are there: nepenthe merge %s", out);
       }
+      Plans.record(run);
     }
   }
 }

@@ -5,6 +5,7 @@ import io.nepenthe.curvature.InfluenceScores;
 import io.nepenthe.curvature.Measurement;
 import io.nepenthe.curvature.ScoreStages;
 import io.nepenthe.curvature.StageOptions;
+import io.nepenthe.curvature.StagePlan;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
@@ -83,9 +84,16 @@ final class InfluenceCommand extends Operation {
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
       Normalisation normalisation = file.normalisationFor(training);
+      if (stages.plan()) {
+        long asked = queries == null ? 0 : run.data(queries).size();
+        boolean joint = curvature.jointBias();
+        Plans.show(run, StagePlan.scores(file.model(), joint, training.size(), asked, options()));
+        return;
+      }
       try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
         if (folder != null) {
           inStages(run, file, held, training, normalisation);
+          Plans.record(run);
           return;
         }
         try (InfluenceScores scores = scores(run, file.model(), held, training, normalisation)) {
@@ -100,6 +108,9 @@ final class InfluenceCommand extends Operation {
 
   private void check() {
     curvature.check();
+    if (stages.plan()) {
+      return;
+    }
     if (folder == null ? out == null : curvature.factors().isEmpty()) {
       throw new ParameterException(
           spec.commandLine(),

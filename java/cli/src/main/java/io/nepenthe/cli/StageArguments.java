@@ -35,6 +35,16 @@ final class StageArguments {
       description = "Go on from the checkpoint that an interrupted run left, to the same bytes.")
   private boolean resume;
 
+  @Option(
+      names = "--plan",
+      description = "Print what each stage will take of disk, memory and operations; run nothing.")
+  private boolean plan;
+
+  /** Whether nothing is to be run. */
+  boolean plan() {
+    return plan;
+  }
+
   /** Whether this run computes a part only. */
   boolean partitioned() {
     return !partition.equals("1/1");

@@ -9,9 +9,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Map;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The curvature's stages through the command line. */
 class PipelineTest {
@@ -171,5 +175,41 @@ class PipelineTest {
     refused("influence --model M --data glyphs:train/200 --factors D", 2, "--out or --stages");
     refused("influence --model M --data glyphs:train/200 --stages x", 2, "--factors");
     refused(influence.replace("--stages", "--out") + "x --partition 1/2", 2, "need --stages");
+  }
+
+  /** With a small young generation, so that what was measured is not garbage. */
+  private static final Map<String, String> LITTLE_GARBAGE =
+      Map.of("JDK_JAVA_OPTIONS", "-Xmn2m -XX:TieredStopAtLevel=1");
+
+  @ParameterizedTest
+  @ValueSource(strings = {"lenet", "mlp --width 1024"})
+  void thePlanIsWithinATenthOfThePeak(String architecture) {
+    Assumptions.assumeTrue(Files.exists(Path.of("/proc/self/status")), "peaks are read there");
+    Path model = folder.resolve("model.onnx");
+    done(
+        "train --data glyphs:train/64 --epochs 1 --quiet --out "
+            + model
+            + " --arch "
+            + architecture);
+    String factors =
+        "factors --data glyphs:train/300 --model " + model + " --out " + folder.resolve("f");
+    Path plan = folder.resolve("plan.json");
+    Path result = folder.resolve("result.json");
+    Nepenthe.Outcome planned =
+        Nepenthe.run(LITTLE_GARBAGE, (factors + " --plan --json " + plan).split(" "));
+    assertEquals(0, planned.status(), planned.err());
+    assertFalse(Files.exists(folder.resolve("f")), "nothing was run");
+    Nepenthe.Outcome ran = Nepenthe.run(LITTLE_GARBAGE, (factors + " --json " + result).split(" "));
+    assertEquals(0, ran.status(), ran.err());
+    double expected = Nepenthe.json(plan).get("plannedPeakBytes").asDouble();
+    double measured = Nepenthe.json(result).get("peakBytes").asDouble();
+    assertEquals(measured, expected, 0.1 * measured);
+    // Only the files' padding and header are not in the plan.
+    for (JsonNode stage : Nepenthe.json(plan).get("plan")) {
+      long bytes =
+          folder.resolve("f/" + stage.get("stage").asText() + ".safetensors").toFile().length();
+      assertEquals(bytes, stage.get("fileBytes").asDouble(), 0.05 * bytes + 10_000);
+      assertTrue(stage.get("operations").asDouble() > 1e6, stage.toString());
+    }
   }
 }

@@ -35,7 +35,7 @@ public final class ScoreStages {
   /** The stage and file of influences on an example's own loss. */
   public static final String SELF = "self_scores";
 
-  private static final String PRECONDITION = "precondition";
+  static final String PRECONDITION = "precondition";
 
   private final Model model;
   private final Backend backend;

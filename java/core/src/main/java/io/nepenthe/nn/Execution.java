@@ -111,6 +111,11 @@ public final class Execution implements AutoCloseable {
     return backend.fitting(bytesPerSample(new MemoryPlan(model.network(), mode)), wanted);
   }
 
+  /** The bytes of activations and gradients that a sample of a batch takes. */
+  public static long bytesPerSample(Network network, Mode mode) {
+    return bytesPerSample(new MemoryPlan(network, mode));
+  }
+
   private static long bytesPerSample(MemoryPlan memory) {
     return memory.sizes().stream().mapToLong(Long::longValue).sum() * Float.BYTES;
   }

@@ -1,0 +1,262 @@
+package io.nepenthe.curvature;
+
+import io.nepenthe.nn.Execution;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Mode;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.ParametricLayer;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * What a stage of {@link FactorStages} or {@link ScoreStages} will take, before it runs.
+ *
+ * @param stage its name
+ * @param fileBytes of its file
+ * @param checkpointBytes of the state that it saves; 0 if it saves none
+ * @param memoryBytes the most that it takes at once beyond what the process held before: native
+ *     memory and live arrays, without what the virtual machine lets lie until it collects
+ * @param operations multiplications and additions
+ */
+public record StagePlan(
+    String stage, long fileBytes, long checkpointBytes, long memoryBytes, double operations) {
+
+  /** What the plans need to know of a model. */
+  private static final class Sizes {
+    private final Model model;
+    private final List<ParameterBlock> blocks;
+    private final Map<String, Long> positions = new HashMap<>();
+    private final long samples;
+    private final int batch;
+    private final int batchSizes;
+
+    Sizes(Model model, boolean jointBias, long samples, int batchSize) {
+      this.model = model;
+      this.blocks = ParameterBlock.of(model, jointBias);
+      this.samples = samples;
+      for (ParametricLayer layer : model.layers()) {
+        Extent out = model.network().extent(layer.node());
+        long each = out.isVector() ? 1 : out.height() * out.width();
+        positions.merge(layer.layer().name(), each, Long::sum);
+      }
+      Chunks chunks = Chunks.of(samples);
+      Set<Long> sizes = new HashSet<>();
+      for (int chunk = 0; chunk < chunks.count(); chunk++) {
+        long size = chunks.end(chunk) - chunks.first(chunk);
+        sizes.add(Math.min(batchSize, size));
+        sizes.add(size % batchSize);
+      }
+      sizes.remove(0L);
+      this.batchSizes = sizes.size();
+      this.batch = (int) sizes.stream().mapToLong(Long::longValue).max().orElse(1);
+    }
+
+    long positions(ParameterBlock block) {
+      return positions.get(block.layer());
+    }
+
+    /** Σ γ(I² + (O/γ)²). */
+    long squares() {
+      long sum = 0;
+      for (ParameterBlock block : blocks) {
+        sum +=
+            block.isDiagonal()
+                ? 0
+                : block.groups() * (square(block.columns()) + square(block.groupOutputs()));
+      }
+      return sum;
+    }
+
+    /** Entries of Λ. */
+    long entries() {
+      return blocks.stream().mapToLong(ParameterBlock::size).sum();
+    }
+
+    /** Activations, gradients and the weights as the dense library orders them. */
+    long pass() {
+      long weights = 2 * Float.BYTES * model.parameters().count();
+      return batch * Execution.bytesPerSample(model.network(), Mode.FROZEN) + batchSizes * weights;
+    }
+
+    /** A forward pass and so many backward ones. */
+    double passes(int backward) {
+      double each = 0;
+      for (ParameterBlock block : blocks) {
+        each += 2.0 * positions(block) * block.outputs() * block.columns();
+      }
+      return samples * each * (1 + backward);
+    }
+  }
+
+  private static long square(long n) {
+    return n * n;
+  }
+
+  /**
+   * The stages of factors.
+   *
+   * @param samples of the data
+   * @param processors how many matrices are decomposed at once
+   */
+  public static List<StagePlan> factors(
+      Model model, long samples, FactorOptions options, int processors) {
+    Sizes sizes = new Sizes(model, options.jointBias(), samples, options.batchSize());
+    int outputs = Math.toIntExact(model.network().output().elements());
+    int backward = new FisherVectors(options, outputs, 0).passes();
+    return List.of(covariance(sizes, backward), eigen(sizes, processors), lambda(sizes, backward));
+  }
+
+  private static StagePlan covariance(Sizes sizes, int backward) {
+    long sums = 2L * Double.BYTES * sizes.squares();
+    long most = 0;
+    double products = 0;
+    boolean diagonals = false;
+    for (ParameterBlock block : sizes.blocks) {
+      diagonals |= block.isDiagonal();
+      if (!block.isDiagonal()) {
+        double inputs = (double) block.columns() * (block.columns() + 1);
+        double gradients = (double) block.groupOutputs() * (block.groupOutputs() + 1);
+        products +=
+            (double) block.groups() * sizes.positions(block) * (inputs + backward * gradients);
+        long larger = Math.max(block.columns(), block.groupOutputs());
+        most = Math.max(most, block.groups() * square(larger) * Double.BYTES);
+      }
+    }
+    long squares = diagonals ? 2L * Float.BYTES * sizes.model.parameters().count() : 0;
+    return new StagePlan(
+        FactorStages.COVARIANCE,
+        Double.BYTES * sizes.squares(),
+        sums,
+        sizes.pass() + sums + squares + most,
+        sizes.passes(backward) + sizes.samples * products);
+  }
+
+  private static StagePlan eigen(Sizes sizes, int processors) {
+    List<Long> jobs = new ArrayList<>();
+    double operations = 0;
+    for (ParameterBlock block : sizes.blocks) {
+      for (int group = 0; !block.isDiagonal() && group < block.groups(); group++) {
+        jobs.add(block.columns());
+        jobs.add(block.groupOutputs());
+        operations += 9 * (Math.pow(block.columns(), 3) + Math.pow(block.groupOutputs(), 3));
+      }
+    }
+    jobs.sort(Comparator.reverseOrder());
+    // The matrix, LAPACK's copy and its workspace of two more; of the others, what was found.
+    long together = 0;
+    for (int job = 0; job < jobs.size(); job++) {
+      together += (job < processors ? 4L : 1L) * Double.BYTES * square(jobs.get(job));
+    }
+    return new StagePlan(
+        FactorStages.EIGEN,
+        Float.BYTES * sizes.squares(),
+        0,
+        2L * Double.BYTES * sizes.squares() + together,
+        operations);
+  }
+
+  /** Eigenvectors, their transposes, and the plans that multiply by them. */
+  private static long rotations(Sizes sizes) {
+    long bytes = 0;
+    for (ParameterBlock block : sizes.blocks) {
+      if (block.isDiagonal()) {
+        continue;
+      }
+      long squares = block.groups() * (square(block.columns()) + square(block.groupOutputs()));
+      long positions = sizes.positions(block);
+      boolean inputsFirst = positions < block.groupOutputs();
+      boolean gradientsFirst = positions < block.columns();
+      long rooms =
+          sizes.batch
+              * positions
+              * ((inputsFirst ? block.groups() * block.columns() : 0)
+                  + (gradientsFirst ? block.outputs() : 0));
+      if (!inputsFirst || !gradientsFirst) {
+        long formed = Math.min(sizes.batch * block.size(), Math.max(1L << 24, block.size()));
+        rooms += (inputsFirst ? 1 : 2) * formed;
+        rooms += gradientsFirst ? 0 : sizes.batch * square(block.groupOutputs());
+      }
+      long kept = 2 * squares + block.groups() * square(block.columns());
+      bytes += Float.BYTES * (kept + sizes.batchSizes * squares + rooms);
+    }
+    return bytes;
+  }
+
+  private static double rotating(Sizes sizes) {
+    double each = 0;
+    for (ParameterBlock block : sizes.blocks) {
+      if (!block.isDiagonal()) {
+        each +=
+            block.groups()
+                * RotatedGradients.operations(
+                    sizes.positions(block), block.groupOutputs(), block.columns());
+      }
+    }
+    return sizes.samples * each;
+  }
+
+  private static StagePlan lambda(Sizes sizes, int backward) {
+    long entries = sizes.entries();
+    return new StagePlan(
+        FactorStages.LAMBDA,
+        Double.BYTES * entries,
+        2L * Double.BYTES * entries,
+        sizes.pass() + rotations(sizes) + 2L * Float.BYTES * entries + 2L * Double.BYTES * entries,
+        sizes.passes(backward) + backward * rotating(sizes));
+  }
+
+  /**
+   * The stages of scores.
+   *
+   * @param samples of the training data
+   * @param queries how many; 0 for every example's influence on its own loss
+   */
+  public static List<StagePlan> scores(
+      Model model, boolean jointBias, long samples, long queries, Influence.Options options) {
+    Sizes sizes = new Sizes(model, jointBias, samples, options.batchSize());
+    long entries = sizes.entries();
+    // Eigenvectors, both kinds of eigenvalues, and the weights made from one.
+    long curvature = Float.BYTES * (sizes.squares() + 3 * entries);
+    long modules = 1 + (options.perBlock() ? sizes.blocks.size() : 0);
+    if (queries == 0) {
+      long bytes = Float.BYTES * samples * modules;
+      return List.of(
+          new StagePlan(
+              ScoreStages.SELF,
+              bytes,
+              bytes,
+              curvature + sizes.pass() + rotations(sizes) + bytes,
+              sizes.passes(1) + rotating(sizes)));
+    }
+    long group = Math.clamp(options.queryBytes() / (Float.BYTES * entries), 1, queries);
+    long held = Float.BYTES * entries * group;
+    Sizes asked = new Sizes(model, jointBias, queries, options.batchSize());
+    long bytes = Float.BYTES * samples * queries * modules;
+    double products = 0;
+    double rotated = 0;
+    for (ParameterBlock block : sizes.blocks) {
+      double positions = sizes.positions(block);
+      double size = block.size();
+      products += 2 * size * Math.min(positions + queries, positions * queries);
+      rotated += 4 * size * (block.columns() + block.groupOutputs());
+    }
+    return List.of(
+        new StagePlan(
+            ScoreStages.PRECONDITION,
+            Float.BYTES * entries * queries,
+            0,
+            curvature + asked.pass() + rotations(asked) + held,
+            asked.passes(1) + queries * rotated),
+        new StagePlan(
+            ScoreStages.PAIRWISE,
+            bytes,
+            bytes,
+            curvature + sizes.pass() + held + bytes,
+            Math.ceilDiv(queries, group) * sizes.passes(1) + samples * products));
+  }
+}
