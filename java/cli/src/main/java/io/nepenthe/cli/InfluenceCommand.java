@@ -27,7 +27,7 @@ import picocli.CommandLine.ParameterException;
     description = {
       "How each training example influences the model on each query: ⟨H⁻¹∇f(query), ∇loss(example)⟩.",
       "Positive: leaving the example out raises f. Without --queries, each on its own loss.",
-      "The result is safetensors [queries, examples], or CSV if the file's name ends so."
+      "The result is safetensors [queries, examples], or, if the file's name ends so, CSV or Parquet."
     },
     footerHeading = "%nExample:%n",
     footer = {

@@ -22,9 +22,9 @@ final class ScoreFile {
   private ScoreFile() {}
 
   /**
-   * Writes them: as CSV, a line for each query and example, or as tensors.
+   * Writes them: as CSV or Parquet, a line for each query and example, or as tensors.
    *
-   * @param tensors [queries, examples] each; of them CSV has {@link #ALL}
+   * @param tensors [queries, examples] each; of them CSV and Parquet have {@link #ALL}
    */
   static void write(
       Path out,
@@ -40,6 +40,10 @@ final class ScoreFile {
             csv(scores, training, text);
             text.flush();
           });
+      return;
+    }
+    if (out.toString().toLowerCase(Locale.ROOT).endsWith(".parquet")) {
+      AtomicFile.write(out, to -> ParquetScores.write(to, tensors.get(ALL), training, metadata));
       return;
     }
     Safetensors.write(out, metadata, tensors);

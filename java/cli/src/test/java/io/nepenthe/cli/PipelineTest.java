@@ -4,12 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import blue.strategic.parquet.ParquetReader;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -170,11 +174,26 @@ class PipelineTest {
       String name = (queries.isEmpty() ? "self" : "pairwise") + "_scores.safetensors";
       assertEquals(-1, Files.mismatch(whole.resolve(name), parts.resolve(name)));
       done(influence.replace("--stages", "--out") + folder.resolve("direct.csv") + queries);
+      if (queries.isEmpty()) {
+        Files.copy(folder.resolve("direct.csv"), folder.resolve("self.csv"));
+      }
       assertEquals(-1, Files.mismatch(folder.resolve("scores.csv"), folder.resolve("direct.csv")));
     }
+    done(influence.replace("--stages", "--out") + folder.resolve("direct.parquet"));
+    assertEquals(
+        Files.readAllLines(folder.resolve("self.csv")), rows(folder.resolve("direct.parquet")));
     refused("influence --model M --data glyphs:train/200 --factors D", 2, "--out or --stages");
     refused("influence --model M --data glyphs:train/200 --stages x", 2, "--factors");
     refused(influence.replace("--stages", "--out") + "x --partition 1/2", 2, "need --stages");
+  }
+
+  /** The rows of a Parquet file, as CSV. */
+  private static List<String> rows(Path file) throws IOException {
+    List<String> rows = new ArrayList<>(List.of("query,id,score"));
+    try (Stream<String[]> read = ParquetReader.streamContentToStrings(file.toFile())) {
+      read.forEach(row -> rows.add(String.join(",", row).replaceAll("[a-z]+=", "")));
+    }
+    return rows;
   }
 
   /** With a small young generation, so that what was measured is not garbage. */

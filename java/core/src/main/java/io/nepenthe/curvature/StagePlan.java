@@ -20,7 +20,7 @@ import java.util.Set;
  * @param fileBytes of its file
  * @param checkpointBytes of the state that it saves; 0 if it saves none
  * @param memoryBytes the most that it takes at once beyond what the process held before: native
- *     memory and live arrays, without what the virtual machine lets lie until it collects
+ *     memory and large arrays, without what the virtual machine's young generation lets lie
  * @param operations multiplications and additions
  */
 public record StagePlan(
@@ -147,16 +147,22 @@ public record StagePlan(
       }
     }
     jobs.sort(Comparator.reverseOrder());
-    // The matrix, LAPACK's copy and its workspace of two more; of the others, what was found.
+    // While they are decomposed: the matrix, LAPACK's copy and its workspace of two more.
     long together = 0;
     for (int job = 0; job < jobs.size(); job++) {
       together += (job < processors ? 4L : 1L) * Double.BYTES * square(jobs.get(job));
     }
+    // Afterwards: three arrays a matrix, of which only one is still used but none need have been
+    // collected, the vectors in float32, and the product that checks them.
+    long largest = jobs.isEmpty() ? 0 : square(jobs.getFirst());
+    long after =
+        (3L * Double.BYTES + Float.BYTES) * sizes.squares()
+            + 2L * Float.BYTES * (sizes.entries() + largest);
     return new StagePlan(
         FactorStages.EIGEN,
         Float.BYTES * sizes.squares(),
         0,
-        2L * Double.BYTES * sizes.squares() + together,
+        2L * Double.BYTES * sizes.squares() + Math.max(together, after),
         operations);
   }
 
