@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.nepenthe.data.Safetensors;
 import io.nepenthe.kernel.Device;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -15,6 +17,9 @@ import org.junit.jupiter.api.io.TempDir;
 class CudaCommandTest {
   /** What architecture allows a statistic to be off by. */
   private static final double BOUND = 1e-5;
+
+  /** The damping is a tenth of the mean eigenvalue, so the inverse makes a gradient's tenfold. */
+  private static final double SCORE_BOUND = 10 * BOUND;
 
   @TempDir Path folder;
 
@@ -52,6 +57,47 @@ class CudaCommandTest {
     double loss = want.get("epochs").get(0).get("loss").asDouble();
     assertTrue(loss > 0);
     assertEquals(loss, got.get("epochs").get(0).get("loss").asDouble(), BOUND * loss);
+  }
+
+  private void run(String... arguments) {
+    Nepenthe.Outcome outcome = Nepenthe.here(arguments);
+    assertEquals(0, outcome.status(), outcome.err());
+  }
+
+  /**
+   * By the processor's factors on both: factors on a device are in CudaInfluenceTest, since the
+   * emulator takes minutes for those of a glyph's 784 inputs.
+   */
+  @Test
+  void influenceGivesTheProcessorsValues() {
+    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    train("cpu");
+    String model = "--model=" + folder.resolve("model.onnx");
+    String data = "--data=glyphs:train#0-19";
+    String factors = folder.resolve("factors").toString();
+    run("factors", model, data, "--fisher=true", "--device=cpu", "--out=" + factors);
+    for (String device : List.of("cpu", "cuda")) {
+      String scores = "--out=" + folder.resolve(device + ".safetensors");
+      String queries = "--queries=glyphs:test#0-1";
+      run("influence", model, "--factors=" + factors, data, queries, scores, "--device=" + device);
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      float[] want = scores("cpu", arena);
+      float[] got = scores("cuda", arena);
+      float largest = 0;
+      for (float value : want) {
+        largest = Math.max(largest, Math.abs(value));
+      }
+      assertTrue(largest > 0);
+      for (int i = 0; i < want.length; i++) {
+        assertEquals(want[i], got[i], SCORE_BOUND * largest, "score " + i);
+      }
+    }
+  }
+
+  private float[] scores(String device, Arena arena) {
+    var contents = Safetensors.read(folder.resolve(device + ".safetensors"), arena);
+    return contents.tensor("all_modules").toArray();
   }
 
   @Test
