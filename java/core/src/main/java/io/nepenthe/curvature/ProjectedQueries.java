@@ -24,6 +24,7 @@ final class ProjectedQueries implements AutoCloseable {
   private final long rank;
   private final InputProjection right;
   private final InputProjection left;
+  private long mostFloats = MOST_FLOATS;
 
   /** Queries first. */
   ProjectedQueries(Backend backend, ParameterBlock block, Tensor values) {
@@ -53,6 +54,11 @@ final class ProjectedQueries implements AutoCloseable {
     this.rank = queries.rank();
     this.left = new InputProjection(backend, POINT, block.outputs(), false, queries.left());
     this.right = new InputProjection(backend, block, queries.right());
+  }
+
+  /** Projects so many floats at once, at least those of a sample: for tests. */
+  void atOnce(long floats) {
+    mostFloats = floats;
   }
 
   /** Writes [queries, n]; input and gradient as images. */
@@ -110,7 +116,7 @@ final class ProjectedQueries implements AutoCloseable {
 
   private long chunk(long positions) {
     long each = Math.max(1, rank > 0 ? 2 * count * rank : count * block.outputs());
-    return Math.max(1, MOST_FLOATS / (positions * each));
+    return Math.max(1, mostFloats / (positions * each));
   }
 
   /** Σₒ (V_q ā)[o]·g[o] of every position, [n·positions, queries]: a gradient of one feature. */

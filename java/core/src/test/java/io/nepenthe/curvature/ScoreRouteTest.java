@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.SingularValues;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -109,6 +112,64 @@ class ScoreRouteTest {
     }
     assertTrue(cut >= 4, "only " + cut + " blocks were cut");
     assertThrows(IllegalArgumentException.class, () -> queries.lowRank(0));
+  }
+
+  @Test
+  void aLowRankIsTheNearestOfThatRank() {
+    try (Queries low = queries.lowRank(2)) {
+      for (ParameterBlock block : queries.blocks()) {
+        if (low.factors(block).isEmpty()) {
+          continue;
+        }
+        int outputs = (int) block.outputs();
+        int columns = (int) block.columns();
+        double[] matrix = new double[outputs * columns];
+        for (int i = 0; i < matrix.length; i++) {
+          matrix[i] = queries.values(block).get(3L * matrix.length + i);
+        }
+        double[] sigma = SingularValues.of(matrix, outputs, columns).values();
+        double left = 0;
+        for (int k = 2; k < sigma.length; k++) {
+          left += sigma[k] * sigma[k];
+        }
+        double distance = distance(queries.values(block), low.values(block), 3);
+        assertEquals(Math.sqrt(left), distance, 1e-5 * sigma[0], block.name());
+      }
+    }
+  }
+
+  @Test
+  void projectionsDoNotDependOnHowManySamplesAreProjectedAtOnce() {
+    ParameterBlock block =
+        queries.blocks().stream().filter(b -> b.name().equals("conv1")).findFirst().orElseThrow();
+    try (Arena arena = Arena.ofConfined();
+        ProjectedQueries whole = new ProjectedQueries(backend, block, queries.values(block));
+        ProjectedQueries single = new ProjectedQueries(backend, block, queries.values(block))) {
+      single.atOnce(1);
+      Tensor input = Tensor.zeros(arena, 3, 7, 6, 3);
+      Tensor gradient = Tensor.zeros(arena, 3, 7, 6, 6);
+      SplittableRandom random = new SplittableRandom(2);
+      for (Tensor tensor : new Tensor[] {input, gradient}) {
+        for (long i = 0; i < tensor.elements(); i++) {
+          tensor.set(i, random.nextFloat());
+        }
+      }
+      Tensor[] scores = new Tensor[4];
+      for (int i = 0; i < 4; i++) {
+        scores[i] = Tensor.zeros(arena, i < 2 ? Shape.of(5, 3) : Shape.of(5, 3, 42));
+      }
+      whole.scores(input, gradient, scores[0]);
+      single.scores(input, gradient, scores[1]);
+      whole.positions(input, gradient, scores[2]);
+      single.positions(input, gradient, scores[3]);
+      for (int pair = 0; pair < 4; pair += 2) {
+        double scale = 1e-5 * largest(scores[pair]);
+        assertTrue(scale > 0);
+        for (long i = 0; i < scores[pair].elements(); i++) {
+          assertEquals(scores[pair].get(i), scores[pair + 1].get(i), scale);
+        }
+      }
+    }
   }
 
   private static double distance(Tensor a, Tensor b, long query) {
