@@ -7,6 +7,7 @@ import io.nepenthe.kernel.Dampen;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.DriftFreeSum;
 import io.nepenthe.kernel.MaskStack;
+import io.nepenthe.kernel.PackedQueries;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Execution;
@@ -163,7 +164,7 @@ interface ScalingWork extends AutoCloseable {
     private final Backend backend;
     private final Tensor input;
     private final Tensor gradient;
-    private final Tensor queries;
+    private final PackedQueries queries;
     private final Tensor scores;
 
     Scores(long count, int threads) {
@@ -171,7 +172,8 @@ interface ScalingWork extends AutoCloseable {
       Shape image = Shape.of(SAMPLES, 32, 32, 64);
       input = Values.normal(arena, image, 1);
       gradient = Values.normal(arena, image, 2);
-      queries = Values.uniform(arena, Shape.of(count, 64, 3, 3, 64), 3);
+      Tensor values = Values.uniform(arena, Shape.of(count, 64, 9 * 64), 3);
+      queries = backend.perSample().packQueries(arena, 1, values);
       scores = Tensor.zeros(arena, count, SAMPLES);
     }
 
