@@ -15,6 +15,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -26,6 +28,15 @@ class CudaLibrariesTest {
   private static final Path FOLDER = Repository.path("target/native/release/libraries");
 
   @TempDir private Path folder;
+
+  /** The libraries in their place work on memory of the host, which a real device's is not. */
+  @BeforeEach
+  void onTheEmulator() {
+    Assumptions.assumeFalse(
+        System.getProperty("nepenthe.gpu", "").equals("required"), "the device is a real one");
+    Assumptions.assumeTrue(Files.isDirectory(FOLDER), "no " + FOLDER + ": not a source tree");
+    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+  }
 
   private static CudaLibrary library() {
     return CudaLibrary.find("libcublas.so.13", FOLDER.toString()).orElseThrow();
