@@ -26,7 +26,6 @@ class EveryOperationTest {
           "CpuDense", // a network's forward and backward pass, tested as such
           "CpuPool",
           "EmulatedDriver", // the seam to a device
-          "CudaBlas", // NVIDIA's library
           "Handles", // of CudaRanges: a profiler's time line
           "Lapack", // of SymmetricEigen
           "Roof", // what the machine can do at most
