@@ -6,7 +6,9 @@ java=("$here/runtime/bin/java" --enable-native-access=ALL-UNNAMED)
 read -r -a more <<<"${NEPENTHE_JVM_OPTIONS:-}"
 java+=(${more[@]+"${more[@]}"})
 tests=(--select-class io.nepenthe.kernel.CudaOperationsTest --select-class io.nepenthe.kernel.CudaDenseTest
-  --select-class io.nepenthe.kernel.CudaSquaresTest --select-class io.nepenthe.nn.CudaGradientTest)
+  --select-class io.nepenthe.kernel.CudaSquaresTest --select-class io.nepenthe.kernel.CudaPlainTest
+  --select-class io.nepenthe.kernel.CudaPerSampleTest --select-class io.nepenthe.kernel.CudaLossesTest
+  --select-class io.nepenthe.curvature.CudaInfluenceTest --select-class io.nepenthe.nn.CudaGradientTest)
 run_tests() {
   cd "$here/tree"
   "$@" "${java[@]}" -Dnepenthe.gpu="${NEPENTHE_GPU:-required}" -Dnepenthe.cuda.sync=true -cp "$here/test/classes:$here/test/console.jar:$here/lib/*" \
