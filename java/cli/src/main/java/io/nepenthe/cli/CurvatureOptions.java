@@ -102,7 +102,7 @@ final class CurvatureOptions {
 
   /** Whether a bias is a column of its layer's weights. */
   boolean jointBias() {
-    return fisher.of(command.commandLine(), 0).jointBias();
+    return fisher.of(command.commandLine(), 0, 0).jointBias();
   }
 
   /** The folder of factors to be read, where they are not to be computed. */
