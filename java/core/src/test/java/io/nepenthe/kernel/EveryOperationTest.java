@@ -23,6 +23,7 @@ class EveryOperationTest {
   private static final Set<String> OTHER_BINDINGS =
       Set.of(
           "CpuAffinePlan", // oneDNN
+          "CudaBlas", // cuBLAS
           "CpuDense", // a network's forward and backward pass, tested as such
           "CpuPool",
           "EmulatedDriver", // the seam to a device
