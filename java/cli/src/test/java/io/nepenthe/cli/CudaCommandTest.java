@@ -28,8 +28,7 @@ class CudaCommandTest {
     System.clearProperty(Device.Cuda.PROPERTY);
   }
 
-  private JsonNode train(String device) {
-    Path json = folder.resolve("train.json");
+  private Nepenthe.Outcome train(String device, Path json) {
     Nepenthe.Outcome outcome =
         Nepenthe.here(
             List.of(
@@ -44,6 +43,12 @@ class CudaCommandTest {
                     "--json=" + json)
                 .toArray(String[]::new));
     assertEquals(0, outcome.status(), outcome.err());
+    return outcome;
+  }
+
+  private JsonNode train(String device) {
+    Path json = folder.resolve("train.json");
+    train(device, json);
     return Nepenthe.json(json);
   }
 
@@ -103,8 +108,7 @@ class CudaCommandTest {
   @Test
   void autoSaysInOneLineWhyItRunsOnTheProcessor() {
     System.setProperty(Device.Cuda.PROPERTY, "off");
-    Nepenthe.Outcome outcome = Nepenthe.here("doctor", "--device", "auto");
-    assertEquals(0, outcome.status(), outcome.err());
+    Nepenthe.Outcome outcome = train("auto", folder.resolve("auto.json"));
     assertTrue(
         outcome.out().contains("running on the processor: -Dnepenthe.cuda=off"), outcome.out());
     outcome = Nepenthe.here("doctor", "--device", "cuda");
