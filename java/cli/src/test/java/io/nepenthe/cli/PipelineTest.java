@@ -122,7 +122,7 @@ class PipelineTest {
         "covariance.01-of-04.safetensors",
         "expected model = ",
         "found model = ");
-    refused(FACTORS + " --partition 1/2 --fisher true", 1, "fisher = true", "fisher = sampled");
+    refused(FACTORS + " --partition 1/2 --fisher true", 1, "fisher = true", "fisher = exact");
     Path piece = folder.resolve("d/covariance.02-of-04.safetensors");
     byte[] bytes = Files.readAllBytes(piece);
     Files.write(piece, Arrays.copyOf(bytes, bytes.length - 1));
