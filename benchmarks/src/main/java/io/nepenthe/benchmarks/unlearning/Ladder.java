@@ -2,7 +2,6 @@ package io.nepenthe.benchmarks.unlearning;
 
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.function.IntPredicate;
 import java.util.function.IntToDoubleFunction;
 
 /**
@@ -58,15 +57,21 @@ final class Ladder {
   }
 
   /**
-   * The strongest rung that is tolerated, looked for upwards from the published one if that is, and
-   * otherwise downwards, in at most {@link #TRIES}; if none is, the weakest tried.
+   * The strongest rung whose cost is tolerated, looked for upwards from the published one if that
+   * is, and otherwise downwards, in at most {@link #TRIES}; if none is, the cheapest of those
+   * tried.
+   *
+   * @param cost NaN for a failure
    */
-  static int strongest(IntPredicate tolerated) {
-    boolean published = tolerated.test(0);
+  static int strongest(IntToDoubleFunction cost, double tolerated) {
+    TreeMap<Integer, Double> tried = new TreeMap<>();
     int rung = 0;
-    for (int tries = 1; tries < TRIES; tries++) {
+    tried.put(rung, cost(cost, rung));
+    boolean published = tried.get(rung) <= tolerated;
+    while (tried.size() < TRIES) {
       int next = published ? rung + 1 : rung - 1;
-      boolean good = tolerated.test(next);
+      tried.put(next, cost(cost, next));
+      boolean good = tried.get(next) <= tolerated;
       if (published && !good) {
         return rung;
       }
@@ -75,6 +80,6 @@ final class Ladder {
         return rung;
       }
     }
-    return rung;
+    return published ? rung : best(tried);
   }
 }

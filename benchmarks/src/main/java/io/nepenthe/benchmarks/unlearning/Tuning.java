@@ -9,7 +9,8 @@ import java.util.function.ToDoubleFunction;
  * Chooses each method's settings on seed 0, whose images are in no table, and keeps them for all
  * seeds. For privacy: the least average gap to retraining there. For corrective tasks: the largest
  * learning rate that costs no more than {@link #TOLERANCE} of the accuracy on trusted images, which
- * a user has; whatever else makes a method stronger stays as published.
+ * a user has, or if all cost more the one that costs least; whatever else makes a method stronger
+ * stays as published.
  */
 final class Tuning {
   private static final double TOLERANCE = 0.01;
@@ -47,7 +48,7 @@ final class Tuning {
     return it.text(
         cell.isPrivacy()
             ? Ladder.cheapest(rung -> gap(tried.row(it.text(rung)), retrained))
-            : Ladder.strongest(rung -> lost.applyAsDouble(rung) <= TOLERANCE));
+            : Ladder.strongest(rung -> lost.applyAsDouble(rung), TOLERANCE));
   }
 
   /** Measures. */

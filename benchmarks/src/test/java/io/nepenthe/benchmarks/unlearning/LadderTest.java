@@ -47,10 +47,16 @@ class LadderTest {
   void theStrongestToleratedIsFoundFromBothSides() {
     for (int edge = -4; edge <= 4; edge++) {
       int wanted = edge;
-      assertEquals(edge, Ladder.strongest(rung -> rung <= wanted));
+      assertEquals(edge, Ladder.strongest(rung -> rung <= wanted ? 0.5 : 2, 1));
     }
-    assertEquals(Ladder.TRIES - 1, Ladder.strongest(_ -> true));
-    assertEquals(1 - Ladder.TRIES, Ladder.strongest(_ -> false));
+    assertEquals(Ladder.TRIES - 1, Ladder.strongest(_ -> 0, 1));
+  }
+
+  @Test
+  void whereNoneIsToleratedTheCheapestIsTaken() {
+    assertEquals(-2, Ladder.strongest(rung -> rung == -2 ? 2 : 3, 1));
+    assertEquals(0, Ladder.strongest(_ -> 2, 1));
+    assertEquals(-3, Ladder.strongest(rung -> rung == -3 ? 2 : Double.NaN, 1));
   }
 
   @Test
