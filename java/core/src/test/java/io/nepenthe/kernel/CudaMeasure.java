@@ -118,8 +118,61 @@ final class CudaMeasure {
                 }
               }
             });
-    squares(roof, Math.max(1, 256 / divisor), 64, 32);
-    squares(roof, Math.max(1, 256 / divisor), 512, 4);
+    int samples = Math.max(1, 256 / divisor);
+    squares(roof, samples, 64, 32);
+    squares(roof, samples, 512, 4);
+    perSample(roof, Math.max(1, samples / 4), 64, 32);
+    perSample(roof, Math.max(1, samples / 4), 512, 4);
+  }
+
+  /** The operations of curvature and influence, as fractions of the same. */
+  private void perSample(double roof, int samples, int channels, int side) {
+    int fewer = samples == 1 ? 8 : channels;
+    Convolution convolution = Window.square(3).withPadding(1).convolution(1);
+    Shape shape = Shape.of(samples, side, side, fewer);
+    Tensor x = values(shape.elements(), 7).reshape(shape);
+    Tensor g = values(shape.elements(), 8).reshape(shape);
+    Shape weights = convolution.weights(fewer, fewer);
+    long features = weights.elements() / fewer;
+    var size = new SquareGradients.Size(samples, (long) side * side, features, fewer);
+    String layer = " %d→%d %d² %s".formatted(fewer, fewer, side, precision);
+    PerSample kernels = backend.perSample();
+    Shape square = Shape.of(features, features);
+    DriftFreeSum sum = DriftFreeSum.of(backend.zeros(arena, square), backend.zeros(arena, square));
+    rate(
+        "covariance" + layer,
+        Covariance.flops(samples * size.positions(), features),
+        "flop/s",
+        roof,
+        () -> kernels.covariance(convolution, x, false, Covariance.Sharing.EXPAND, sum));
+    Tensor gradients = backend.zeros(arena, Shape.of(samples, fewer, features));
+    rate(
+        "sampleGradients" + layer,
+        SampleGradients.flops(size),
+        "flop/s",
+        roof,
+        () -> kernels.sampleGradients(convolution, x, g, false, gradients));
+    Tensor self = backend.zeros(arena, Shape.of(samples));
+    Tensor weight = values(weights.elements(), 9).reshape(weights);
+    rate(
+        "selfScores" + layer,
+        SelfScores.flops(size, SelfScores.strategyFor(size.positions())),
+        "flop/s",
+        roof,
+        () -> kernels.selfScores(convolution, x, g, weight, self));
+    long queries = 51;
+    PackedQueries packed =
+        kernels.packQueries(
+            arena,
+            1,
+            values(queries * weights.elements(), 10).reshape(Shape.of(queries, fewer, features)));
+    Tensor scores = backend.zeros(arena, Shape.of(queries, samples));
+    rate(
+        "pairScores of %d%s".formatted(queries, layer),
+        PairScores.flops(size, queries),
+        "flop/s",
+        roof,
+        () -> kernels.pairScores(convolution, x, g, false, packed, scores));
   }
 
   private void squares(double roof, int samples, int channels, int side) {
