@@ -22,7 +22,16 @@ public class SampleGradientsBenchmark {
   public int threads;
 
   /** Which layer. */
-  @Param({"64-64-3x3-32", "512-512-3x3-4", "6-16-5x5-14", "768-2304-T64", "3072-768-T64"})
+  @Param({
+    "64-64-3x3-32",
+    "512-512-3x3-4",
+    "1024-1024",
+    "6-16-5x5-14",
+    "768-2304-T64",
+    "768-768-T64",
+    "768-3072-T64",
+    "3072-768-T64"
+  })
   public String layer;
 
   /** Samples in the batch. */

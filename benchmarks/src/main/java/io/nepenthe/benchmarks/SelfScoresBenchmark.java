@@ -23,7 +23,15 @@ public class SelfScoresBenchmark {
   public int threads;
 
   /** Inputs, outputs and positions of the operands. */
-  @Param({"1025-1024-T1", "4608-512-T16", "401-120-T1", "769-2304-T64", "3073-768-T64"})
+  @Param({
+    "1025-1024-T1",
+    "4608-512-T16",
+    "401-120-T1",
+    "769-2304-T64",
+    "769-768-T64",
+    "769-3072-T64",
+    "3073-768-T64"
+  })
   public String layer;
 
   /** Samples in the batch; 0 for 64. */
