@@ -49,13 +49,15 @@ final class Measurement implements AutoCloseable {
   static final Trainer RECIPE =
       new Trainer(8, 32, Optimiser.adam(2e-3), new Schedule.Cosine(0), new CrossEntropy(), 1);
 
-  /** The share of the training images that is manipulated. */
-  static final double MANIPULATED = 0.05;
+  /** How many of the training images are manipulated. */
+  static final int MANIPULATED = 100;
 
   /** The class that the task {@code class} forgets. */
   static final int FORGOTTEN = 3;
 
   private static final int TARGET = 0;
+
+  private static final BadNets BACKDOOR = BadNets.of(TARGET, Amount.count(MANIPULATED));
 
   /** The classes that are taken for each other. */
   private static final int[] CONFUSED = {3, 5};
@@ -101,19 +103,13 @@ final class Measurement implements AutoCloseable {
 
   private static Manipulated manipulated(Source source, Row.Cell cell, double known) {
     Manipulation manipulation =
-        switch (cell.task()) {
-          case "badnets" -> backdoor();
-          case "interclass" ->
-              InterclassConfusion.of(
-                  CONFUSED[0], CONFUSED[1], Math.round(MANIPULATED * source.training().size()));
-          case "label-noise" -> LabelNoise.of(MANIPULATED);
+        switch (cell.kind()) {
+          case "badnets" -> BACKDOOR;
+          case "interclass" -> InterclassConfusion.of(CONFUSED[0], CONFUSED[1], MANIPULATED);
+          case "label-noise" -> LabelNoise.of((double) MANIPULATED / cell.images());
           default -> throw new IllegalArgumentException("no task " + cell.task());
         };
     return manipulation.apply(source.training(), known, cell.seed());
-  }
-
-  private static BadNets backdoor() {
-    return BadNets.of(TARGET, Amount.fraction(MANIPULATED));
   }
 
   /** The task of a cell. */
@@ -189,7 +185,7 @@ final class Measurement implements AutoCloseable {
     try (Predictor predictor = new Predictor(model, backend, 256)) {
       Dataset trusted = task.heldOutToKeep().orElseThrow();
       values.put("trustedAccuracy", predictor.evaluate(trusted, task.normalisation()).accuracy());
-      switch (cell.task()) {
+      switch (cell.kind()) {
         case "badnets" -> backdoor(predictor, values);
         case "interclass" -> confusion(splits.test(), values);
         case "label-noise" -> values.put("correctedAccuracy", splits.testAccuracy());
@@ -200,7 +196,7 @@ final class Measurement implements AutoCloseable {
   }
 
   private void backdoor(Predictor predictor, SequencedMap<String, Double> values) {
-    Dataset triggered = backdoor().triggered(test);
+    Dataset triggered = BACKDOOR.triggered(test);
     Poison poison = Poison.of(Predictions.of(predictor, triggered, task.normalisation()), TARGET);
     values.put("attackSuccessRate", poison.attackSuccessRate());
     values.put("correctedAccuracy", poison.correctedAccuracy());
@@ -220,7 +216,7 @@ final class Measurement implements AutoCloseable {
   private void privacy(Model model, Splits splits, SequencedMap<String, Double> values) {
     MembershipInference attack = new MembershipInference(ATTACKED, cell.seed());
     values.put("efficacyConfidence", attack.efficacy(splits, Feature.CONFIDENCE));
-    if (cell.seed() == 0) {
+    if (cell.isTuning()) {
       return;
     }
     values.put("entropyAttack", attack.entropyAttack(splits));
@@ -235,7 +231,7 @@ final class Measurement implements AutoCloseable {
           values.put("klToRetrained", Distance.kullbackLeibler(standard.forget(), splits.forget()));
           values.put("lastLayerSimilarity", LinearCka.of(reference.last, last(model)));
         });
-    if (cell.seed() == 1) {
+    if (cell.seed() == UnlearningTables.PRIVACY_SEEDS.getFirst()) {
       values.put("relearnTime", (double) relearned(model));
     }
   }

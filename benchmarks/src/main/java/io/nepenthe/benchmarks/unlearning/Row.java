@@ -3,6 +3,8 @@ package io.nepenthe.benchmarks.unlearning;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
@@ -22,15 +24,38 @@ record Row(Cell cell, String method, String settings, SequencedMap<String, Doubl
    * A task on a data set with a seed.
    *
    * @param task {@code badnets}, {@code interclass}, {@code label-noise}, {@code random} or {@code
-   *     class}
+   *     class}; {@code badnets-5000} is the first with that many training images
    * @param data {@code glyphs} or {@code mnist}
    * @param known the share of the manipulated samples that is known; 1 for privacy tasks
-   * @param seed 0 for choosing settings, from 1 for the tables
+   * @param seed 0 and below for choosing settings, from 1 for the tables
    */
   record Cell(String task, String data, double known, long seed) {
-    /** The same, whatever the seed. */
-    Cell anySeed() {
-      return new Cell(task, data, known, 0);
+    private static final Pattern SIZED = Pattern.compile("-(\\d+)$");
+
+    /** The same with another seed. */
+    Cell withSeed(long other) {
+      return new Cell(task, data, known, other);
+    }
+
+    /** The same with all known. */
+    Cell withAllKnown() {
+      return new Cell(task, data, 1, seed);
+    }
+
+    /** The task whatever the number of images. */
+    String kind() {
+      return SIZED.matcher(task).replaceFirst("");
+    }
+
+    /** How many training images there are. */
+    int images() {
+      Matcher size = SIZED.matcher(task);
+      return size.find() ? Integer.parseInt(size.group(1)) : Source.TRAIN;
+    }
+
+    /** Whether it is for choosing settings, and in no table. */
+    boolean isTuning() {
+      return seed <= 0;
     }
 
     /** Whether what is forgotten was right, and retraining is the aim. */

@@ -14,34 +14,36 @@ import java.nio.file.Path;
  * @param test what only the judge sees
  */
 record Source(Dataset training, Dataset trusted, Dataset test) {
+  /** Training images where a task does not say otherwise. */
   static final int TRAIN = 2_000;
+
   static final int TRUSTED = 1_000;
   static final int TEST = 2_000;
 
   /** Digits drawn by the seed. */
-  static Source glyphs(long seed) {
-    Dataset pool = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TRAIN, TRAIN + TRUSTED, seed);
+  static Source glyphs(long seed, int images) {
+    Dataset pool = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TRAIN, images + TRUSTED, seed);
     return new Source(
-        Subset.range(pool, 0, TRAIN - 1),
-        Subset.range(pool, TRAIN, TRAIN + TRUSTED - 1),
+        Subset.range(pool, 0, images - 1),
+        Subset.range(pool, images, images + TRUSTED - 1),
         Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, TEST, seed));
   }
 
   /**
-   * MNIST: another part of the training images and of the test images for every seed from 1 to 5.
-   * They use up the test images; seed 0 is judged on training images that no seed trains on.
+   * MNIST: another part of the training images for every seed from −2 to 10, and of the test images
+   * for every seed from 1 to 5. They use up the test images: 6 to 10 are judged on the same parts,
+   * and the seeds below 1, which choose settings, on training images that no seed trains on.
    */
-  static Source mnist(Path folder, long seed) {
+  static Source mnist(Path folder, long seed, int images) {
     Dataset pool = DataSource.open("idx:" + folder.resolve("train-images-idx3-ubyte.gz"), 0);
     Dataset test = DataSource.open("idx:" + folder.resolve("t10k-images-idx3-ubyte.gz"), 0);
-    long each = TRAIN + TRUSTED;
-    long first = seed * each;
-    long judged = (seed - 1) * TEST;
+    long each = images + TRUSTED;
+    long first = (seed >= 0 ? seed : 10 - seed) * each;
+    Dataset judge = seed > 0 ? test : pool;
+    long judged = seed > 0 ? (seed - 1) * TEST % test.size() : pool.size() - (1 - seed) * TEST;
     return new Source(
-        Subset.range(pool, first, first + TRAIN - 1),
-        Subset.range(pool, first + TRAIN, first + each - 1),
-        seed == 0
-            ? Subset.range(pool, pool.size() - TEST, pool.size() - 1)
-            : Subset.range(test, judged, judged + TEST - 1));
+        Subset.range(pool, first, first + images - 1),
+        Subset.range(pool, first + images, first + each - 1),
+        Subset.range(judge, judged, judged + TEST - 1));
   }
 }

@@ -53,8 +53,8 @@ final class Tables {
 
   private List<Row> of(String task, String data, double known, String method) {
     return rows.stream()
-        .filter(row -> row.cell().seed() > 0)
-        .filter(row -> row.cell().anySeed().equals(new Row.Cell(task, data, known, 0)))
+        .filter(row -> !row.cell().isTuning())
+        .filter(row -> row.cell().withSeed(0).equals(new Row.Cell(task, data, known, 0)))
         .filter(row -> row.method().equals(method))
         .toList();
   }
@@ -274,7 +274,7 @@ final class Tables {
   }
 
   private static boolean isReported(Row row, String task) {
-    return row.cell().seed() > 0 && row.cell().task().equals(task);
+    return !row.cell().isTuning() && row.cell().task().equals(task);
   }
 
   private String chosen(String task, String data, String method) {

@@ -32,11 +32,14 @@ import java.util.Set;
  * <p>MNIST is measured where the environment variable NEPENTHE_DATA names a folder with {@code
  * mnist} in it. What the file of results has already is not measured again, so a run that was
  * ended, by its minutes or otherwise, is resumed by the same command; two may measure a data set
- * each, into one file. Of every task the settings come first, on seed 0, then the seeds. The
- * methods that work by influence functions are left out: a page of their own has them.
+ * each, into one file. Of every task the settings come first, see {@link Tuning}, then the seeds.
+ * The methods that work by influence functions are left out: a page of their own has them.
  */
 public final class UnlearningTables {
-  private static final int SEEDS = 5;
+  /** The seeds in the privacy tables: no row of an earlier way of choosing settings has them. */
+  static final List<Long> PRIVACY_SEEDS = List.of(6L, 7L, 8L, 9L, 10L);
+
+  private static final List<Long> CORRECTIVE_SEEDS = List.of(1L, 2L, 3L, 4L, 5L);
 
   /** What is measured. */
   static final List<Methods.Entry> METHODS =
@@ -45,6 +48,10 @@ public final class UnlearningTables {
               entry ->
                   !Set.of("influence", "woodfisher", "iau", "datamodel").contains(entry.name()))
           .toList();
+
+  /** What is measured with more images: retraining and all that dampens. */
+  private static final Set<String> DAMPENING =
+      Set.of("retrain", "ssd", "ssd-published", "lfssd", "potion");
 
   /** The shares of a backdoor's poison that are known. */
   static final double[] KNOWN = {0.1, 1, 0.3, 0.5};
@@ -55,14 +62,16 @@ public final class UnlearningTables {
   private final Results results;
   private final long deadline;
   private final Backend backend;
+  private final Optional<Path> mnist;
 
   /** Models as trained, by data, seed and what was done to the images: tasks share them. */
   private final Map<String, Model> trained = new HashMap<>();
 
-  private UnlearningTables(Results results, double minutes, Backend backend) {
+  private UnlearningTables(Results results, double minutes, Backend backend, Optional<Path> mnist) {
     this.results = results;
     this.deadline = System.nanoTime() + (long) (minutes * 60e9);
     this.backend = backend;
+    this.mnist = mnist;
   }
 
   /** Measures and writes; see above. */
@@ -80,21 +89,11 @@ public final class UnlearningTables {
         arguments.length > 3
             ? List.of(arguments[3])
             : mnist.isPresent() ? List.of("glyphs", "mnist") : List.of("glyphs");
-    Results results = new Results(file);
     try (Backend backend = Device.cpu().open()) {
-      UnlearningTables tables = new UnlearningTables(results, minutes, backend);
-      Map<String, Source> sources = new HashMap<>();
+      UnlearningTables tables = new UnlearningTables(new Results(file), minutes, backend, mnist);
       for (Row.Cell cell : cells(data)) {
-        if (!tables.complete(cell) && !tables.late()) {
-          tables.measure(
-              sources.computeIfAbsent(
-                  cell.data() + cell.seed(),
-                  _ ->
-                      cell.data().equals("glyphs")
-                          ? Source.glyphs(cell.seed())
-                          : Source.mnist(mnist.orElseThrow(), cell.seed())),
-              cell);
-        }
+        tables.tune(cell);
+        tables.measure(cell);
       }
       tables.trained.values().forEach(Model::close);
     }
@@ -104,17 +103,18 @@ public final class UnlearningTables {
   /** Everything to measure, in order. */
   private static List<Row.Cell> cells(List<String> data) {
     List<Row.Cell> cells = new ArrayList<>();
-    add(cells, "random", data, 1);
-    add(cells, "badnets", data, KNOWN);
-    add(cells, "class", data, 1);
-    add(cells, "interclass", data, EXTREMES);
-    add(cells, "label-noise", data, EXTREMES);
+    add(cells, "badnets-5000", data, CORRECTIVE_SEEDS, KNOWN);
+    add(cells, "random", data, PRIVACY_SEEDS, 1);
+    add(cells, "class", data, PRIVACY_SEEDS, 1);
+    add(cells, "badnets", data, CORRECTIVE_SEEDS, KNOWN);
+    add(cells, "interclass", data, CORRECTIVE_SEEDS, EXTREMES);
+    add(cells, "label-noise", data, CORRECTIVE_SEEDS, EXTREMES);
     return cells;
   }
 
-  private static void add(List<Row.Cell> cells, String task, List<String> data, double... shares) {
-    data.forEach(name -> cells.add(new Row.Cell(task, name, 1, 0)));
-    for (long seed = 1; seed <= SEEDS; seed++) {
+  private static void add(
+      List<Row.Cell> cells, String task, List<String> data, List<Long> seeds, double... shares) {
+    for (long seed : seeds) {
       for (String name : data) {
         for (double known : shares) {
           cells.add(new Row.Cell(task, name, known, seed));
@@ -127,61 +127,104 @@ public final class UnlearningTables {
     return System.nanoTime() > deadline;
   }
 
-  private void measure(Source source, Row.Cell cell) {
+  private List<Methods.Entry> methods(Row.Cell cell) {
+    return METHODS.stream()
+        .filter(entry -> cell.images() == Source.TRAIN || DAMPENING.contains(entry.name()))
+        .toList();
+  }
+
+  /** A task's measurement, its model trained where no other task has. */
+  private Measurement open(Row.Cell cell) {
+    Source source =
+        cell.data().equals("glyphs")
+            ? Source.glyphs(cell.seed(), cell.images())
+            : Source.mnist(mnist.orElseThrow(), cell.seed(), cell.images());
     String images = cell.isPrivacy() ? "clean" : cell.task();
     Model model =
         trained.computeIfAbsent(
             images + cell.data() + cell.seed(), _ -> Measurement.train(backend, source, cell));
-    try (Measurement measurement = Measurement.of(backend, source, model, cell)) {
-      // Retraining is repeated by a resumed run: others are compared with it.
-      SequencedMap<String, Double> retrained =
-          measurement.retrained(Methods.named("retrain").published());
-      keep(cell, "retrain", Row.PUBLISHED, retrained);
-      keep(cell, "before", Row.PUBLISHED, measurement.before());
-      for (Methods.Entry entry : METHODS) {
-        if (cell.seed() == 0) {
-          settings(cell, entry, settings -> tried(measurement, cell, entry, settings));
-        } else if (!late() && results.find(cell, entry.name()).isEmpty()) {
-          tried(measurement, cell, entry, chosen(cell, entry));
+    return Measurement.of(backend, source, model, cell);
+  }
+
+  /** Tries what the choice of settings for a task needs and was not tried yet. */
+  private void tune(Row.Cell cell) {
+    if (late() || methods(cell).stream().allMatch(entry -> chosen(cell, entry).isPresent())) {
+      return;
+    }
+    Map<Long, Measurement> open = new HashMap<>();
+    try {
+      for (long seed : Tuning.seeds(cell)) {
+        Row.Cell at = cell.withAllKnown().withSeed(seed);
+        Measurement measurement = open(at);
+        open.put(seed, measurement);
+        standards(at, measurement);
+      }
+      for (Methods.Entry entry : methods(cell)) {
+        if (!late()) {
+          Tuning.settings(
+              cell,
+              entry,
+              (seed, method, settings) -> {
+                Row.Cell at = cell.withAllKnown().withSeed(seed);
+                return results
+                    .find(at, method, settings)
+                    .orElseGet(() -> tried(open.get(seed), at, entry, settings));
+              });
+        }
+      }
+    } finally {
+      open.values().forEach(Measurement::close);
+    }
+  }
+
+  /** What is left of a cell. */
+  private void measure(Row.Cell cell) {
+    List<Methods.Entry> left =
+        methods(cell).stream()
+            .filter(entry -> results.find(cell, entry.name()).isEmpty())
+            .filter(entry -> chosen(cell, entry).isPresent())
+            .toList();
+    if (late() || left.isEmpty()) {
+      return;
+    }
+    try (Measurement measurement = open(cell)) {
+      standards(cell, measurement);
+      for (Methods.Entry entry : left) {
+        if (!late() && !entry.name().equals("retrain")) {
+          tried(measurement, cell, entry, chosen(cell, entry).orElseThrow());
         }
       }
     }
   }
 
-  private boolean complete(Row.Cell cell) {
-    if (cell.seed() > 0) {
-      return METHODS.stream().allMatch(entry -> results.find(cell, entry.name()).isPresent());
+  /** Retraining, which a resumed run repeats as others are compared with it, and no method. */
+  private void standards(Row.Cell cell, Measurement measurement) {
+    if (!cell.isTuning() || results.find(cell, "retrain").isEmpty()) {
+      keep(
+          cell,
+          "retrain",
+          Row.PUBLISHED,
+          measurement.retrained(Methods.named("retrain").published()));
     }
+    if (results.find(cell, "before").isEmpty()) {
+      keep(cell, "before", Row.PUBLISHED, measurement.before());
+    }
+  }
+
+  /** What was chosen for a task, whatever is known; empty if not all was tried that it needs. */
+  private Optional<String> chosen(Row.Cell cell, Methods.Entry entry) {
     try {
-      METHODS.forEach(entry -> chosen(cell, entry));
-      return true;
+      return Optional.of(
+          Tuning.settings(
+              cell,
+              entry,
+              (seed, method, settings) ->
+                  results
+                      .find(cell.withAllKnown().withSeed(seed), method, settings)
+                      .orElseThrow()));
     } catch (NoSuchElementException _) {
-      return false;
+      return Optional.empty();
     }
-  }
-
-  /**
-   * What seed 0 chose for the task, whatever is known.
-   *
-   * @throws NoSuchElementException if not all was measured that the choice needs
-   */
-  private String chosen(Row.Cell cell, Methods.Entry entry) {
-    return settings(
-        new Row.Cell(cell.task(), cell.data(), 1, 0),
-        entry,
-        settings -> {
-          throw new NoSuchElementException("seed 0 of " + cell + " lacks " + entry + settings);
-        });
-  }
-
-  private String settings(Row.Cell cell, Methods.Entry entry, Tuning.Tried missing) {
-    return Tuning.settings(
-        cell,
-        entry,
-        results.find(cell, "before").orElseThrow(),
-        results.find(cell, "retrain").orElseThrow(),
-        settings ->
-            results.find(cell, entry.name(), settings).orElseGet(() -> missing.row(settings)));
   }
 
   private Row tried(Measurement measurement, Row.Cell cell, Methods.Entry entry, String settings) {
