@@ -24,10 +24,11 @@ public class FactorBenchmark {
   public int threads;
 
   /**
-   * LeNet on 28×28×1: the eigenvectors of a ResNet's factors take minutes, which would be all that
-   * is seen; {@link CovarianceBenchmark} and {@link SquareGradientsBenchmark} have its layers.
+   * On 28×28×1 and on 32×32×3. The ResNet is a quarter as wide as the one of {@link PassBenchmark}:
+   * the eigenvectors of that one's factors take minutes, which would be all that is seen; {@link
+   * CovarianceBenchmark} and {@link SquareGradientsBenchmark} have its layers.
    */
-  @Param("lenet")
+  @Param({"lenet", "mlp", "resnet9-16"})
   public String network;
 
   /** Samples in the data set, 64 at once. */

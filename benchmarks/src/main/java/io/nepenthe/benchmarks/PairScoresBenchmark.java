@@ -1,40 +1,19 @@
 package io.nepenthe.benchmarks;
 
-import io.nepenthe.kernel.Backend;
-import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.PackedQueries;
 import io.nepenthe.kernel.PairScores;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.util.function.Function;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
 
 /** Dot products of queries with per-sample gradients. */
 @State(Scope.Benchmark)
-public class PairScoresBenchmark {
-  /** How many threads share the work. */
-  @Param({"1", "2"})
-  public int threads;
-
-  /** Which layer. */
-  @Param({
-    "64-64-3x3-32",
-    "512-512-3x3-4",
-    "1024-1024",
-    "6-16-5x5-14",
-    "768-2304-T64",
-    "768-768-T64",
-    "768-3072-T64",
-    "3072-768-T64"
-  })
-  public String layer;
-
+public class PairScoresBenchmark extends KnownLayers {
   /** How many queries. */
   @Param({"1", "51"})
   public long queries;
@@ -43,9 +22,6 @@ public class PairScoresBenchmark {
   @Param("0")
   public long samples;
 
-  private Arena arena;
-  private Backend backend;
-  private LayerSizes sizes;
   private Tensor input;
   private Tensor gradient;
   private PackedQueries values;
@@ -54,9 +30,7 @@ public class PairScoresBenchmark {
   /** Fills inputs, gradients and queries. */
   @Setup
   public void prepare() {
-    arena = Arena.ofShared();
-    backend = Device.cpu(threads).open();
-    sizes = LayerSizes.of(layer, samples);
+    open(samples);
     input = Values.normal(arena, sizes.input(), 1);
     gradient = Values.normal(arena, sizes.output(), 2);
     // The same query again and again: a million random numbers more would be no other work.
@@ -69,13 +43,6 @@ public class PairScoresBenchmark {
     }
     values = backend.perSample().packQueries(arena, 1, all);
     scores = Tensor.zeros(arena, queries, sizes.samples());
-  }
-
-  /** Frees the memory. */
-  @TearDown
-  public void release() {
-    backend.close();
-    arena.close();
   }
 
   /** This project's kernel. */

@@ -19,12 +19,18 @@ final class Passes {
 
   private Passes() {}
 
-  /** LeNet for 28×28×1, ResNet-9 or ResNet-18 of width 64 for 32×32×3, with seeded weights. */
+  /**
+   * LeNet or an MLP for 28×28×1, ResNet-9 (of width 16, too) or ResNet-18 of width 64 for 32×32×3,
+   * with seeded weights.
+   */
   static Model model(String name) {
+    Extent grey = Extent.image(28, 28, 1);
     Extent colour = Extent.image(32, 32, 3);
     Network network =
         switch (name) {
-          case "lenet" -> Architectures.lenet(Extent.image(28, 28, 1), CLASSES);
+          case "lenet" -> Architectures.lenet(grey, CLASSES);
+          case "mlp" -> Architectures.mlp(grey, CLASSES, 1024, 1024);
+          case "resnet9-16" -> Architectures.resnet9(colour, CLASSES, WIDTH / 4);
           case "resnet9" -> Architectures.resnet9(colour, CLASSES, WIDTH);
           case "resnet18" -> Architectures.resnet18(colour, CLASSES, WIDTH);
           default -> throw new IllegalArgumentException("no network is named " + name);

@@ -68,7 +68,12 @@ final class ReportCommand implements Callable<Integer> {
     Files.writeString(directory.resolve("roofline.svg"), RooflineChart.svg(reports));
     if (readme.isPresent()) {
       Path file = readme.get();
-      Files.writeString(file, ReadmeTable.replace(Files.readString(file), reports));
+      Files.writeString(
+          file,
+          ReadmeTable.replace(
+              Files.readString(file),
+              reports,
+              figures.map(PerformancePage.Gpu::figures).orElse(List.of())));
     }
     return 0;
   }

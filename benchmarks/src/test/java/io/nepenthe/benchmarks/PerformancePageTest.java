@@ -46,7 +46,8 @@ class PerformancePageTest {
     assertEquals(PerformancePage.of(sources, growth, gpu), page);
     assertEquals(RooflineChart.svg(reports), Files.readString(ROOT.resolve("docs/roofline.svg")));
     String readme = Files.readString(ROOT.resolve("README.md"));
-    assertEquals(ReadmeTable.replace(readme, reports), readme);
+    List<GpuFigure> figures = gpu.map(PerformancePage.Gpu::figures).orElse(List.of());
+    assertEquals(ReadmeTable.replace(readme, reports, figures), readme);
   }
 
   @Test
@@ -67,6 +68,9 @@ class PerformancePageTest {
         "seconds": {"median": 0.002, "least": 0.001, "most": 0.003}, \
         "wall": {"median": 0.004, "least": 0.004, "most": 0.005}}
         """);
+    Path readme = folder.resolve("README.md");
+    Files.writeString(
+        readme, "# A\n<!-- operations: begin -->\nold\n<!-- operations: end -->\nB\n");
     assertEquals(
         0,
         Benchmarks.execute(
@@ -77,6 +81,8 @@ class PerformancePageTest {
             scaling.toString(),
             "-g",
             gpu.toString(),
+            "-r",
+            readme.toString(),
             report.toString()));
     String page = Files.readString(folder.resolve("performance.md"));
     assertTrue(page.contains("| dampen selected=0.5, weights=100003 |"), page);
@@ -84,6 +90,14 @@ class PerformancePageTest {
     assertTrue(page.contains("**dampen**: time grows as parameters"), page);
     assertTrue(
         page.contains("| a GPU | dampen | 2.000 (1.000 to 3.000) | 4.000 | 2000.0 | 75 % |"), page);
+    String table = Files.readString(readme);
+    assertTrue(table.startsWith("# A\n<!-- operations: begin -->\n\n| operation |"), table);
+    assertTrue(table.endsWith("<!-- operations: end -->\nB\n") && !table.contains("old"), table);
+    assertTrue(
+        table.lines().anyMatch(l -> l.contains("`dampen`") && l.endsWith("| 75 % |")), table);
+    assertTrue(
+        table.lines().anyMatch(l -> l.contains("`selectTop`") && l.endsWith("| not measured |")),
+        table);
     String svg = Files.readString(folder.resolve("roofline.svg"));
     assertTrue(svg.contains("dampen"), svg);
     assertTrue(!svg.contains("NaN") && !svg.contains("Infinity"), svg);
