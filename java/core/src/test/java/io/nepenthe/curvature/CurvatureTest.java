@@ -125,7 +125,8 @@ class CurvatureTest {
         for (ParameterBlock block : fitted.ekfac.blocks()) {
           for (int group = 0; !block.isDiagonal() && group < block.groups(); group++) {
             ReferenceBlock reference = captured.blocks.get(key(block, group));
-            double[] expected = reference.corrected(basis(fitted, block, group));
+            double[] expected =
+                reference.corrected(ReferenceBlock.Basis.of(fitted.ekfac, block, group));
             double[] all = doubles(fitted.ekfac.eigenvalues(block));
             double[] actual =
                 Arrays.copyOfRange(all, group * expected.length, (group + 1) * expected.length);
@@ -137,21 +138,6 @@ class CurvatureTest {
         }
       }
     }
-  }
-
-  private static ReferenceBlock.Basis basis(Fitted fitted, ParameterBlock block, int group) {
-    EigenBasis basis = fitted.ekfac.bases().get(block.name());
-    return new ReferenceBlock.Basis(
-        eigen(basis.inputVectors(), basis.inputValues()[group], group),
-        eigen(basis.gradientVectors(), basis.gradientValues()[group], group));
-  }
-
-  private static io.nepenthe.kernel.SymmetricEigen eigen(
-      Tensor vectors, double[] values, int group) {
-    int n = values.length;
-    double[] all = doubles(vectors);
-    return new io.nepenthe.kernel.SymmetricEigen(
-        n, values, Arrays.copyOfRange(all, group * n * n, (group + 1) * n * n));
   }
 
   @Test
@@ -343,12 +329,13 @@ class CurvatureTest {
       for (ParameterBlock block : fitted.ekfac.blocks()) {
         Tensor part = Tensor.zeros(arena, EkFac.shape(block));
         block.gather(gradient, part);
-        double[] rotated = basis(fitted, block, 0).rotate(doubles(part), false);
+        double[] rotated =
+            ReferenceBlock.Basis.of(fitted.ekfac, block, 0).rotate(doubles(part), false);
         double[] lambda = doubles(fitted.ekfac.eigenvalues(block));
         for (int i = 0; i < rotated.length; i++) {
           rotated[i] *= lambda[i] + 0.01;
         }
-        double[] back = basis(fitted, block, 0).rotate(rotated, true);
+        double[] back = ReferenceBlock.Basis.of(fitted.ekfac, block, 0).rotate(rotated, true);
         for (int i = 0; i < back.length; i++) {
           part.set(i, (float) back[i]);
         }
@@ -379,7 +366,7 @@ class CurvatureTest {
         traceB += b[o * outputs + o] / outputs;
       }
       double pi = Math.sqrt(traceA / traceB);
-      ReferenceBlock.Basis basis = basis(fitted, block, 0);
+      ReferenceBlock.Basis basis = ReferenceBlock.Basis.of(fitted.ekfac, block, 0);
       double[] p = new double[outputs * columns];
       for (int i = 0; i < p.length; i++) {
         p[i] = Math.cos(i);

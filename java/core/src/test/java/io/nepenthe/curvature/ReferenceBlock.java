@@ -1,6 +1,8 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.SymmetricEigen;
+import io.nepenthe.tensor.Tensor;
+import java.util.Arrays;
 
 /**
  * Curvature and influence of one block in float64 and plain Java, from its rows: written for
@@ -36,7 +38,7 @@ record ReferenceBlock(double[][][] a, double[][][][] g) {
   }
 
   private static double[][] join(double[][] first, double[][] second) {
-    double[][] both = java.util.Arrays.copyOf(first, first.length + second.length);
+    double[][] both = Arrays.copyOf(first, first.length + second.length);
     System.arraycopy(second, 0, both, first.length, second.length);
     return both;
   }
@@ -138,6 +140,20 @@ record ReferenceBlock(double[][][] a, double[][][][] g) {
 
   /** Eigenvectors of both factors. */
   record Basis(SymmetricEigen input, SymmetricEigen gradient) {
+    /** Those of a shipped block. */
+    static Basis of(EkFac ekfac, ParameterBlock block, int group) {
+      EigenBasis basis = ekfac.bases().get(block.name());
+      return new Basis(
+          eigen(basis.inputVectors(), basis.inputValues()[group], group),
+          eigen(basis.gradientVectors(), basis.gradientValues()[group], group));
+    }
+
+    private static SymmetricEigen eigen(Tensor vectors, double[] values, int group) {
+      double[] own = new double[values.length * values.length];
+      Arrays.setAll(own, i -> vectors.get((long) group * own.length + i));
+      return new SymmetricEigen(values.length, values, own);
+    }
+
     /** Q_Bᵀ P Q_A, or back. */
     double[] rotate(double[] p, boolean back) {
       int columns = input.size();
