@@ -66,6 +66,12 @@ public final class Influence {
       return new Options(batchSize, perBlock, bytes, route);
     }
 
+    /** How many queries of so many the memory for them holds; at least one. */
+    long queriesAtOnce(Model model, long queries) {
+      return Math.clamp(
+          queryBytes / (model.parameters().count() * Float.BYTES), 1, Math.max(1, queries));
+    }
+
     /** The same by this route. */
     public Options withRoute(ScoreRoute other) {
       return new Options(batchSize, perBlock, queryBytes, Optional.of(other));
@@ -88,8 +94,7 @@ public final class Influence {
       Normalisation normalisation,
       Options options,
       Progress progress) {
-    long each = model.parameters().count() * Float.BYTES;
-    long group = Math.clamp(options.queryBytes / each, 1, Math.max(1, queries.size()));
+    long group = options.queriesAtOnce(model, queries.size());
     long groups = Math.ceilDiv(queries.size(), group);
     InfluenceScores scores =
         new InfluenceScores(

@@ -227,8 +227,7 @@ public final class ScoreStages {
       this.asked = asked;
       this.measurement = measurement;
       this.metadata = metadata;
-      long bytes = model.parameters().count() * Float.BYTES;
-      this.each = Math.clamp(options.queryBytes() / bytes, 1, Math.max(1, asked.size()));
+      this.each = options.queriesAtOnce(model, asked.size());
       this.groups = Math.ceilDiv(asked.size(), each);
       for (long group = 0; group < groups; group++) {
         precondition(group);

@@ -239,7 +239,7 @@ public record StagePlan(
               curvature + sizes.pass() + rotations(sizes) + bytes,
               sizes.passes(1) + rotating(sizes)));
     }
-    long group = Math.clamp(options.queryBytes() / (Float.BYTES * entries), 1, queries);
+    long group = options.queriesAtOnce(model, queries);
     long held = Float.BYTES * entries * group;
     Sizes asked = new Sizes(model, jointBias, queries, options.batchSize());
     long bytes = Float.BYTES * samples * queries * modules;

@@ -126,7 +126,8 @@ class CurvatureTest {
           for (int group = 0; !block.isDiagonal() && group < block.groups(); group++) {
             ReferenceBlock reference = captured.blocks.get(key(block, group));
             double[] expected =
-                reference.corrected(ReferenceBlock.Basis.of(fitted.ekfac, block, group));
+                reference.corrected(
+                    ReferenceBlock.Basis.of(fitted.ekfac.bases().get(block.name()), group));
             double[] all = doubles(fitted.ekfac.eigenvalues(block));
             double[] actual =
                 Arrays.copyOfRange(all, group * expected.length, (group + 1) * expected.length);
@@ -330,12 +331,15 @@ class CurvatureTest {
         Tensor part = Tensor.zeros(arena, EkFac.shape(block));
         block.gather(gradient, part);
         double[] rotated =
-            ReferenceBlock.Basis.of(fitted.ekfac, block, 0).rotate(doubles(part), false);
+            ReferenceBlock.Basis.of(fitted.ekfac.bases().get(block.name()), 0)
+                .rotate(doubles(part), false);
         double[] lambda = doubles(fitted.ekfac.eigenvalues(block));
         for (int i = 0; i < rotated.length; i++) {
           rotated[i] *= lambda[i] + 0.01;
         }
-        double[] back = ReferenceBlock.Basis.of(fitted.ekfac, block, 0).rotate(rotated, true);
+        double[] back =
+            ReferenceBlock.Basis.of(fitted.ekfac.bases().get(block.name()), 0)
+                .rotate(rotated, true);
         for (int i = 0; i < back.length; i++) {
           part.set(i, (float) back[i]);
         }
@@ -366,7 +370,8 @@ class CurvatureTest {
         traceB += b[o * outputs + o] / outputs;
       }
       double pi = Math.sqrt(traceA / traceB);
-      ReferenceBlock.Basis basis = ReferenceBlock.Basis.of(fitted.ekfac, block, 0);
+      ReferenceBlock.Basis basis =
+          ReferenceBlock.Basis.of(fitted.ekfac.bases().get(block.name()), 0);
       double[] p = new double[outputs * columns];
       for (int i = 0; i < p.length; i++) {
         p[i] = Math.cos(i);

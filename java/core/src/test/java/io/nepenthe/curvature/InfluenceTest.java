@@ -84,7 +84,7 @@ class InfluenceTest {
         EigenBasis basis = inverse.basis(block).orElseThrow();
         Tensor got = scores.blocks().get(block.name());
         double[] weights = values(inverse.weights(block));
-        ReferenceBlock.Basis rotation = rotation(basis);
+        ReferenceBlock.Basis rotation = ReferenceBlock.Basis.of(basis, 0);
         double scale = 2e-5 * largest(got);
         for (int q = 0; q < 5; q++) {
           double[] v = rotation.rotate(queries.blocks.get(block.name()).gradient(0, q), false);
@@ -108,16 +108,6 @@ class InfluenceTest {
       values[i] = tensor.get(i);
     }
     return values;
-  }
-
-  private static ReferenceBlock.Basis rotation(EigenBasis basis) {
-    return new ReferenceBlock.Basis(
-        new io.nepenthe.kernel.SymmetricEigen(
-            basis.inputValues()[0].length, basis.inputValues()[0], values(basis.inputVectors())),
-        new io.nepenthe.kernel.SymmetricEigen(
-            basis.gradientValues()[0].length,
-            basis.gradientValues()[0],
-            values(basis.gradientVectors())));
   }
 
   @Test

@@ -317,7 +317,10 @@ class PeerFixturesTest {
                             : ekfac.eigenvalues(block);
                     double[] of = layer.take(layer.ours(p), from, to);
                     layer.put(
-                        multiply(ReferenceBlock.Basis.of(ekfac, block, 0), doubles(values), of),
+                        multiply(
+                            ReferenceBlock.Basis.of(ekfac.bases().get(block.name()), 0),
+                            doubles(values),
+                            of),
                         out,
                         from,
                         to);

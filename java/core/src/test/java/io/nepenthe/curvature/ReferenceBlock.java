@@ -141,8 +141,7 @@ record ReferenceBlock(double[][][] a, double[][][][] g) {
   /** Eigenvectors of both factors. */
   record Basis(SymmetricEigen input, SymmetricEigen gradient) {
     /** Those of a shipped block. */
-    static Basis of(EkFac ekfac, ParameterBlock block, int group) {
-      EigenBasis basis = ekfac.bases().get(block.name());
+    static Basis of(EigenBasis basis, int group) {
       return new Basis(
           eigen(basis.inputVectors(), basis.inputValues()[group], group),
           eigen(basis.gradientVectors(), basis.gradientValues()[group], group));
