@@ -25,6 +25,7 @@ final class Run implements AutoCloseable {
   private final long start = System.nanoTime();
   private final CommonOptions common;
   private final PrintWriter out;
+  private final PrintWriter err;
   private final ProgressBar progress;
   private final Result result;
   private final Device device;
@@ -34,10 +35,11 @@ final class Run implements AutoCloseable {
   Run(CommandSpec spec, CommonOptions common) {
     this.common = common;
     this.out = spec.commandLine().getOut();
+    this.err = spec.commandLine().getErr();
     this.device = common.device();
     this.progress =
         new ProgressBar(
-            spec.commandLine().getErr(),
+            err,
             common.quiet ? ProgressBar.Style.SILENT : ProgressBar.Style.ofThisProcess(),
             System::nanoTime);
     this.result = new Result(spec, common.seed, common.threads(), device);
@@ -65,10 +67,15 @@ final class Run implements AutoCloseable {
   /** The operations of the device, opened at first use. */
   Backend backend() {
     if (backend == null) {
-      common.fallback().ifPresent(reason -> say("running on the processor: %s", reason));
+      common.fallback().filter(reason -> !common.quiet).ifPresent(this::explain);
       backend = device.open();
     }
     return backend;
+  }
+
+  /** Beside the progress and not in the answer, which may be read by a program. */
+  private void explain(String fallback) {
+    err.println("running on the processor: " + fallback);
   }
 
   /**
@@ -106,8 +113,12 @@ final class Run implements AutoCloseable {
             });
     return List.of(
         "Made by: nepenthe " + json.get("command").asText() + options,
-        "On the processor, in float32, %d threads; nepenthe %s, Java %s, %s."
+        "On %s, in %s, %d threads; nepenthe %s, Java %s, %s."
             .formatted(
+                json.get("device").asText().equals("cpu")
+                    ? "the processor"
+                    : json.get("device").asText(),
+                json.get("precision").asText(),
                 common.threads(),
                 Version.text(),
                 Runtime.version(),

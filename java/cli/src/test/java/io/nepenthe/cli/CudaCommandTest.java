@@ -1,6 +1,7 @@
 package io.nepenthe.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -110,7 +111,8 @@ class CudaCommandTest {
     System.setProperty(Device.Cuda.PROPERTY, "off");
     Nepenthe.Outcome outcome = train("auto", folder.resolve("auto.json"));
     assertTrue(
-        outcome.out().contains("running on the processor: -Dnepenthe.cuda=off"), outcome.out());
+        outcome.err().contains("running on the processor: -Dnepenthe.cuda=off"), outcome.err());
+    assertFalse(outcome.out().contains("running on"), outcome.out());
     outcome = Nepenthe.here("doctor", "--device", "cuda");
     assertEquals(1, outcome.status());
     assertEquals(
