@@ -17,7 +17,12 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = "Measures the machine's limits and then the operations.",
-    subcommands = {CompareCommand.class, ReportCommand.class, ScalingCommand.class},
+    subcommands = {
+      CompareCommand.class,
+      ReportCommand.class,
+      ScalingCommand.class,
+      ExamplesCommand.class
+    },
     footer = {
       "",
       "Example: java -jar benchmarks/target/benchmarks.jar -p threads=2 SquareGradientsBenchmark"
