@@ -52,19 +52,31 @@ endif()
 add_library(emulated INTERFACE)
 target_compile_options(emulated INTERFACE
   -Wall -Wextra -Wconversion -Werror -O2 -ffp-contract=off -fno-math-errno -fno-strict-aliasing)
-function(add_emulator name)
-  add_library(${name} SHARED ${ARGN} "${root}/cuda/emulator/memory.cpp" "${root}/cuda/emulator/scheduler.cpp")
+function(add_kernels name options)
+  add_library(${name} OBJECT ${ARGN})
+  target_link_libraries(${name} PRIVATE emulated)
+  target_compile_options(${name} PRIVATE -x c++ -DNEP_EMULATED -Wno-unknown-pragmas ${options})
+  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX OBJECT_DEPENDS "${cuda_headers}")
+endfunction()
+function(add_emulator name kernels)
+  add_library(${name} SHARED $<TARGET_OBJECTS:${kernels}> ${ARGN}
+    "${root}/cuda/emulator/memory.cpp" "${root}/cuda/emulator/scheduler.cpp")
   target_link_libraries(${name} PRIVATE emulated)
   target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,--no-undefined)
-  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
-    COMPILE_OPTIONS "-x;c++;-DNEP_EMULATED;-Wno-unknown-pragmas;-fsanitize=thread;-fsanitize=bounds-strict"
-    OBJECT_DEPENDS "${cuda_headers}")
 endfunction()
-add_emulator(nepenthe-emulator ${cuda_sources})
-set_target_properties(nepenthe-emulator PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${NEPENTHE_CUDA_RESOURCES}/${platform}")
-add_emulator(nepenthe-planted "${root}/cuda/emulator/planted.cu")
+set(checked -fsanitize=thread -fsanitize=bounds-strict)
+add_kernels(checked-kernels "${checked}" ${cuda_sources})
+add_emulator(nepenthe-emulator checked-kernels)
+# The same without any check, for commands: their arithmetic, many times faster.
+add_kernels(unchecked-kernels "-DNEP_UNCHECKED;-O3" ${cuda_sources})
+add_emulator(nepenthe-emulator-unchecked unchecked-kernels)
+target_compile_definitions(nepenthe-emulator-unchecked PRIVATE NEP_UNCHECKED)
+set_target_properties(nepenthe-emulator nepenthe-emulator-unchecked PROPERTIES
+  LIBRARY_OUTPUT_DIRECTORY "${NEPENTHE_CUDA_RESOURCES}/${platform}")
+add_kernels(planted-kernels "${checked}" "${root}/cuda/emulator/planted.cu")
+add_emulator(nepenthe-planted planted-kernels)
 # The same behind the driver API's names, for the tests of JCudaDriver.
-add_emulator(nepenthe-driver ${cuda_sources} "${root}/cuda/emulator/driver.cpp")
+add_emulator(nepenthe-driver checked-kernels "${root}/cuda/emulator/driver.cpp")
 set_source_files_properties("${root}/cuda/emulator/driver.cpp" PROPERTIES COMPILE_OPTIONS "-Wno-conversion")
 set_target_properties(nepenthe-driver PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/driver"
   OUTPUT_NAME cuda SUFFIX ".so.1")

@@ -5,7 +5,6 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
@@ -72,14 +71,9 @@ final class CudaBackend implements Backend {
             });
     CudaDriver driver =
         Kind.chosen() == Kind.EMULATED
-            ? new EmulatedDriver(emulator(), Long.getLong("nepenthe.cuda.seed", 1))
+            ? new EmulatedDriver(EmulatedDriver.packaged(), Long.getLong("nepenthe.cuda.seed", 1))
             : new JCudaDriver(device.ordinal());
     return new CudaBackend(device, driver);
-  }
-
-  /** The emulator's library, from the jar. */
-  static Path emulator() {
-    return PackagedLibrary.extractEmulator(PackagedLibrary.cacheDirectory());
   }
 
   @Override
@@ -375,7 +369,7 @@ final class CudaBackend implements Backend {
   }
 
   @Override
-  public Dense dense() {
+  public CudaDense dense() {
     return dense;
   }
 

@@ -24,6 +24,12 @@ final class EmulatedDriver implements CudaDriver {
   /** Its memory; the property {@value} sets another. */
   static final String MEMORY_PROPERTY = "nepenthe.cuda.emulated.memory";
 
+  /**
+   * {@code true} (the default) judges every access under a drawn schedule; {@code false} does
+   * neither, and is many times faster.
+   */
+  static final String CHECKS_PROPERTY = "nepenthe.cuda.emulated.checks";
+
   private static final long DEFAULT_MEMORY = 1L << 30;
   private static final int TEXT = 2048;
 
@@ -65,6 +71,20 @@ final class EmulatedDriver implements CudaDriver {
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }
+  }
+
+  /** The library of the jar that {@value #CHECKS_PROPERTY} asks for. */
+  static Path packaged() {
+    String name = "libnepenthe-emulator" + (checks() ? "" : "-unchecked") + ".so";
+    return PackagedLibrary.extractEmulator(PackagedLibrary.cacheDirectory(), name);
+  }
+
+  private static boolean checks() {
+    String value = System.getProperty(CHECKS_PROPERTY, "true");
+    if (!value.equals("true") && !value.equals("false")) {
+      throw new CudaException("-D" + CHECKS_PROPERTY + "=" + value + ": expected true or false");
+    }
+    return value.equals("true");
   }
 
   @Override

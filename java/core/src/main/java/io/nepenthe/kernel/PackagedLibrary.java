@@ -23,7 +23,6 @@ import java.util.Properties;
  * killed start leaves no half file.
  */
 final class PackagedLibrary {
-  private static final String EMULATOR = "libnepenthe-emulator.so";
   private static final String LIBRARY = "libnepenthe.so";
   private static final List<String> FILES = List.of("libgomp.so.1", "libdnnl.so.3", LIBRARY);
   private static final String LAPACK = "libopenblas.so.0";
@@ -151,12 +150,13 @@ final class PackagedLibrary {
   }
 
   /**
-   * The CUDA emulator, put into a folder of its hash under {@code cache} if it is not there.
+   * A CUDA emulator, put into a folder of its hash under {@code cache} if it is not there.
    *
+   * @param name of its file
    * @throws CudaException if the jar has none for this system, or it cannot be written
    */
-  static Path extractEmulator(Path cache) {
-    String resource = "/io/nepenthe/cuda/" + ofThisPlatform().platform + "/" + EMULATOR;
+  static Path extractEmulator(Path cache, String name) {
+    String resource = "/io/nepenthe/cuda/" + ofThisPlatform().platform + "/" + name;
     try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
       if (in == null) {
         throw new CudaException("this build has no CUDA emulator: " + resource + " is missing");
@@ -164,10 +164,10 @@ final class PackagedLibrary {
       byte[] bytes = in.readAllBytes();
       String digest = HexFormat.of().formatHex(sha256().digest(bytes));
       Path directory = cache.resolve(digest);
-      Path target = directory.resolve(EMULATOR);
+      Path target = directory.resolve(name);
       createPrivate(directory);
       if (!Files.exists(target) || !hash(target).equals(digest)) {
-        Path part = Files.createTempFile(directory, EMULATOR, ".part");
+        Path part = Files.createTempFile(directory, name, ".part");
         Files.write(part, bytes);
         Files.move(
             part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

@@ -121,12 +121,15 @@ public record SsdSearch(
       for (float alpha = weakest; alpha >= strongest; alpha /= ratio) {
         copy.copyFrom(model);
         Ssd.Outcome outcome = Ssd.apply(copy, backend, reference, forget, options(alpha), factor);
+        boolean changed = outcome.selected() > 0;
         cuts.add(
             new Cut(
                 alpha,
                 (double) outcome.selected() / model.parameters().count(),
-                predictor.evaluate(heldOut, normalisation).accuracy(),
-                predictor.evaluate(forgetData, normalisation).accuracy()));
+                changed ? predictor.evaluate(heldOut, normalisation).accuracy() : accuracy,
+                changed
+                    ? predictor.evaluate(forgetData, normalisation).accuracy()
+                    : before.forgetAccuracy));
         if (!tolerated(before, cuts.getLast())) {
           break;
         }

@@ -25,7 +25,7 @@ final class CudaTest {
       return (CudaBackend) Device.cuda(0, precision).open();
     }
     return new CudaBackend(
-        new Device.Cuda(0, precision), new EmulatedDriver(CudaBackend.emulator(), seed));
+        new Device.Cuda(0, precision), new EmulatedDriver(EmulatedDriver.packaged(), seed));
   }
 
   /** One schedule's run. */
