@@ -61,8 +61,9 @@ final class Demo {
       int batchSize,
       double rate,
       long seed) {
-    static Settings of(long train, int epochs, long seed) {
-      return new Settings(train, Glyphs.TEST_SIZE, 2_000, 0.02, 0.1, 0, epochs, 32, 2e-3, seed);
+    static Settings of(long train, long test, int epochs, long seed) {
+      long heldOut = Math.min(2_000, train / 5);
+      return new Settings(train, test, heldOut, 0.02, 0.1, 0, epochs, 32, 2e-3, seed);
     }
   }
 

@@ -40,6 +40,13 @@ final class DemoCommand extends Operation {
   private long train;
 
   @Option(
+      names = "--test",
+      paramLabel = "N",
+      defaultValue = "2000",
+      description = "Test images (default: 2000).")
+  private long test;
+
+  @Option(
       names = "--epochs",
       paramLabel = "N",
       defaultValue = "10",
@@ -48,13 +55,17 @@ final class DemoCommand extends Operation {
 
   @Override
   void run(Run run) {
-    if (train < 1000 || train > 10_000_000 || epochs < 1 || epochs > 1000) {
+    // Of 500 training images ten are poisoned and one of these is known.
+    if (train < 500 || train > 10_000_000 || test < 100 || test > 10_000_000) {
       throw new ParameterException(
-          spec.commandLine(), "--train takes 1000 to 10000000, --epochs takes 1 to 1000");
+          spec.commandLine(), "--train takes 500 to 10000000, --test takes 100 to 10000000");
+    }
+    if (epochs < 1 || epochs > 1000) {
+      throw new ParameterException(spec.commandLine(), "--epochs takes 1 to 1000");
     }
     Outputs.requireFolder(out);
     try (Demo.Outcome outcome =
-        new Demo(run, Demo.Settings.of(train, epochs, run.seed())).outcome()) {
+        new Demo(run, Demo.Settings.of(train, test, epochs, run.seed())).outcome()) {
       run.result().describe(DoctorCommand.describe(run.backend().describe()));
       write(run.result().json(), outcome);
       models(run, outcome);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.nepenthe.data.Safetensors;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Parameters;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,11 +23,21 @@ class CudaCommandTest {
   /** The damping is a tenth of the mean eigenvalue, so the inverse makes a gradient's tenfold. */
   private static final double SCORE_BOUND = 10 * BOUND;
 
+  /** Of a training with 500 images, 32 a step. */
+  private static final int STEPS = 16;
+
+  /** 100 test images, of which a tenth is of the class that the backdoor gives. */
+  private static final double ONE_OF_90 = 1.0 / 90 + BOUND;
+
+  /** The emulator's checks take minutes here; the kernels' own tests have them. */
+  private static final String UNCHECKED = "nepenthe.cuda.emulated.checks";
+
   @TempDir Path folder;
 
   @AfterEach
   void stopEmulating() {
     System.clearProperty(Device.Cuda.PROPERTY);
+    System.clearProperty(UNCHECKED);
   }
 
   private Nepenthe.Outcome train(String device, Path json) {
@@ -70,22 +81,27 @@ class CudaCommandTest {
     assertEquals(0, outcome.status(), outcome.err());
   }
 
-  /**
-   * By the processor's factors on both: factors on a device are in CudaInfluenceTest, since the
-   * emulator takes minutes for those of a glyph's 784 inputs.
-   */
+  /** By a device's own factors and by the processor's. */
   @Test
-  void influenceGivesTheProcessorsValues() {
+  void factorsAndInfluenceGiveTheProcessorsValues() {
     System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    System.setProperty(UNCHECKED, "false");
     train("cpu");
     String model = "--model=" + folder.resolve("model.onnx");
     String data = "--data=glyphs:train#0-19";
-    String factors = folder.resolve("factors").toString();
-    run("factors", model, data, "--fisher=true", "--device=cpu", "--out=" + factors);
     for (String device : List.of("cpu", "cuda")) {
+      String on = "--device=" + device;
+      String factors = folder.resolve(device).toString();
       String scores = "--out=" + folder.resolve(device + ".safetensors");
-      String queries = "--queries=glyphs:test#0-1";
-      run("influence", model, "--factors=" + factors, data, queries, scores, "--device=" + device);
+      run("factors", model, data, "--fisher=true", on, "--out=" + factors);
+      run(
+          "influence",
+          model,
+          "--factors=" + factors,
+          data,
+          "--queries=glyphs:test#0-1",
+          scores,
+          on);
     }
     try (Arena arena = Arena.ofConfined()) {
       float[] want = scores("cpu", arena);
@@ -99,6 +115,65 @@ class CudaCommandTest {
         assertEquals(want[i], got[i], SCORE_BOUND * largest, "score " + i);
       }
     }
+  }
+
+  private JsonNode demo(String device) {
+    Path out = folder.resolve(device);
+    String on = "--device=" + device;
+    run("demo", "--train=500", "--test=100", "--epochs=1", "--quiet", on, "--out=" + out);
+    return Nepenthe.json(out.resolve("result.json"));
+  }
+
+  @Test
+  void theDemonstrationGivesTheProcessorsResult() {
+    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    System.setProperty(UNCHECKED, "false");
+    JsonNode want = demo("cpu");
+    JsonNode got = demo("cuda");
+    assertEquals("cuda:0", got.get("device").asText());
+    assertRates(want.get("before"), got.get("before"));
+    for (int method = 0; method < 2; method++) {
+      assertRates(want.get("methods").get(method), got.get("methods").get(method));
+    }
+    JsonNode cpu = want.get("methods").get(0);
+    JsonNode cuda = got.get("methods").get(0);
+    double factor = cpu.get("setting").get("factor").asDouble();
+    assertEquals(factor, cuda.get("setting").get("factor").asDouble(), STEPS * BOUND * factor);
+    assertTrue(cpu.get("selected").asLong() > 0);
+    assertEquals(
+        cpu.get("selected").asDouble(),
+        cuda.get("selected").asDouble(),
+        STEPS * BOUND * cpu.get("selected").asDouble());
+    for (String model : List.of("before", "ssd", "retrain")) {
+      double off = distance(folder.resolve("cpu"), folder.resolve("cuda"), model + ".onnx");
+      assertTrue(off <= STEPS * BOUND, model + " is off by " + off);
+    }
+  }
+
+  /** An image whose two largest outputs are as good as equal may go either way. */
+  private static void assertRates(JsonNode want, JsonNode got) {
+    for (String rate : List.of("cleanAccuracy", "attackSuccessRate", "retainAccuracy")) {
+      assertEquals(want.get(rate).asDouble(), got.get(rate).asDouble(), ONE_OF_90, rate);
+    }
+  }
+
+  /** Of all weights, relative to their norm. */
+  private static double distance(Path want, Path got, String file) {
+    double squares = 0;
+    double all = 0;
+    try (ModelFile a = ModelFile.read(want.resolve(file));
+        ModelFile b = ModelFile.read(got.resolve(file))) {
+      for (Parameters.Parameter parameter : a.model().parameters().all()) {
+        String name = parameter.spec().name();
+        float[] values = parameter.value().toArray();
+        float[] others = b.model().parameters().get(name).value().toArray();
+        for (int i = 0; i < values.length; i++) {
+          squares += Math.pow((double) values[i] - others[i], 2);
+          all += (double) values[i] * values[i];
+        }
+      }
+    }
+    return Math.sqrt(squares / all);
   }
 
   private float[] scores(String device, Arena arena) {
