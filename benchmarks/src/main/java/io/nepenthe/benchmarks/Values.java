@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /** Seeded inputs. */
-final class Values {
+public final class Values {
   /** The weights of a ResNet-18 with ten classes on 32×32 images. */
   static final String RESNET_18 = "11173962";
 
@@ -25,7 +25,7 @@ final class Values {
   }
 
   /** Standard normal. */
-  static Tensor normal(Arena arena, Shape shape, long seed) {
+  public static Tensor normal(Arena arena, Shape shape, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     Tensor tensor = Tensor.zeros(arena, shape);
     for (long i = 0; i < tensor.elements(); i++) {

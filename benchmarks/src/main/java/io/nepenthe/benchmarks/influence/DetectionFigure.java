@@ -6,7 +6,6 @@ import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.InfluenceScores;
 import io.nepenthe.curvature.InverseCurvature;
-import io.nepenthe.curvature.KroneckerFactors;
 import io.nepenthe.curvature.Labels;
 import io.nepenthe.data.Amount;
 import io.nepenthe.data.BadNets;
@@ -126,7 +125,7 @@ final class DetectionFigure implements Figure {
     DeltaInfluence.Options options =
         DeltaInfluence.Options.defaults().withSeed(seed).withoutRelation();
     FactorOptions fisher = FactorOptions.defaults().withFisher(Labels.EXACT).withBatchSize(256);
-    try (EkFac ekfac = ekfac(model, backend, training, normalisation, fisher);
+    try (EkFac ekfac = Curvatures.ekfac(model, backend, training, normalisation, fisher);
         InverseCurvature inverse = InverseCurvature.ekfac(ekfac, Damping.defaults());
         InfluenceScores self =
             Influence.self(
@@ -175,18 +174,6 @@ final class DetectionFigure implements Figure {
       values.put("flagged", (double) found.count());
       values.put("recall", found.recall(truth));
       return found;
-    }
-  }
-
-  static EkFac ekfac(
-      Model model,
-      Backend backend,
-      Dataset data,
-      Normalisation normalisation,
-      FactorOptions options) {
-    try (KroneckerFactors factors =
-        KroneckerFactors.of(model, backend, data, normalisation, options, Progress.NONE)) {
-      return EkFac.of(factors, model, backend, data, normalisation, Progress.NONE);
     }
   }
 

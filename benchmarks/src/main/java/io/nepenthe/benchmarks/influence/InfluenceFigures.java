@@ -14,7 +14,7 @@ import java.util.SequencedMap;
  * <pre>
  *   figures = java --enable-native-access=ALL-UNNAMED -cp benchmarks/target/benchmarks.jar \
  *       io.nepenthe.benchmarks.influence.InfluenceFigures
- *   figures detection benchmarks/results/influence.csv FIRST LAST [THREADS]
+ *   figures detection|lds|mislabel|order|queries benchmarks/results/influence.csv FIRST LAST [THREADS]
  *   figures tables benchmarks/results/influence.csv docs/influence.md
  * </pre>
  *
@@ -24,7 +24,12 @@ import java.util.SequencedMap;
  */
 public final class InfluenceFigures {
   private static final Map<String, Figure> FIGURES =
-      Map.of("detection", new DetectionFigure(), "queries", new QueryCostFigure());
+      Map.of(
+          "detection", new DetectionFigure(),
+          "lds", new DatamodelingFigure(),
+          "mislabel", new MislabelFigure(),
+          "order", new LambdaOrderFigure(),
+          "queries", new QueryCostFigure());
 
   private InfluenceFigures() {}
 

@@ -25,6 +25,9 @@ final class InfluenceTables {
     text = between(text, "detection", rows, InfluenceTables::detection);
     text = between(text, "healing", rows, InfluenceTables::healing);
     text = between(text, "queries", rows, InfluenceTables::queries);
+    text = between(text, "order", rows, InfluenceTables::order);
+    text = between(text, "lds", rows, InfluenceTables::datamodeling);
+    text = between(text, "mislabel", rows, InfluenceTables::mislabel);
     Files.writeString(page, text);
   }
 
@@ -109,6 +112,64 @@ final class InfluenceTables {
           row.value("seconds.1") * each,
           row.value("seconds.51") * each,
           row.value("ratio"));
+    }
+  }
+
+  private void order() {
+    line("| layer | operations | time a sample | faster |");
+    line("|---|---|---|---|");
+    for (Measured row : of("order", "cost")) {
+      double each = 1e3 / row.value("samples");
+      line(
+          "| %s | %.1f times fewer | %.3f ms against %.3f ms | %.0f times |",
+          row.data(),
+          row.value("operations.formed") / row.value("operations.rotated"),
+          row.value("seconds.rotated") * each,
+          row.value("seconds.formed") * each,
+          row.value("seconds.formed") / row.value("seconds.rotated"));
+    }
+  }
+
+  private void datamodeling() {
+    StringBuilder head = new StringBuilder("| seed | λ |");
+    Curvatures.NAMES.forEach(name -> head.append(' ').append(name).append(" |"));
+    line(head + " ekfac − kfac | diagonal − identity | agreement |");
+    line("|---|---|" + "---|".repeat(Curvatures.NAMES.size() + 3));
+    for (Measured row : of("lds", "lds")) {
+      for (double damping : DatamodelingFigure.DAMPINGS) {
+        StringBuilder cells = new StringBuilder("| " + row.seed() + " | " + damping + " |");
+        for (String name : Curvatures.NAMES) {
+          cells.append(' ').append(interval(row, name + "." + damping, "%.3f")).append(" |");
+        }
+        for (String name : List.of("ekfac-kfac", "diagonal-identity")) {
+          cells.append(' ').append(interval(row, name + "." + damping, "%+.4f")).append(" |");
+        }
+        line(cells + String.format(Locale.ROOT, " %.2f |", row.value("agreement")));
+      }
+    }
+  }
+
+  private static String interval(Measured row, String name, String format) {
+    return String.format(
+        Locale.ROOT,
+        format + " (" + format + " to " + format + ")",
+        row.value(name),
+        row.value(name + ".low"),
+        row.value(name + ".high"));
+  }
+
+  private void mislabel() {
+    line("| examples, epochs | seed | AUC | found within the top 10 % | within 20 % |");
+    line("|---|---|---|---|---|");
+    for (Measured row : of("mislabel", "found")) {
+      line(
+          "| %.0f, %.0f | %d | %.4f | %s | %s |",
+          row.value("examples"),
+          row.value("epochs"),
+          row.seed(),
+          row.value("auc"),
+          percent(row.value("within10")),
+          percent(row.value("within20")));
     }
   }
 

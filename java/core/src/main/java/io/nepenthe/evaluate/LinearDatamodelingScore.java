@@ -2,7 +2,6 @@ package io.nepenthe.evaluate;
 
 import io.nepenthe.kernel.Philox;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.stream.IntStream;
 
 /**
@@ -17,7 +16,7 @@ import java.util.stream.IntStream;
  * <p>with τ oriented so that a larger one says that j raises f. Influences say the change when j is
  * left out, so τ = −s.
  *
- * @param value the mean
+ * @param value the mean, or a difference of two
  * @param low lower end of the 95 % bootstrap interval over queries and subsets
  * @param high its upper end
  */
@@ -34,22 +33,50 @@ public record LinearDatamodelingScore(double value, double low, double high) {
    */
   public static LinearDatamodelingScore of(
       double[][] scores, boolean[][] subsets, double[][] measured, long seed) {
-    int queries = scores.length;
-    int runs = subsets.length;
-    double[][] predicted = new double[queries][runs];
-    double[][] found = new double[queries][runs];
-    for (int q = 0; q < queries; q++) {
-      for (int i = 0; i < runs; i++) {
-        for (int j = 0; j < scores[q].length; j++) {
-          predicted[q][i] += subsets[i][j] ? scores[q][j] : 0;
-        }
-        found[q][i] = measured[i][q];
-      }
-    }
+    double[][] predicted = predicted(scores, subsets);
+    double[][] found = byQuery(measured);
+    return resampled(
+        scores.length,
+        subsets.length,
+        seed,
+        (q, chosen) -> spearman(predicted[q], found[q], chosen));
+  }
+
+  /**
+   * By how much one attribution's score exceeds another's. Each resample judges both on the same
+   * queries and subsets, so what makes a subset hard to predict cancels: the interval tells two
+   * apart whose own intervals overlap.
+   *
+   * @param first its τ, [query][example]
+   * @param second the other's
+   * @param subsets as above
+   * @param measured as above
+   * @param seed of the bootstrap
+   */
+  public static LinearDatamodelingScore difference(
+      double[][] first, double[][] second, boolean[][] subsets, double[][] measured, long seed) {
+    double[][] predicted = predicted(first, subsets);
+    double[][] other = predicted(second, subsets);
+    double[][] found = byQuery(measured);
+    return resampled(
+        first.length,
+        subsets.length,
+        seed,
+        (q, chosen) ->
+            spearman(predicted[q], found[q], chosen) - spearman(other[q], found[q], chosen));
+  }
+
+  /** What is averaged over queries, on these subsets. */
+  private interface Statistic {
+    double of(int query, int[] chosen);
+  }
+
+  private static LinearDatamodelingScore resampled(
+      int queries, int runs, long seed, Statistic statistic) {
     int[] all = IntStream.range(0, runs).toArray();
     double value = 0;
     for (int q = 0; q < queries; q++) {
-      value += spearman(predicted[q], found[q], all) / queries;
+      value += statistic.of(q, all) / queries;
     }
     double[] means = new double[RESAMPLES];
     for (int b = 0; b < RESAMPLES; b++) {
@@ -60,12 +87,35 @@ public record LinearDatamodelingScore(double value, double low, double high) {
       }
       for (int k = 0; k < queries; k++) {
         int q = (int) (Philox.uniform(seed, b, draw++) * queries);
-        means[b] += spearman(predicted[q], found[q], chosen) / queries;
+        means[b] += statistic.of(q, chosen) / queries;
       }
     }
     Arrays.sort(means);
     return new LinearDatamodelingScore(
         value, means[(int) (0.025 * RESAMPLES)], means[(int) (0.975 * RESAMPLES)]);
+  }
+
+  /** p, [query][subset]. */
+  private static double[][] predicted(double[][] scores, boolean[][] subsets) {
+    double[][] predicted = new double[scores.length][subsets.length];
+    for (int q = 0; q < scores.length; q++) {
+      for (int i = 0; i < subsets.length; i++) {
+        for (int j = 0; j < scores[q].length; j++) {
+          predicted[q][i] += subsets[i][j] ? scores[q][j] : 0;
+        }
+      }
+    }
+    return predicted;
+  }
+
+  private static double[][] byQuery(double[][] measured) {
+    double[][] found = new double[measured[0].length][measured.length];
+    for (int i = 0; i < measured.length; i++) {
+      for (int q = 0; q < found.length; q++) {
+        found[q][i] = measured[i][q];
+      }
+    }
+    return found;
   }
 
   /** Spearman's rank correlation: Pearson's of the ranks, equal values sharing theirs. */
@@ -98,19 +148,31 @@ public record LinearDatamodelingScore(double value, double low, double high) {
     return scale > 0 ? product / scale : 0;
   }
 
+  /** From 0; equal values share the mean of theirs. */
   private static double[] ranks(double[] values) {
-    Integer[] order = IntStream.range(0, values.length).boxed().toArray(Integer[]::new);
-    Arrays.sort(order, Comparator.comparingDouble(i -> values[i]));
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
     double[] ranks = new double[values.length];
-    for (int i = 0; i < order.length; ) {
-      int end = i;
-      while (end < order.length && values[order[end]] == values[order[i]]) {
-        end++;
+    for (int i = 0; i < ranks.length; i++) {
+      int below = 0;
+      int notAbove = values.length;
+      for (int end = values.length; below < end; ) {
+        int middle = (below + end) >>> 1;
+        if (sorted[middle] < values[i]) {
+          below = middle + 1;
+        } else {
+          end = middle;
+        }
       }
-      for (int k = i; k < end; k++) {
-        ranks[order[k]] = (i + end - 1) / 2.0;
+      for (int first = below; first < notAbove; ) {
+        int middle = (first + notAbove) >>> 1;
+        if (sorted[middle] > values[i]) {
+          notAbove = middle;
+        } else {
+          first = middle + 1;
+        }
       }
-      i = end;
+      ranks[i] = (below + notAbove - 1) / 2.0;
     }
     return ranks;
   }

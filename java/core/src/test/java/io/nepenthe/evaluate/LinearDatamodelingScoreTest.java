@@ -46,6 +46,46 @@ class LinearDatamodelingScoreTest {
     assertTrue(none.low() < 0.4 && none.high() > -0.4 && none.low() <= none.high());
   }
 
+  /**
+   * Two attributions of nearly the same quality, one a little noisier: their own intervals overlap,
+   * that of the difference does not hold 0.
+   */
+  @Test
+  void pairsTellApartWhatOverlaps() {
+    SplittableRandom random = new SplittableRandom(3);
+    double[][] truth = new double[20][40];
+    double[][] better = new double[20][40];
+    double[][] worse = new double[20][40];
+    boolean[][] subsets = new boolean[30][40];
+    double[][] measured = new double[30][20];
+    for (int q = 0; q < 20; q++) {
+      for (int j = 0; j < 40; j++) {
+        truth[q][j] = random.nextGaussian();
+        better[q][j] = truth[q][j] + random.nextGaussian();
+        worse[q][j] = better[q][j] + 0.8 * random.nextGaussian();
+      }
+    }
+    for (int i = 0; i < 30; i++) {
+      for (int j = 0; j < 40; j++) {
+        subsets[i][j] = random.nextBoolean();
+        for (int q = 0; q < 20 && subsets[i][j]; q++) {
+          measured[i][q] += truth[q][j];
+        }
+      }
+    }
+    LinearDatamodelingScore first = LinearDatamodelingScore.of(better, subsets, measured, 1);
+    LinearDatamodelingScore second = LinearDatamodelingScore.of(worse, subsets, measured, 1);
+    LinearDatamodelingScore difference =
+        LinearDatamodelingScore.difference(better, worse, subsets, measured, 1);
+    assertEquals(first.value() - second.value(), difference.value(), 1e-12);
+    assertTrue(first.low() < second.high());
+    assertTrue(difference.low() > 0);
+    LinearDatamodelingScore none =
+        LinearDatamodelingScore.difference(better, better, subsets, measured, 1);
+    assertEquals(0, none.low());
+    assertEquals(0, none.high());
+  }
+
   @Test
   void ranksShareTies() {
     assertEquals(
