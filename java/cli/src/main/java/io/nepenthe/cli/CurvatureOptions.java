@@ -6,15 +6,16 @@ import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.FactorStages;
 import io.nepenthe.curvature.FisherDiagonal;
 import io.nepenthe.curvature.InverseCurvature;
+import io.nepenthe.curvature.KfacScaling;
 import io.nepenthe.curvature.KroneckerFactors;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -62,8 +63,29 @@ final class CurvatureOptions {
       description = "Take what nepenthe factors wrote there, instead of computing it.")
   private Path factors;
 
+  @Option(
+      names = "--kfac-scaling",
+      paramLabel = "WHICH",
+      defaultValue = "kfc",
+      description = {
+        "kfac: kfc, or kronfluence, whose layers of T positions have a T-th of it (default: kfc)."
+      })
+  private KfacScaling scaling;
+
   /** A curvature and what it is made of. */
   record Held(InverseCurvature inverse, AutoCloseable source) implements AutoCloseable {
+    /** Of some layers alone; this is closed with it, or now if there are none of them. */
+    Held ofLayers(Set<String> layers) {
+      InverseCurvature some = inverse.ofLayers(layers);
+      if (some.blocks().isEmpty()) {
+        close();
+        throw new CommandException(
+            "--layers: expected layers of --factors, found " + String.join(", ", layers));
+      }
+      inverse.close();
+      return new Held(some, source);
+    }
+
     @Override
     public void close() {
       inverse.close();
@@ -81,6 +103,10 @@ final class CurvatureOptions {
       throw new ParameterException(command.commandLine(), "a damping is 0 or more");
     }
     fisher.of(command.commandLine(), 0, 0);
+    if (kind != Kind.KFAC && scaling != KfacScaling.KFC) {
+      throw new ParameterException(
+          command.commandLine(), "--kfac-scaling is that of --curvature kfac");
+    }
     if (factors != null) {
       if (kind == Kind.DIAGONAL || kind == Kind.IDENTITY) {
         throw new ParameterException(
@@ -100,9 +126,9 @@ final class CurvatureOptions {
     return fisher.batchSize();
   }
 
-  /** Whether a bias is a column of its layer's weights. */
-  boolean jointBias() {
-    return fisher.of(command.commandLine(), 0, 0).jointBias();
+  /** How factors of the model are, or would be, computed. */
+  FactorOptions options(ModelFile file, long seed) {
+    return fisher.of(command.commandLine(), file, seed);
   }
 
   /** The folder of factors to be read, where they are not to be computed. */
@@ -110,9 +136,10 @@ final class CurvatureOptions {
     return Optional.ofNullable(factors);
   }
 
-  /** Which approximation, in a word. */
+  /** Which approximation, in a word or, where it is scaled another way, in two. */
   String word() {
-    return kind.name().toLowerCase(Locale.ROOT);
+    String word = Text.word(kind);
+    return scaling == KfacScaling.KFC ? word : word + ", " + Text.word(scaling) + " scaling";
   }
 
   Damping damping() {
@@ -121,9 +148,14 @@ final class CurvatureOptions {
 
   /** Computes it over the data. */
   Held compute(Run run, ModelFile file, Dataset data, Normalisation normalisation) {
+    FactorOptions options = options(file, run.seed());
+    Held all = compute(run, file, data, normalisation, options);
+    return options.layers().isEmpty() ? all : all.ofLayers(options.layers());
+  }
+
+  private Held compute(
+      Run run, ModelFile file, Dataset data, Normalisation normalisation, FactorOptions options) {
     Model model = file.model();
-    FactorOptions options =
-        fisher.of(command.commandLine(), model.network().output().elements(), run.seed());
     return switch (kind) {
       case IDENTITY -> new Held(InverseCurvature.identity(model), () -> {});
       case DIAGONAL -> {
@@ -152,7 +184,7 @@ final class CurvatureOptions {
         yield new Held(
             kind == Kind.EKFAC
                 ? InverseCurvature.ekfac(ekfac, damping())
-                : InverseCurvature.kfac(ekfac, damping()),
+                : InverseCurvature.kfac(ekfac, damping(), scaling, model),
             ekfac);
       }
     };

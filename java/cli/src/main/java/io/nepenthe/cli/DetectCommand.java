@@ -1,25 +1,30 @@
 package io.nepenthe.cli;
 
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.nepenthe.data.AtomicFile;
+import io.nepenthe.curvature.FactorOptions;
+import io.nepenthe.curvature.Influence;
+import io.nepenthe.curvature.StageOptions;
+import io.nepenthe.curvature.StagePlan;
 import io.nepenthe.data.Dataset;
-import io.nepenthe.data.IdList;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.detect.ActivationClustering;
 import io.nepenthe.detect.DeltaInfluence;
 import io.nepenthe.detect.Detection;
 import io.nepenthe.detect.FrequencyDetector;
+import io.nepenthe.detect.LossTrajectories;
 import io.nepenthe.detect.SpectralSignatures;
+import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
+import io.nepenthe.nn.Schedule;
+import io.nepenthe.nn.Trainer;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -30,12 +35,22 @@ import picocli.CommandLine.ParameterException;
     name = "detect",
     description = {
       "Finds the training examples that taught a model an attack. Δ-Influence starts from one or a",
-      "few images that show it; what the model takes them for is the attack's label unless given."
+      "few images that show it; what the model takes them for is the attack's label unless given.",
+      "BaDLoss trains a network of the model's kind anew and compares how losses fall with those"
+          + " of",
+      "trusted images: no attack is assumed, and there may be several."
     },
     footerHeading = "%nExample:%n",
     footer = {
       "  nepenthe detect --model model.onnx --data glyphs:train --affected images:affected \\",
-      "      --ids suspects.txt --report suspects.html"
+      "      --ids suspects.txt --report suspects.html",
+      "  nepenthe detect --model model.onnx --data glyphs:train --method badloss \\",
+      "      --trusted glyphs:test#0-249 --ids suspects.txt",
+      "",
+      "With factors and influences that are kept, so that it can be interrupted or shared:",
+      "  nepenthe factors --model model.onnx --data glyphs:train --out factors/",
+      "  nepenthe detect --model model.onnx --data glyphs:train --affected images:affected \\",
+      "      --factors factors/ --stages delta/ --resume --ids suspects.txt"
     })
 final class DetectCommand extends Operation {
   /** How examples are judged. */
@@ -44,8 +59,11 @@ final class DetectCommand extends Operation {
     INFLUENCE,
     SPECTRAL,
     CLUSTERING,
-    FREQUENCY
+    FREQUENCY,
+    BADLOSS
   }
+
+  private static final float RATE = 1e-3f;
 
   @Mixin private ModelOptions model;
   @Mixin private CurvatureOptions curvature;
@@ -72,14 +90,15 @@ final class DetectCommand extends Operation {
   @Option(
       names = "--trusted",
       paramLabel = "DATA",
-      description = "Clean images, not of the training data: for frequency.")
+      description = "Clean images, not of the training data: for frequency and badloss.")
   private String trusted;
 
   @Option(
       names = "--method",
       paramLabel = "M",
       defaultValue = "delta",
-      description = "delta, influence, spectral, clustering or frequency (default: delta).")
+      description =
+          "delta, influence, spectral, clustering, frequency or badloss (default: delta).")
   private Detector method;
 
   @Option(
@@ -117,49 +136,92 @@ final class DetectCommand extends Operation {
       names = "--share",
       paramLabel = "R",
       defaultValue = "0.1",
-      description = "spectral: of each class to flag (default: 0.1).")
+      description = "spectral: of each class to flag; badloss: of all (default: 0.1).")
   private double share;
 
-  @Option(names = "--out", paramLabel = "FILE", description = "All ids with scores, as CSV.")
-  private Path out;
+  @Option(
+      names = "--epochs",
+      paramLabel = "N",
+      defaultValue = "10",
+      description = "badloss: passes over the data (default: 10).")
+  private int epochs;
 
   @Option(
-      names = "--ids",
-      paramLabel = "FILE",
-      description = "The ids that are flagged, one a line, for unlearn --forget.")
-  private Path ids;
+      names = "--neighbours",
+      paramLabel = "K",
+      defaultValue = "20",
+      description = "badloss: trusted images whose losses are nearest (default: 20).")
+  private int neighbours;
 
   @Option(
-      names = "--report",
-      paramLabel = "FILE",
-      description = "A page of the most suspect images.")
-  private Path report;
+      names = "--stages",
+      paramLabel = "DIR",
+      description = {
+        "delta, influence, with --factors: leave preconditioned queries, scores and checkpoints in",
+        "this folder, so that a run can be resumed or partitioned."
+      })
+  private Path folder;
+
+  @Mixin private StageArguments stages;
+
+  @Mixin private DetectOutputs outputs;
 
   @Override
   void run(Run run) {
     check();
-    for (Path file : Arrays.asList(out, ids, report)) {
-      if (file != null) {
-        Outputs.requireWritable(file);
-      }
-    }
+    outputs.requireWritable();
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
-      Detection found = detect(run, file, training, file.normalisationFor(training));
-      tell(run, found, training);
-      write(run, found, training);
+      Normalisation normalisation = file.normalisationFor(training);
+      if (stages.plan()) {
+        plan(run, file, training);
+        return;
+      }
+      detect(run, file, training, normalisation)
+          .ifPresent(found -> outputs.write(run, found, training, Text.word(method)));
+      Plans.record(run);
     }
+  }
+
+  private boolean byInfluence() {
+    return method == Detector.DELTA || method == Detector.INFLUENCE;
+  }
+
+  private void plan(Run run, ModelFile file, Dataset training) {
+    FactorOptions factors = curvature.options(file, run.seed());
+    Influence.Options options = Influence.Options.defaults().withBatchSize(curvature.batchSize());
+    long queries = 1 + settings(run, 0).transforms();
+    List<StagePlan> plans =
+        new ArrayList<>(StagePlan.scores(file.model(), factors, training.size(), queries, options));
+    if (relative) {
+      plans.addAll(StagePlan.scores(file.model(), factors, training.size(), 0, options));
+    }
+    Plans.show(run, plans);
   }
 
   private void check() {
     curvature.check();
-    boolean byInfluence = method == Detector.DELTA || method == Detector.INFLUENCE;
-    if (byInfluence && affected == null) {
+    if (byInfluence() && affected == null && !stages.plan()) {
       throw new ParameterException(
           spec.commandLine(), "--affected is needed: at least one image that shows the attack");
     }
-    if (method == Detector.FREQUENCY && trusted == null) {
-      throw new ParameterException(spec.commandLine(), "--method frequency needs --trusted");
+    if ((method == Detector.FREQUENCY || method == Detector.BADLOSS) && trusted == null) {
+      throw new ParameterException(
+          spec.commandLine(), "--method " + Text.word(method) + " needs --trusted");
+    }
+    if (folder == null && stages.needFolder()) {
+      throw new ParameterException(spec.commandLine(), "--partition and --resume need --stages");
+    }
+    if ((folder != null || stages.plan()) && !byInfluence()) {
+      throw new ParameterException(
+          spec.commandLine(), "--stages and --plan are those of --method delta and influence");
+    }
+    if (folder != null && curvature.factors().isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(), "--stages needs --factors, which nepenthe factors writes");
+    }
+    if (epochs < 1 || neighbours < 1) {
+      throw new ParameterException(spec.commandLine(), "--epochs and --neighbours take 1 or more");
     }
     if (transforms < 1
         || transforms > DeltaInfluence.MOST_TRANSFORMS
@@ -179,73 +241,118 @@ final class DetectCommand extends Operation {
     return tolerance == null ? transforms / 10 : tolerance;
   }
 
-  private Detection detect(Run run, ModelFile file, Dataset training, Normalisation normalisation) {
+  private Optional<Detection> detect(
+      Run run, ModelFile file, Dataset training, Normalisation normalisation) {
     Model network = file.model();
     return switch (method) {
       case DELTA, INFLUENCE -> byInfluence(run, file, training, normalisation);
       case FREQUENCY -> {
         Dataset clean = run.phase("read", () -> run.data(trusted));
-        yield run.phase(
-            "detect", () -> FrequencyDetector.of(run.backend(), training, clean, run.seed()));
+        yield Optional.of(
+            run.phase(
+                "detect", () -> FrequencyDetector.of(run.backend(), training, clean, run.seed())));
       }
+      case BADLOSS -> Optional.of(byLosses(run, network, training, normalisation));
       case SPECTRAL, CLUSTERING ->
-          run.phase(
-              "detect",
-              "representations",
-              training.size(),
-              "images",
-              progress ->
-                  method == Detector.SPECTRAL
-                      ? SpectralSignatures.of(
-                          network, run.backend(), training, normalisation, share, progress)
-                      : ActivationClustering.of(
-                          network, run.backend(), training, normalisation, run.seed(), progress));
+          Optional.of(
+              run.phase(
+                  "detect",
+                  "representations",
+                  training.size(),
+                  "images",
+                  progress ->
+                      method == Detector.SPECTRAL
+                          ? SpectralSignatures.of(
+                              network, run.backend(), training, normalisation, share, progress)
+                          : ActivationClustering.of(
+                              network,
+                              run.backend(),
+                              training,
+                              normalisation,
+                              run.seed(),
+                              progress)));
     };
   }
 
-  private Detection byInfluence(
+  private Detection byLosses(
+      Run run, Model network, Dataset training, Normalisation normalisation) {
+    Dataset clean = run.phase("read", () -> run.data(trusted));
+    Trainer trainer =
+        new Trainer(
+            epochs,
+            curvature.batchSize(),
+            Optimiser.adam(RATE),
+            new Schedule.Cosine(0),
+            new CrossEntropy(),
+            run.seed());
+    return run.phase(
+        "detect",
+        "losses",
+        epochs,
+        "epochs",
+        progress ->
+            LossTrajectories.of(
+                network.network(),
+                run.backend(),
+                training,
+                clean,
+                normalisation,
+                trainer,
+                new LossTrajectories.Options(neighbours, share),
+                epoch -> progress.report(epoch.epoch() + 1, epochs)));
+  }
+
+  /** How one affected image is compared. */
+  private DeltaInfluence.Options settings(Run run, int image) {
+    return new DeltaInfluence.Options(
+        method == Detector.DELTA ? transforms : 1,
+        threshold,
+        0,
+        relative,
+        run.seed() + image,
+        curvature.batchSize());
+  }
+
+  private Optional<Detection> byInfluence(
       Run run, ModelFile file, Dataset training, Normalisation normalisation) {
-    Model network = file.model();
     Dataset images = run.phase("read", () -> run.data(affected));
-    int[] labels = attackLabels(run, network, images, normalisation);
-    List<double[]> deltas = new ArrayList<>();
-    double[] before = new double[Math.toIntExact(training.size())];
+    int[] labels = attackLabels(run, file.model(), images, normalisation);
+    List<DeltaInfluence.Deltas> all = new ArrayList<>();
     try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
-      for (int i = 0; i < labels.length; i++) {
-        int image = i;
-        DeltaInfluence.Deltas one =
-            run.phase(
-                "influence",
-                "influence of image %d of %d".formatted(image + 1, labels.length),
-                (relative ? 2 : 1) * training.size(),
-                "images",
-                progress ->
-                    DeltaInfluence.of(
-                        network,
-                        run.backend(),
-                        held.inverse(),
-                        training,
-                        images,
-                        image,
-                        labels[image],
-                        normalisation,
-                        new DeltaInfluence.Options(
-                            method == Detector.DELTA ? transforms : 1,
-                            threshold,
-                            0,
-                            relative,
-                            run.seed() + image,
-                            curvature.batchSize()),
-                        progress));
-        deltas.addAll(Arrays.asList(one.delta()));
-        for (int j = 0; j < before.length; j++) {
-          before[j] += one.before()[j] / labels.length;
+      InfluenceDetection detection =
+          new InfluenceDetection(run, file, training, normalisation, curvature, images, labels);
+      for (int image = 0; image < labels.length; image++) {
+        DeltaInfluence.Options settings = settings(run, image);
+        if (folder == null) {
+          all.add(detection.inMemory(held, image, settings));
+        } else {
+          StageOptions where = stages.in(folder, spec.commandLine());
+          Outputs.requireFolder(folder);
+          detection.inStages(held, image, settings, where).ifPresent(all::add);
         }
       }
     }
+    if (all.size() < labels.length) {
+      run.say(
+          "when all partitions are there: nepenthe merge %s%s/image-*, then this again",
+          relative ? folder + " " : "", folder);
+      return Optional.empty();
+    }
+    return Optional.of(judge(all));
+  }
+
+  /** Of several images the mean influence, or all their transforms together. */
+  private Detection judge(List<DeltaInfluence.Deltas> all) {
+    double[] before = new double[all.getFirst().before().length];
+    List<double[]> deltas = new ArrayList<>();
+    for (DeltaInfluence.Deltas one : all) {
+      deltas.addAll(Arrays.asList(one.delta()));
+      for (int j = 0; j < before.length; j++) {
+        before[j] += one.before()[j] / all.size();
+      }
+    }
     return method == Detector.DELTA
-        ? DeltaInfluence.rule(
-            deltas.toArray(double[][]::new), threshold, tolerance() * labels.length)
+        ? DeltaInfluence.rule(deltas.toArray(double[][]::new), threshold, tolerance() * all.size())
         : new DeltaInfluence.Deltas(before, new double[0][], List.of(), new int[0])
             .plain(threshold);
   }
@@ -270,46 +377,5 @@ final class DetectCommand extends Operation {
       }
     }
     return labels;
-  }
-
-  private void tell(Run run, Detection found, Dataset training) {
-    ObjectNode json = run.result().json();
-    json.put("examples", training.size()).put("flagged", found.count());
-    ArrayNode top = json.putArray("top");
-    int[] order = found.order();
-    run.say(
-        "%s of %s examples are flagged; the most suspect:",
-        Text.count(found.count()), Text.count(training.size()));
-    run.say("%10s %10s %s", "id", "score", "label");
-    for (int i = 0; i < Math.min(10, order.length); i++) {
-      long id = training.id(order[i]);
-      String label = training.classNames().get(training.label(order[i]));
-      run.say("%10d %10.4g %s", id, found.scores()[order[i]], label);
-      top.addObject().put("id", id).put("score", found.scores()[order[i]]);
-    }
-  }
-
-  private void write(Run run, Detection found, Dataset training) {
-    if (out != null) {
-      StringBuilder rows = new StringBuilder("id,score,flagged\n");
-      for (int i : found.order()) {
-        rows.append(training.id(i)).append(',').append(found.scores()[i]);
-        rows.append(',').append(found.flagged()[i] ? 1 : 0).append('\n');
-      }
-      AtomicFile.write(out, to -> to.write(rows.toString().getBytes(StandardCharsets.UTF_8)));
-      run.result().output(out);
-      run.say("%s", out);
-    }
-    if (ids != null) {
-      IdList.write(ids, found.flaggedIds(training));
-      run.result().output(ids);
-      run.say("%s", ids);
-    }
-    if (report != null) {
-      String page = DetectReport.html(found, training, method.name().toLowerCase(Text.LOCALE));
-      AtomicFile.write(report, to -> to.write(page.getBytes(StandardCharsets.UTF_8)));
-      run.result().output(report);
-      run.say("%s", report);
-    }
   }
 }

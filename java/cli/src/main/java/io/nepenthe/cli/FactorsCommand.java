@@ -16,7 +16,8 @@ import picocli.CommandLine.Option;
     description = {
       "Computes the curvature of EK-FAC over some data, in three stages that each leave a file:",
       "covariance (sums of activations' and gradients' products), eigen (the eigenvectors of their",
-      "means, in columns) and lambda (the sum of squared gradients in that basis). Tensors have the",
+      "means, in columns) and lambda (the sum of squared gradients in that basis). Tensors have"
+          + " the",
       "names of the model's weights; every sum has its count beside it. Features are ordered",
       "channel, kernel row, kernel column, then the bias. Stages whose file is there are skipped."
     },
@@ -54,8 +55,7 @@ final class FactorsCommand extends Operation {
     StageOptions where = stages.in(out, spec.commandLine());
     Outputs.requireFolder(out);
     try (ModelFile file = model.read(run)) {
-      FactorOptions options =
-          fisher.of(spec.commandLine(), file.model().network().output().elements(), run.seed());
+      FactorOptions options = fisher.of(spec.commandLine(), file, run.seed());
       Dataset dataset = run.phase("read", () -> run.data(data));
       if (stages.plan()) {
         Plans.show(

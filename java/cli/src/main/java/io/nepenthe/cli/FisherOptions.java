@@ -2,6 +2,11 @@ package io.nepenthe.cli;
 
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Labels;
+import io.nepenthe.nn.ParametricLayer;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
 import picocli.CommandLine;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -42,6 +47,17 @@ final class FisherOptions {
       description = "Samples at once (default: 64).")
   private int batchSize;
 
+  @Option(
+      names = "--layers",
+      paramLabel = "GLOB",
+      split = ",",
+      description = {
+        "Only weights with such names in the model's file, or layers of such names: conv*,"
+            + " *.weight",
+        "(default: all)."
+      })
+  private List<String> layers = List.of();
+
   int batchSize() {
     return batchSize;
   }
@@ -68,5 +84,44 @@ final class FisherOptions {
           fisher == Labels.NONE ? "--fisher takes sampled, exact or true" : e.getMessage();
       throw new ParameterException(command, message, e);
     }
+  }
+
+  /**
+   * The choices for a model.
+   *
+   * @throws ParameterException if they cannot be
+   */
+  FactorOptions of(CommandLine command, ModelFile file, long seed) {
+    return of(command, file.model().network().output().elements(), seed)
+        .withLayers(layers(command, file));
+  }
+
+  /**
+   * The model's layers that were asked for; none if all are wanted.
+   *
+   * @throws ParameterException if there is none of a name
+   */
+  Set<String> layers(CommandLine command, ModelFile file) {
+    Set<String> wanted = new TreeSet<>();
+    for (String glob : layers) {
+      Pattern pattern = Pattern.compile("\\Q" + glob.replace("*", "\\E.*\\Q") + "\\E");
+      Set<String> found = new TreeSet<>();
+      Set<String> names = new TreeSet<>();
+      for (ParametricLayer layer : file.model().layers()) {
+        String weight = file.onnx().initialiser(layer.weight().spec().name()).name();
+        names.add(weight);
+        if (pattern.matcher(weight).matches() || pattern.matcher(layer.layer().name()).matches()) {
+          found.add(layer.layer().name());
+        }
+      }
+      if (found.isEmpty()) {
+        throw new ParameterException(
+            command,
+            "--layers: expected some of %s, found \"%s\""
+                .formatted(String.join(", ", names), glob));
+      }
+      wanted.addAll(found);
+    }
+    return wanted;
   }
 }

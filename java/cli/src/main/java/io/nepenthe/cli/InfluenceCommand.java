@@ -1,5 +1,6 @@
 package io.nepenthe.cli;
 
+import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.InfluenceScores;
 import io.nepenthe.curvature.Measurement;
@@ -12,7 +13,6 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
@@ -25,9 +25,11 @@ import picocli.CommandLine.ParameterException;
 @Command(
     name = "influence",
     description = {
-      "How each training example influences the model on each query: ⟨H⁻¹∇f(query), ∇loss(example)⟩.",
+      "How each training example influences the model on each query: ⟨H⁻¹∇f(query),"
+          + " ∇loss(example)⟩.",
       "Positive: leaving the example out raises f. Without --queries, each on its own loss.",
-      "The result is safetensors [queries, examples], or, if the file's name ends so, CSV or Parquet."
+      "The result is safetensors [queries, examples], or, if the file's name ends so, CSV or"
+          + " Parquet."
     },
     footerHeading = "%nExample:%n",
     footer = {
@@ -55,6 +57,17 @@ final class InfluenceCommand extends Operation {
       description = "loss, margin (its negative) or log_likelihood (default: loss).")
   private Measurement measurement;
 
+  @Option(
+      names = "--query-rank",
+      paramLabel = "R",
+      defaultValue = "0",
+      description = {
+        "Cut the queries' preconditioned gradients off after R singular values a layer: many"
+            + " queries",
+        "then cost less, and scores are nearly the same from R of 16 on (default: not)."
+      })
+  private int queryRank;
+
   @Option(names = "--per-layer", description = "Scores of every layer as well (safetensors).")
   private boolean perLayer;
 
@@ -68,7 +81,8 @@ final class InfluenceCommand extends Operation {
       names = "--stages",
       paramLabel = "DIR",
       description = {
-        "With --factors: leave the preconditioned queries, the scores and checkpoints in this folder,",
+        "With --factors: leave the preconditioned queries, the scores and checkpoints in this"
+            + " folder,",
         "so that a run can be resumed or partitioned."
       })
   private Path folder;
@@ -86,8 +100,8 @@ final class InfluenceCommand extends Operation {
       Normalisation normalisation = file.normalisationFor(training);
       if (stages.plan()) {
         long asked = queries == null ? 0 : run.data(queries).size();
-        boolean joint = curvature.jointBias();
-        Plans.show(run, StagePlan.scores(file.model(), joint, training.size(), asked, options()));
+        FactorOptions factors = curvature.options(file, run.seed());
+        Plans.show(run, StagePlan.scores(file.model(), factors, training.size(), asked, options()));
         return;
       }
       try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
@@ -108,6 +122,10 @@ final class InfluenceCommand extends Operation {
 
   private void check() {
     curvature.check();
+    if (queryRank < 0 || (queryRank > 0 && queries == null)) {
+      throw new ParameterException(
+          spec.commandLine(), "--query-rank is 0 or more, and of --queries");
+    }
     if (stages.plan()) {
       return;
     }
@@ -164,8 +182,9 @@ final class InfluenceCommand extends Operation {
   }
 
   private Influence.Options options() {
-    return new Influence.Options(
-        curvature.batchSize(), perLayer, Influence.Options.defaults().queryBytes());
+    Influence.Options options =
+        Influence.Options.defaults().withBatchSize(curvature.batchSize()).withQueryRank(queryRank);
+    return perLayer ? options.withBlocks() : options;
   }
 
   private InfluenceScores scores(
@@ -215,9 +234,11 @@ final class InfluenceCommand extends Operation {
     metadata.put("statistic", queries == null ? "selfInfluence" : "influence");
     metadata.put("scale", "raw: divide by the examples for the change when one is left out");
     metadata.put("sign", "positive: leaving the example out raises the measurement");
-    metadata.put(
-        "measurement", queries == null ? "loss" : measurement.name().toLowerCase(Locale.ROOT));
+    metadata.put("measurement", queries == null ? "loss" : Text.word(measurement));
     metadata.put("examples", Long.toString(training.size()));
+    if (queryRank > 0) {
+      metadata.put("query_rank", Integer.toString(queryRank));
+    }
     SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
     tensors.put(ScoreFile.ALL, scores.raw());
     tensors.putAll(scores.blocks());

@@ -13,6 +13,11 @@ final class Text {
     return Double.isNaN(fraction) ? "–" : String.format(LOCALE, "%.1f %%", 100 * fraction);
   }
 
+  /** A choice as it is given on the command line. */
+  static String word(Enum<?> choice) {
+    return choice.name().toLowerCase(LOCALE);
+  }
+
   /** 12345 as {@code 12,345}. */
   static String count(long number) {
     return String.format(LOCALE, "%,d", number);

@@ -8,12 +8,15 @@ import io.nepenthe.data.SafetensorsPart;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
  * EK-FAC in stages, each of which leaves a file:
@@ -35,6 +38,9 @@ public final class FactorStages {
   static final String LAMBDA = "lambda";
   static final String SCHEMA = "nepenthe.stages.1";
   static final String STAGE = "stage";
+  static final String LAYERS = "layers";
+
+  private static final String ALL_LAYERS = "all";
 
   private final Model model;
   private final Backend backend;
@@ -70,7 +76,7 @@ public final class FactorStages {
     this.stage = stage;
     this.listener = listener;
     this.folder = new StageFolder(stage.folder());
-    identity.putAll(origin(model, normalisation, layout, options.jointBias()));
+    identity.putAll(origin(model, normalisation, layout, options));
     identity.put("data", Fingerprint.of(data));
     identity.put("samples", Long.toString(data.size()));
     identity.put("fisher", word(options.fisher()));
@@ -85,13 +91,30 @@ public final class FactorStages {
     return value.name().toLowerCase(Locale.ROOT);
   }
 
+  /** In the alphabet's order. */
+  static String names(Collection<String> layers) {
+    return layers.isEmpty() ? ALL_LAYERS : String.join(",", new TreeSet<>(layers));
+  }
+
+  /** The choices of blocks that files were written with. */
+  static FactorOptions blocksOf(Map<String, String> metadata) {
+    FactorOptions options = FactorOptions.defaults();
+    String layers = metadata.getOrDefault(LAYERS, ALL_LAYERS);
+    if (!layers.equals(ALL_LAYERS)) {
+      options = options.withLayers(Set.of(layers.split(",")));
+    }
+    boolean separate = metadata.getOrDefault("bias", "joint").equals("separate");
+    return separate ? options.withSeparateBias() : options;
+  }
+
   /** What any file of a model's curvature depends on. */
   static SequencedMap<String, String> origin(
-      Model model, Normalisation normalisation, FileLayout layout, boolean jointBias) {
+      Model model, Normalisation normalisation, FileLayout layout, FactorOptions options) {
     SequencedMap<String, String> origin = new LinkedHashMap<>();
     origin.put("schema", SCHEMA);
-    origin.put("bias", jointBias ? "joint" : "separate");
-    origin.put("geometry", Fingerprint.of(ParameterBlock.of(model, jointBias), layout));
+    origin.put("bias", options.jointBias() ? "joint" : "separate");
+    origin.put("geometry", Fingerprint.of(options.blocks(model), layout));
+    origin.put(LAYERS, names(options.layers()));
     origin.put("model", Fingerprint.of(model));
     origin.put("normalisation", Fingerprint.of(normalisation));
     return origin;
@@ -163,7 +186,7 @@ public final class FactorStages {
     Path from = folder.whole(EIGEN);
     try (SafetensorsFile open = SafetensorsFile.open(from)) {
       StageFolder.require(from, open.metadata(), identity(EIGEN));
-      return files.readEigen(open, ParameterBlock.of(model, options.jointBias()), options);
+      return files.readEigen(open, options.blocks(model), options);
     }
   }
 
@@ -182,19 +205,15 @@ public final class FactorStages {
     try (SafetensorsFile vectors = SafetensorsFile.open(eigen);
         SafetensorsFile values = SafetensorsFile.open(lambda)) {
       Map<String, String> found = vectors.metadata();
-      boolean joint = !found.getOrDefault("bias", "joint").equals("separate");
+      FactorOptions options = blocksOf(found);
       StageFolder.require(eigen, found, Map.of(STAGE, EIGEN));
-      StageFolder.require(eigen, found, origin(model, normalisation, layout, joint));
+      StageFolder.require(eigen, found, origin(model, normalisation, layout, options));
       Map<String, String> same = new TreeMap<>(found);
       same.keySet().removeAll(List.of("negative_eigenvalues", "most_deviation_from_orthonormal"));
       same.put(STAGE, LAMBDA);
       StageFolder.require(lambda, values.metadata(), same);
       FactorFiles files = new FactorFiles(layout);
-      EkFac ekfac =
-          files.readEigen(
-              vectors,
-              ParameterBlock.of(model, joint),
-              joint ? FactorOptions.defaults() : FactorOptions.defaults().withSeparateBias());
+      EkFac ekfac = files.readEigen(vectors, options.blocks(model), options);
       files.readLambda(values, ekfac);
       return ekfac;
     }
@@ -204,7 +223,8 @@ public final class FactorStages {
   static SequencedMap<String, String> describe(Path folder) {
     SequencedMap<String, String> described = new LinkedHashMap<>();
     try (SafetensorsFile open = SafetensorsFile.open(new StageFolder(folder).whole(LAMBDA))) {
-      for (String key : List.of("bias", "data", "draws", "fisher", "samples", "seed", "sharing")) {
+      for (String key :
+          List.of("bias", "data", "draws", "fisher", LAYERS, "samples", "seed", "sharing")) {
         described.put("factors_" + key, open.metadata().getOrDefault(key, "none"));
       }
     }

@@ -23,27 +23,33 @@ public final class Influence {
   private Influence() {}
 
   /**
-   * How scores are computed; none of it changes them.
+   * How scores are computed; but for the rank of queries, none of it changes them.
    *
    * @param batchSize training examples at once
    * @param perBlock whether the scores of each block are kept as well
    * @param queryBytes the memory for preconditioned queries; more of them take more passes over the
    *     training data
    * @param route of pairwise scores, where a block has it; by default {@link ScoreRoute#ofRank}
+   * @param queryRank that of {@link Queries#lowRank}, which does change scores; 0 for all
    */
   public record Options(
-      int batchSize, boolean perBlock, long queryBytes, Optional<ScoreRoute> route) {
+      int batchSize, boolean perBlock, long queryBytes, Optional<ScoreRoute> route, int queryRank) {
     /** Checks the sizes. */
     public Options {
-      if (batchSize < 1 || queryBytes < 1) {
+      if (batchSize < 1 || queryBytes < 1 || queryRank < 0) {
         throw new IllegalArgumentException(
-            "batchSize and queryBytes must be positive, found " + batchSize + ", " + queryBytes);
+            "batchSize and queryBytes must be positive and queryRank not negative, found "
+                + batchSize
+                + ", "
+                + queryBytes
+                + ", "
+                + queryRank);
       }
     }
 
     /** By the usual routes. */
     public Options(int batchSize, boolean perBlock, long queryBytes) {
-      this(batchSize, perBlock, queryBytes, Optional.empty());
+      this(batchSize, perBlock, queryBytes, Optional.empty(), 0);
     }
 
     /** 64 at once, no scores by block, queries of up to a gigabyte. */
@@ -53,17 +59,22 @@ public final class Influence {
 
     /** The same with another batch size. */
     public Options withBatchSize(int other) {
-      return new Options(other, perBlock, queryBytes, route);
+      return new Options(other, perBlock, queryBytes, route, queryRank);
     }
 
     /** The same with scores by block. */
     public Options withBlocks() {
-      return new Options(batchSize, true, queryBytes, route);
+      return new Options(batchSize, true, queryBytes, route, queryRank);
     }
 
     /** The same with this much memory for queries. */
     public Options withQueryBytes(long bytes) {
-      return new Options(batchSize, perBlock, bytes, route);
+      return new Options(batchSize, perBlock, bytes, route, queryRank);
+    }
+
+    /** The same with queries of this rank, or 0 for all of them. */
+    public Options withQueryRank(int rank) {
+      return new Options(batchSize, perBlock, queryBytes, route, rank);
     }
 
     /** How many queries of so many the memory for them holds; at least one. */
@@ -74,7 +85,7 @@ public final class Influence {
 
     /** The same by this route. */
     public Options withRoute(ScoreRoute other) {
-      return new Options(batchSize, perBlock, queryBytes, Optional.of(other));
+      return new Options(batchSize, perBlock, queryBytes, Optional.of(other), queryRank);
     }
   }
 
@@ -108,21 +119,22 @@ public final class Influence {
                 : Subset.range(queries, first, Math.min(queries.size(), first + group) - 1);
         long before = g * training.size();
         try (Queries own =
-            Queries.of(
-                model,
-                backend,
-                inverse,
-                part,
-                normalisation,
-                measurement,
-                options.batchSize,
-                Progress.NONE)) {
+                Queries.of(
+                    model,
+                    backend,
+                    inverse,
+                    part,
+                    normalisation,
+                    measurement,
+                    options.batchSize,
+                    Progress.NONE);
+            Queries used = own.ofRank(options.queryRank)) {
           add(
               scores,
               first,
               model,
               backend,
-              own,
+              used,
               training,
               normalisation,
               options,

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The damped inverse of a block-diagonal curvature. Of every block it has weights W and, but for
@@ -130,6 +131,22 @@ public final class InverseCurvature implements AutoCloseable {
       }
     }
     return inverse;
+  }
+
+  /**
+   * The same of some layers alone: scores leave the others out.
+   *
+   * @param layers their names
+   * @return with weights of its own and the same eigenvectors
+   */
+  public InverseCurvature ofLayers(Set<String> layers) {
+    List<ParameterBlock> kept =
+        blocks.stream().filter(block -> layers.contains(block.layer())).toList();
+    InverseCurvature some = new InverseCurvature(kept, bases);
+    for (ParameterBlock block : kept) {
+      some.put(block).copyFrom(weights(block));
+    }
+    return some;
   }
 
   private static double mean(double[] values) {

@@ -57,7 +57,7 @@ public final class KroneckerFactors implements AutoCloseable {
   /** Empty factors of a model. The backend must outlive this. */
   KroneckerFactors(Model model, Backend backend, FactorOptions options) {
     this.options = options;
-    this.blocks = ParameterBlock.of(model, options.jointBias());
+    this.blocks = options.blocks(model);
     boolean diagonals = blocks.stream().anyMatch(ParameterBlock::isDiagonal);
     this.squares = diagonals ? Optional.of(new SquaredGradients(model, backend)) : Optional.empty();
     for (ParameterBlock block : blocks) {

@@ -124,6 +124,11 @@ public final class Queries implements AutoCloseable {
     return result;
   }
 
+  /** {@link #lowRank}, or, of rank 0, these. */
+  Queries ofRank(int rank) {
+    return rank == 0 ? this : lowRank(rank);
+  }
+
   /** The factors of a block's queries, where they are of low rank. */
   Optional<LowRank> factors(ParameterBlock block) {
     return Optional.ofNullable(factors.get(block.name()));

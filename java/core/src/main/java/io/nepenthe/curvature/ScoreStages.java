@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /**
  * Influence scores in stages, on top of the files of {@link FactorStages}:
@@ -36,6 +37,8 @@ public final class ScoreStages {
   public static final String SELF = "self_scores";
 
   static final String PRECONDITION = "precondition";
+
+  private static final String RANK = "query_rank";
 
   private final Model model;
   private final Backend backend;
@@ -82,8 +85,13 @@ public final class ScoreStages {
     this.listener = listener;
     this.folder = new StageFolder(stage.folder());
     SequencedMap<String, String> described = FactorStages.describe(factors);
-    boolean joint = !described.get("factors_bias").equals("separate");
-    identity.putAll(FactorStages.origin(model, normalisation, layout, joint));
+    FactorOptions blocks = FactorStages.blocksOf(Map.of("bias", described.get("factors_bias")));
+    if (inverse.blocks().size() < blocks.blocks(model).size()) {
+      blocks =
+          blocks.withLayers(
+              inverse.blocks().stream().map(ParameterBlock::layer).collect(Collectors.toSet()));
+    }
+    identity.putAll(FactorStages.origin(model, normalisation, layout, blocks));
     identity.putAll(described);
     identity.put("curvature", curvature);
     identity.put("damping", damping.toString());
@@ -124,6 +132,7 @@ public final class ScoreStages {
     metadata.put("queries", Fingerprint.of(queries));
     metadata.put("query_count", Long.toString(queries.size()));
     metadata.put("measurement", FactorStages.word(measurement));
+    metadata.put(RANK, options.queryRank() == 0 ? "all" : "" + options.queryRank());
     metadata.put(FactorStages.STAGE, PAIRWISE);
     return scores(metadata)
         .run(options.batchSize(), () -> new Pairs(queries, measurement, metadata));
@@ -241,7 +250,7 @@ public final class ScoreStages {
 
     private Map<String, String> metadata(long group) {
       Map<String, String> own = new TreeMap<>(metadata);
-      own.keySet().removeAll(List.of("data", "samples", "modules", "scale", "sign"));
+      own.keySet().removeAll(List.of("data", "samples", "modules", "scale", "sign", RANK));
       own.put(FactorStages.STAGE, PRECONDITION);
       own.put("group", (group + 1) + " of " + groups);
       return own;
@@ -281,11 +290,22 @@ public final class ScoreStages {
         Path file = file(group);
         try (SafetensorsFile open = SafetensorsFile.open(file)) {
           StageFolder.require(file, open.metadata(), metadata(group));
-          held = new QueryFiles(new FactorFiles(layout)).read(open, inverse.blocks(), count(group));
+          held = read(open, count(group));
         }
         heldGroup = group;
       }
       return held;
+    }
+
+    /** The file has them whole: scores of another rank take them from it too. */
+    private Queries read(SafetensorsFile file, long count) {
+      Queries whole = new QueryFiles(new FactorFiles(layout)).read(file, inverse.blocks(), count);
+      if (options.queryRank() == 0) {
+        return whole;
+      }
+      try (whole) {
+        return whole.lowRank(options.queryRank());
+      }
     }
 
     @Override

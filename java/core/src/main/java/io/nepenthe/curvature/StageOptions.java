@@ -36,6 +36,11 @@ public record StageOptions(
     return new StageOptions(folder, number, of, checkpointEvery, resume);
   }
 
+  /** The same in another folder. */
+  public StageOptions withFolder(Path other) {
+    return new StageOptions(other, partition, partitions, checkpointEvery, resume);
+  }
+
   /** Whether others compute parts as well. */
   boolean partitioned() {
     return partitions > 1;

@@ -35,9 +35,9 @@ public record StagePlan(
     private final int batch;
     private final int batchSizes;
 
-    Sizes(Model model, boolean jointBias, long samples, int batchSize) {
+    Sizes(Model model, FactorOptions options, long samples, int batchSize) {
       this.model = model;
-      this.blocks = ParameterBlock.of(model, jointBias);
+      this.blocks = options.blocks(model);
       this.samples = samples;
       for (ParametricLayer layer : model.layers()) {
         Extent out = model.network().extent(layer.node());
@@ -105,7 +105,7 @@ public record StagePlan(
    */
   public static List<StagePlan> factors(
       Model model, long samples, FactorOptions options, int processors) {
-    Sizes sizes = new Sizes(model, options.jointBias(), samples, options.batchSize());
+    Sizes sizes = new Sizes(model, options, samples, options.batchSize());
     int outputs = Math.toIntExact(model.network().output().elements());
     int backward = new FisherVectors(options, outputs, 0).passes();
     return List.of(covariance(sizes, backward), eigen(sizes, processors), lambda(sizes, backward));
@@ -219,12 +219,13 @@ public record StagePlan(
   /**
    * The stages of scores.
    *
+   * @param factors with which the curvature was computed
    * @param samples of the training data
    * @param queries how many; 0 for every example's influence on its own loss
    */
   public static List<StagePlan> scores(
-      Model model, boolean jointBias, long samples, long queries, Influence.Options options) {
-    Sizes sizes = new Sizes(model, jointBias, samples, options.batchSize());
+      Model model, FactorOptions factors, long samples, long queries, Influence.Options options) {
+    Sizes sizes = new Sizes(model, factors, samples, options.batchSize());
     long entries = sizes.entries();
     // Eigenvectors, both kinds of eigenvalues, and the weights made from one.
     long curvature = Float.BYTES * (sizes.squares() + 3 * entries);
@@ -241,7 +242,7 @@ public record StagePlan(
     }
     long group = options.queriesAtOnce(model, queries);
     long held = Float.BYTES * entries * group;
-    Sizes asked = new Sizes(model, jointBias, queries, options.batchSize());
+    Sizes asked = new Sizes(model, factors, queries, options.batchSize());
     long bytes = Float.BYTES * samples * queries * modules;
     double products = 0;
     double rotated = 0;

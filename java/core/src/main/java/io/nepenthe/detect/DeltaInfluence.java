@@ -9,6 +9,7 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -191,7 +192,6 @@ public final class DeltaInfluence {
       Progress progress) {
     List<Transform> transforms = new ArrayList<>();
     Dataset queries = queries(affected, index, attackLabel, options, transforms);
-    int n = Math.toIntExact(training.size());
     int passes = options.relative ? 2 : 1;
     Influence.Options batches = Influence.Options.defaults().withBatchSize(options.batchSize);
     Deltas deltas;
@@ -206,17 +206,7 @@ public final class DeltaInfluence {
             normalisation,
             batches,
             (done, total) -> progress.report(done, passes * total))) {
-      double[] before = row(scores, 0, n);
-      double[][] delta = new double[options.transforms][];
-      int[] labels = new int[options.transforms];
-      for (int k = 0; k < options.transforms; k++) {
-        labels[k] = queries.label(k + 1);
-        delta[k] = row(scores, k + 1, n);
-        for (int j = 0; j < n; j++) {
-          delta[k][j] -= before[j];
-        }
-      }
-      deltas = new Deltas(before, delta, transforms, labels);
+      deltas = deltas(scores.raw(), queries, transforms);
     }
     if (!options.relative) {
       return deltas;
@@ -230,13 +220,35 @@ public final class DeltaInfluence {
             normalisation,
             batches,
             (done, total) -> progress.report(total + done, passes * total))) {
-      return deltas.relativeTo(row(self, 0, n));
+      return deltas.relativeTo(row(self.raw(), 0));
     }
   }
 
-  private static double[] row(InfluenceScores scores, long query, int examples) {
-    double[] row = new double[examples];
-    Arrays.setAll(row, j -> scores.raw().get(query * examples + j));
+  /**
+   * Δ from scores that were computed before.
+   *
+   * @param scores of {@link Measurement#MARGIN}, [K + 1, N]
+   * @param queries what they are of, as {@link #queries} made them
+   * @param transforms what was done
+   */
+  public static Deltas deltas(Tensor scores, Dataset queries, List<Transform> transforms) {
+    double[] before = row(scores, 0);
+    double[][] delta = new double[transforms.size()][];
+    int[] labels = new int[delta.length];
+    for (int k = 0; k < delta.length; k++) {
+      labels[k] = queries.label(k + 1);
+      delta[k] = row(scores, k + 1);
+      for (int j = 0; j < before.length; j++) {
+        delta[k][j] -= before[j];
+      }
+    }
+    return new Deltas(before, delta, transforms, labels);
+  }
+
+  /** A query's scores. */
+  public static double[] row(Tensor scores, long query) {
+    double[] row = new double[Math.toIntExact(scores.shape().size(1))];
+    Arrays.setAll(row, j -> scores.get(query * row.length + j));
     return row;
   }
 

@@ -4,23 +4,24 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
-import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Trainer;
-import io.nepenthe.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;
 
 /**
- * BaDLoss (Alex et al., "Backdoor detection through loss dynamics", 2024): an example is suspect if
- * its loss falls along another path during training than the losses of a few trusted clean
- * examples, which are trained along. No attack is assumed, so several at once are found.
+ * BaDLoss, backdoor detection via loss dynamics (Alex, Siddiqui, Sanyal, Krueger, "Protecting
+ * against simultaneous data poisoning attacks", ICLR 2025): an example is suspect if its loss falls
+ * along another path during training than those of a few trusted clean examples, which are trained
+ * along. No attack is assumed, so several at once are found: one whose trigger is learnt at once
+ * and one that is hardly learnt both leave the path, on either side. With ℓ_e(i) the loss of
+ * example i after epoch e,
  *
- * <p>The score is the mean distance of an example's trajectory, the losses after each epoch, to
- * those of its nearest trusted neighbours.
+ * <pre>
+ *   d(i, k)  = √Σ_e (ℓ_e(i) − ℓ_e(k))²
+ *   score(i) = mean of d(i, k) over the K nearest trusted examples k
+ * </pre>
  */
 public final class LossTrajectories {
   private LossTrajectories() {}
@@ -28,7 +29,7 @@ public final class LossTrajectories {
   /**
    * How trajectories are compared.
    *
-   * @param neighbours how many trusted trajectories are near
+   * @param neighbours K; all trusted ones if they are fewer
    * @param share of the examples that is flagged
    */
   public record Options(int neighbours, double share) {
@@ -54,6 +55,8 @@ public final class LossTrajectories {
    *
    * @param trusted clean examples that are not among the others
    * @param trainer how; its epochs are the trajectories' lengths
+   * @param progress told of every epoch
+   * @throws IllegalArgumentException if none are trusted
    */
   public static Detection of(
       Network network,
@@ -62,63 +65,53 @@ public final class LossTrajectories {
       Dataset trusted,
       Normalisation normalisation,
       Trainer trainer,
-      Options options) {
+      Options options,
+      Trainer.Progress progress) {
+    requireSome(trusted.size());
     Dataset both = Datasets.concatenate("training and trusted", List.of(training, trusted));
-    double[][] trajectories = new double[Math.toIntExact(both.size())][trainer.epochs()];
     try (Model model = Model.initialise(network, trainer.seed());
-        Predictor predictor = new Predictor(model, backend, 256)) {
+        LossRecorder recorder =
+            new LossRecorder(model, backend, both, normalisation, trainer.epochs())) {
       trainer.train(
           model,
           backend,
           both,
           normalisation,
-          epoch -> losses(predictor, both, normalisation, epoch.epoch(), trajectories));
-    }
-    int n = Math.toIntExact(training.size());
-    return of(
-        Arrays.copyOf(trajectories, n),
-        Arrays.copyOfRange(trajectories, n, trajectories.length),
-        options);
-  }
-
-  private static void losses(
-      Predictor predictor,
-      Dataset data,
-      Normalisation normalisation,
-      int epoch,
-      double[][] trajectories) {
-    try (Arena arena = Arena.ofConfined()) {
-      Tensor logits = predictor.logits(arena, data, normalisation);
-      int[] labels = new int[trajectories.length];
-      for (int i = 0; i < labels.length; i++) {
-        labels[i] = data.label(i);
-      }
-      double[] losses = new double[labels.length];
-      new CrossEntropy().evaluate(logits, labels, losses, logits);
-      for (int i = 0; i < losses.length; i++) {
-        trajectories[i][epoch] = losses[i];
-      }
+          epoch -> {
+            recorder.finished(epoch);
+            progress.finished(epoch);
+          });
+      return nearest(
+          training.size(),
+          trusted.size(),
+          (example, one) -> recorder.distance(example, training.size() + one),
+          options);
     }
   }
 
-  /** Compares trajectories that were recorded, one row an example. */
-  static Detection of(double[][] examples, double[][] trusted, Options options) {
-    if (trusted.length == 0) {
-      throw new IllegalArgumentException("trusted examples are needed");
-    }
-    int near = Math.min(options.neighbours, trusted.length);
-    double[] scores = new double[examples.length];
-    for (int i = 0; i < examples.length; i++) {
-      double[] distances = new double[trusted.length];
-      for (int k = 0; k < trusted.length; k++) {
-        for (int e = 0; e < examples[i].length; e++) {
-          distances[k] += Math.pow(examples[i][e] - trusted[k][e], 2);
-        }
-        distances[k] = Math.sqrt(distances[k]);
-      }
+  /** How far an example's trajectory is from a trusted one's. */
+  interface Distance {
+    double between(long example, long trusted);
+  }
+
+  /** Compares trajectories that were recorded. */
+  static Detection nearest(long examples, long trusted, Distance distance, Options options) {
+    requireSome(trusted);
+    int near = (int) Math.min(options.neighbours, trusted);
+    double[] scores = new double[Math.toIntExact(examples)];
+    double[] distances = new double[Math.toIntExact(trusted)];
+    for (int i = 0; i < scores.length; i++) {
+      int example = i;
+      Arrays.setAll(distances, one -> distance.between(example, one));
       Arrays.sort(distances);
       scores[i] = Arrays.stream(distances, 0, near).average().orElseThrow();
     }
     return Detection.ofHighest(scores, Math.round(options.share * scores.length));
+  }
+
+  private static void requireSome(long trusted) {
+    if (trusted == 0) {
+      throw new IllegalArgumentException("trusted examples are needed");
+    }
   }
 }

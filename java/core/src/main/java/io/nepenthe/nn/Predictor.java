@@ -37,23 +37,43 @@ public final class Predictor implements AutoCloseable {
    * @throws IllegalArgumentException if the data set is empty or does not fit the model
    */
   public Tensor logits(Arena arena, Dataset dataset, Normalisation normalisation) {
-    Network network = execution.model().network();
-    Trainer.requireFit(network, dataset);
-    long classes = network.output().elements();
-    Tensor logits = Tensor.zeros(arena, dataset.size(), classes);
+    long classes = execution.model().network().output().elements();
+    Tensor all = Tensor.zeros(arena, dataset.size(), classes);
+    predict(
+        dataset,
+        normalisation,
+        (first, logits, own) -> all.slice(first * classes, logits.shape()).copyFrom(logits));
+    return all;
+  }
+
+  /** Hears of the outputs of a batch. */
+  @FunctionalInterface
+  public interface Outputs {
+    /**
+     * Called for every batch, in order.
+     *
+     * @param first the position of its first sample in the data set
+     * @param logits samples × classes, before the softmax; the listener may change them
+     * @param labels of the samples, and further ones behind them
+     */
+    void batch(long first, Tensor logits, int[] labels);
+  }
+
+  /**
+   * Hands on the outputs for every sample, batch by batch.
+   *
+   * @throws IllegalArgumentException if the data set is empty or does not fit the model
+   */
+  public void predict(Dataset dataset, Normalisation normalisation, Outputs outputs) {
+    Trainer.requireFit(execution.model().network(), dataset);
     resident.refresh();
     Batches batches = Batches.inOrder(dataset, execution.maxBatch());
     for (long b = 0; b < batches.count(); b++) {
       long first = b * execution.maxBatch();
       int n = (int) Math.min(execution.maxBatch(), dataset.size() - first);
       batches.fill(b, execution.input(n).segment(), labels, ids, normalisation);
-      Tensor output = execution.forward(n);
-      logits
-          .segment()
-          .asSlice(first * classes * Float.BYTES, output.shape().bytes())
-          .copyFrom(output.segment());
+      outputs.batch(first, execution.forward(n), labels);
     }
-    return logits;
   }
 
   /** Accuracy and loss on a data set. */

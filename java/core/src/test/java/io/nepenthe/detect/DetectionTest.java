@@ -14,17 +14,19 @@ import io.nepenthe.curvature.Labels;
 import io.nepenthe.data.Amount;
 import io.nepenthe.data.BadNets;
 import io.nepenthe.data.Dataset;
-import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.ImageShape;
+import io.nepenthe.data.LabelNoise;
 import io.nepenthe.data.Manipulated;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Architectures;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.Trainer;
 import java.util.ArrayList;
@@ -194,29 +196,83 @@ class DetectionTest {
   void lossTrajectoriesSeparateWhatFallsOnAnotherPath() {
     double[][] trusted = {{2, 1, 0.5}, {2.1, 1.2, 0.4}, {1.9, 0.9, 0.6}};
     double[][] examples = {{2, 1, 0.5}, {2, 0.1, 0}, {3, 3, 3}, {2.05, 1.1, 0.5}};
-    Detection found = LossTrajectories.of(examples, trusted, new LossTrajectories.Options(2, 0.5));
+    Detection found =
+        LossTrajectories.nearest(
+            4,
+            3,
+            (i, k) -> {
+              double sum = 0;
+              for (int e = 0; e < 3; e++) {
+                sum += Math.pow(examples[(int) i][e] - trusted[(int) k][e], 2);
+              }
+              return Math.sqrt(sum);
+            },
+            new LossTrajectories.Options(2, 0.5));
     assertArrayEquals(new boolean[] {false, true, true, false}, found.flagged());
-    Detection trained =
+    // Of the first: itself, and 0.1, 0.1, 0.1 away.
+    assertEquals(Math.sqrt(0.03) / 2, found.scores()[0], 1e-12);
+  }
+
+  /** A backdoor, which is learnt at once, and wrong labels, which are hardly learnt. */
+  @Test
+  void lossTrajectoriesFindTwoAttacksAtOnce() {
+    Manipulated noisy = LabelNoise.of(0.04).apply(data, 0, 4);
+    Dataset both = noisy.dataset();
+    long[] wrong = noisy.manipulatedIds();
+    Detection found =
         LossTrajectories.of(
             Architectures.mlp(IMAGE, 10, 32),
             backend,
-            data,
-            Datasets.ofClasses(
-                Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, 100, 3, 0.3),
-                0,
-                1,
-                2,
-                3,
-                4,
-                5,
-                6,
-                7,
-                8,
-                9),
+            both,
+            Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, 150, 3, 0.3),
             normalisation,
-            new Trainer(4, 32, Optimiser.sgd(0.05, 0.9, 5e-4), 3),
-            LossTrajectories.Options.defaults());
-    assertEquals(150, trained.count());
+            new Trainer(10, 32, Optimiser.adam(1e-3), 3),
+            LossTrajectories.Options.defaults(),
+            Trainer.Progress.NONE);
+    assertEquals(150, found.count());
+    boolean[] noise = new boolean[truth.length];
+    boolean[] any = new boolean[truth.length];
+    for (int i = 0; i < noise.length; i++) {
+      noise[i] = Arrays.binarySearch(wrong, both.id(i)) >= 0;
+      any[i] = noise[i] || truth[i];
+    }
+    String aucs = "backdoor " + found.auc(truth) + ", labels " + found.auc(noise);
+    assertTrue(found.auc(truth) > 0.5 && found.auc(noise) > 0.5 && found.auc(any) > 0.8, aucs);
+  }
+
+  @Test
+  void aRecorderHasTheLossesOfTheModelAfterEachEpoch() {
+    Dataset some = Subset.range(clean, 0, 299);
+    double[] mean = new double[3];
+    try (Model trained = Model.initialise(Architectures.mlp(IMAGE, 10, 8), 3);
+        Predictor predictor = new Predictor(trained, backend, 64);
+        LossRecorder recorder = new LossRecorder(trained, backend, some, normalisation, 3)) {
+      new Trainer(3, 32, Optimiser.adam(1e-3), 3)
+          .train(
+              trained,
+              backend,
+              some,
+              normalisation,
+              epoch -> {
+                recorder.finished(epoch);
+                mean[epoch.epoch()] = predictor.evaluate(some, normalisation).meanLoss();
+              });
+      assertEquals(3, recorder.epochs());
+      for (int epoch = 0; epoch < 3; epoch++) {
+        double sum = 0;
+        for (int i = 0; i < 300; i++) {
+          sum += recorder.loss(i, epoch) / 300;
+        }
+        assertEquals(mean[epoch], sum, 1e-5 * mean[epoch]);
+      }
+      double first = recorder.loss(7, 0) - recorder.loss(9, 0);
+      double second = recorder.loss(7, 1) - recorder.loss(9, 1);
+      double third = recorder.loss(7, 2) - recorder.loss(9, 2);
+      assertEquals(
+          Math.sqrt(first * first + second * second + third * third),
+          recorder.distance(7, 9),
+          1e-6);
+    }
   }
 
   @Test
