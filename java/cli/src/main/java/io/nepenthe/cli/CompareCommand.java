@@ -140,7 +140,7 @@ final class CompareCommand extends Operation {
             seeds,
             plan.judged(),
             run.provenance(),
-            ComparisonPage.Extras.NONE);
+            ComparisonPage.Extras.notes(summary.warnings()));
     AtomicFile.write(file, to -> to.write(page.html().getBytes(StandardCharsets.UTF_8)));
     run.result().output(file);
   }

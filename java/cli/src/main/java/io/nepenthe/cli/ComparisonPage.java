@@ -10,6 +10,7 @@ import io.nepenthe.data.Dataset;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * The report of models beside each other: one HTML page that needs nothing beside it.
@@ -41,7 +42,16 @@ record ComparisonPage(
    * @param data for the charts in them, by name
    */
   record Extras(String opening, String middle, ObjectNode data) {
-    static final Extras NONE = new Extras("", "", JsonNodeFactory.instance.objectNode());
+    static final Extras NONE = notes(List.of());
+
+    /** Sentences below the table. */
+    static Extras notes(List<String> sentences) {
+      String html =
+          sentences.stream()
+              .map(text -> "<p class=\"note\">%s.</p>\n".formatted(Template.escape(text)))
+              .collect(Collectors.joining());
+      return new Extras("", html, JsonNodeFactory.instance.objectNode());
+    }
   }
 
   String html() {

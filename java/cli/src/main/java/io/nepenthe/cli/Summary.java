@@ -19,11 +19,34 @@ record Summary(List<Comparison.Row> rows) {
     return new Summary(rows);
   }
 
-  /** Adds {@code before} and {@code methods}. */
+  /** Adds {@code before}, {@code methods} and {@code warnings}. */
   void to(ObjectNode json) {
     json.set("before", row(rows.getFirst(), false));
     ArrayNode methods = json.putArray("methods");
     rows.stream().skip(1).forEach(row -> methods.add(row(row, true)));
+    ArrayNode warnings = json.putArray("warnings");
+    warnings().forEach(warnings::add);
+  }
+
+  /** What was too strong, a sentence each. */
+  List<String> warnings() {
+    return rows.stream()
+        .skip(1)
+        .filter(row -> !row.name().equals(Chosen.STANDARD))
+        .flatMap(
+            row ->
+                TooStrong.of(
+                    row.name(),
+                    row.cells().getFirst().path("settings"),
+                    row.name() + ".",
+                    metrics(rows.getFirst()),
+                    metrics(row))
+                    .stream())
+        .toList();
+  }
+
+  private static JsonNode[] metrics(Comparison.Row row) {
+    return row.cells().stream().map(cell -> cell.get("metrics")).toArray(JsonNode[]::new);
   }
 
   private ObjectNode row(Comparison.Row row, boolean method) {
@@ -97,7 +120,7 @@ record Summary(List<Comparison.Row> rows) {
     return Figures.averageGap(Figures.reduce(gaps(row), Figures::mean));
   }
 
-  /** Prints the table. */
+  /** Prints the table, and what was too strong. */
   void print(Run run) {
     String[][] columns = {
       {"forget", "/metrics/forgetAccuracy"},
@@ -127,6 +150,7 @@ record Summary(List<Comparison.Row> rows) {
               : String.format(Text.LOCALE, "%.2f", 100 * gap.getAsDouble());
       run.say("%s%9s%10s", line, shown, Text.seconds(Figures.mean(values(row, "/seconds/total"))));
     }
+    warnings().forEach(warning -> run.say("warning: %s", warning));
   }
 
   private boolean has(String pointer) {

@@ -1,5 +1,7 @@
 package io.nepenthe.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.curvature.FisherDiagonal;
 import io.nepenthe.curvature.Weighting;
@@ -192,6 +194,19 @@ final class UnlearnCommand extends Operation {
         run,
         new String[] {"before", "after"},
         models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
+    ObjectNode json = run.result().json();
+    ArrayNode warnings = json.putArray("warnings");
+    TooStrong.of(
+            method,
+            json.get("settings"),
+            "",
+            new JsonNode[] {models.getFirst().metrics()},
+            new JsonNode[] {models.getLast().metrics()})
+        .ifPresent(
+            warning -> {
+              warnings.add(warning);
+              run.say("warning: %s", warning);
+            });
     if (report != null) {
       Portrayed.report(
           run,

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
@@ -46,17 +47,26 @@ class CompareTest {
     return Nepenthe.json(out.resolve("result.json"));
   }
 
-  /** The models that have a record, with when each was written. */
+  /**
+   * The models that have a record, with when each was written. Looked for by their names alone: a
+   * temporary file of a running command may be gone before anything else about it is asked.
+   */
   private static Map<String, Long> models(Path out) throws IOException {
     Map<String, Long> models = new TreeMap<>();
-    try (Stream<Path> files = Files.walk(out)) {
-      for (Path file : files.filter(f -> f.toString().matches(".*seed-.*\\.onnx")).toList()) {
+    for (Path seed : children(out, "seed-\\d+")) {
+      for (Path file : children(seed, ".*\\.onnx")) {
         if (Files.exists(Path.of(file.toString().replace(".onnx", ".json")))) {
           models.put(out.relativize(file).toString(), Files.getLastModifiedTime(file).toMillis());
         }
       }
     }
     return models;
+  }
+
+  private static List<Path> children(Path folder, String name) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.filter(file -> file.getFileName().toString().matches(name)).toList();
+    }
   }
 
   /** Everything but times. */
@@ -116,6 +126,20 @@ class CompareTest {
     assertEquals(8, after.size());
     before.forEach((name, time) -> assertEquals(time, after.get(name), name));
     assertEquals(timeless(result), timeless(resumed));
+  }
+
+  @Test
+  void whatWasTooStrongForTheNetworkIsSaid() throws Exception {
+    assertEquals(0, result.get("warnings").size(), result.get("warnings").toString());
+    Path out = folder.resolve("strong");
+    String line = TASK + " --methods fine-tune --seeds 1 --set fine-tune.learningRate=20 --out ";
+    Nepenthe.Outcome outcome = Nepenthe.here((line + out).split(" "));
+    assertEquals(0, outcome.status(), outcome.err());
+    String warning = Nepenthe.json(out.resolve("result.json")).get("warnings").get(0).asText();
+    assertTrue(warning.startsWith("fine-tune lost "), warning);
+    assertTrue(warning.endsWith("--set fine-tune.learningRate=6.3"), warning);
+    assertTrue(outcome.out().contains("warning: " + warning), outcome.out());
+    assertTrue(Files.readString(out.resolve("report.html")).contains(warning), "in the report");
   }
 
   @Test
