@@ -75,10 +75,10 @@ def resnet9():
     )
 
 
-def resnet18():
-    blocks, inputs = [unit(3, WIDTH)], WIDTH
+def resnet18(width=WIDTH):
+    blocks, inputs = [unit(3, width)], width
     for stage in range(4):
-        outputs = WIDTH << stage
+        outputs = width << stage
         for block in range(2):
             blocks.append(Basic(inputs, outputs, 2 if stage > 0 and block == 0 else 1))
             inputs = outputs

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
@@ -33,6 +34,9 @@ final class CudaLibrary {
           "/usr/lib/aarch64-linux-gnu",
           "/usr/local/nvidia/lib64",
           "/usr/lib/wsl/lib");
+
+  /** What the system follows at most. */
+  private static final int MOST_LINKS = 40;
 
   private final SymbolLookup symbols;
   private final String path;
@@ -81,8 +85,8 @@ final class CudaLibrary {
   }
 
   /**
-   * Where Python's packages of CUDA's libraries lie: of the active environment, the user, the
-   * system.
+   * Where Python's packages of CUDA's libraries lie: of the active environment, that of the {@code
+   * python3} of the path, the user, the system.
    *
    * @param root of the file system
    */
@@ -92,12 +96,15 @@ final class CudaLibrary {
       Optional.ofNullable(environment.get(variable))
           .ifPresent(home -> libraries.add(Path.of(home, "lib")));
     }
+    pythonHome(environment.getOrDefault("PATH", ""))
+        .map(home -> home.resolve("lib"))
+        .ifPresent(libraries::add);
     Optional.ofNullable(environment.get("HOME"))
         .ifPresent(home -> libraries.add(Path.of(home, ".local/lib")));
     libraries.add(root.resolve("usr/local/lib"));
     libraries.add(root.resolve("usr/lib"));
     List<Path> found = new ArrayList<>();
-    for (Path library : libraries) {
+    for (Path library : libraries.stream().distinct().toList()) {
       for (Path python : matching(library, "python3*")) {
         for (String packages : List.of("site-packages", "dist-packages")) {
           for (Path part : matching(python.resolve(packages).resolve("nvidia"), "*")) {
@@ -107,6 +114,29 @@ final class CudaLibrary {
       }
     }
     return found;
+  }
+
+  /** Of the first python3 of the path: its virtual environment, to which links may lead. */
+  private static Optional<Path> pythonHome(String path) {
+    Optional<Path> python =
+        Stream.of(path.split(":"))
+            .filter(folder -> !folder.isEmpty())
+            .map(folder -> Path.of(folder, "python3"))
+            .filter(Files::isExecutable)
+            .findFirst();
+    for (int links = 0; python.isPresent() && links < MOST_LINKS; links++) {
+      Path program = python.get();
+      Path home = program.resolveSibling("..").normalize();
+      if (Files.exists(home.resolve("pyvenv.cfg")) || !Files.isSymbolicLink(program)) {
+        return Optional.of(home);
+      }
+      try {
+        python = Optional.of(program.resolveSibling(Files.readSymbolicLink(program)));
+      } catch (IOException e) {
+        return Optional.empty();
+      }
+    }
+    return Optional.empty();
   }
 
   private static List<Path> matching(Path folder, String glob) {

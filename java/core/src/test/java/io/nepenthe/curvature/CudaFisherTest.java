@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.RequireGpu;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
@@ -12,13 +13,15 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** The Fisher diagonal on an emulated CUDA device. */
+/** The Fisher diagonal on a CUDA device, emulated unless -Dnepenthe.gpu=required. */
 class CudaFisherTest {
   private static final String MEMORY = "nepenthe.cuda.emulated.memory";
 
   @BeforeAll
   static void emulate() {
-    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    if (!RequireGpu.Condition.required()) {
+      System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    }
   }
 
   @AfterAll

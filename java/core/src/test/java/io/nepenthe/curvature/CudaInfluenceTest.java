@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.RequireGpu;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Tensor;
@@ -35,7 +36,7 @@ class CudaInfluenceTest {
 
   @BeforeAll
   static void emulate() {
-    if (!System.getProperty("nepenthe.gpu", "").equals("required")) {
+    if (!RequireGpu.Condition.required()) {
       System.setProperty(Device.Cuda.PROPERTY, "emulated");
     }
     model = Model.initialise(CurvatureNets.all(), 3);

@@ -32,8 +32,7 @@ class CudaLibrariesTest {
   /** The libraries in their place work on memory of the host, which a real device's is not. */
   @BeforeEach
   void onTheEmulator() {
-    Assumptions.assumeFalse(
-        System.getProperty("nepenthe.gpu", "").equals("required"), "the device is a real one");
+    Assumptions.assumeFalse(RequireGpu.Condition.required(), "the device is a real one");
     Assumptions.assumeTrue(Files.isDirectory(FOLDER), "no " + FOLDER + ": not a source tree");
     Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
   }
@@ -215,5 +214,30 @@ class CudaLibrariesTest {
         List.of(environment.resolve("cu13/lib"), environment.resolve("cudnn/lib"), user, system),
         CudaLibrary.pythonFolders(variables, folder.resolve("root")));
     assertEquals(List.of(), CudaLibrary.pythonFolders(Map.of(), folder.resolve("none")));
+  }
+
+  /** A link to a virtual environment's python3, itself a link to the system's. */
+  @Test
+  void thePackagesOfThePathsPythonAreSearched() throws IOException {
+    Path programs = Files.createDirectories(folder.resolve("usr/bin"));
+    Path system = Files.createFile(programs.resolve("python3.12"));
+    assertTrue(system.toFile().setExecutable(true));
+    Path environment = folder.resolve("opt/torch/.venv");
+    Path packages = environment.resolve("lib/python3.12/site-packages/nvidia/cu13/lib");
+    Files.createDirectories(packages);
+    Files.createDirectories(environment.resolve("bin"));
+    Files.createFile(environment.resolve("pyvenv.cfg"));
+    Files.createSymbolicLink(environment.resolve("bin/python3"), system);
+    Path local = Files.createDirectories(folder.resolve("local"));
+    Files.createSymbolicLink(local.resolve("python3"), Path.of("../opt/torch/.venv/bin/python3"));
+    String path = folder.resolve("empty") + ":" + local + ":" + programs;
+    assertEquals(
+        List.of(packages), CudaLibrary.pythonFolders(Map.of("PATH", path), folder.resolve("none")));
+    Files.createSymbolicLink(programs.resolve("python3"), Path.of("python3.12"));
+    Path own = folder.resolve("usr/lib/python3.12/dist-packages/nvidia/cudnn/lib");
+    Files.createDirectories(own);
+    assertEquals(
+        List.of(own),
+        CudaLibrary.pythonFolders(Map.of("PATH", "" + programs), folder.resolve("none")));
   }
 }

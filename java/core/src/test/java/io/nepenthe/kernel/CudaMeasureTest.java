@@ -3,6 +3,7 @@ package io.nepenthe.kernel;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.data.ImageShape;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -32,6 +33,7 @@ class CudaMeasureTest {
   @AfterEach
   void stopEmulating() {
     System.clearProperty(Device.Cuda.PROPERTY);
+    System.clearProperty(EmulatedDriver.CHECKS_PROPERTY);
   }
 
   @Test
@@ -59,6 +61,21 @@ class CudaMeasureTest {
     Set<String> unmeasured = kernels();
     unmeasured.removeAll(launched);
     assertEquals(Set.of(), unmeasured);
+  }
+
+  @Test
+  void wholePassesRunToo() {
+    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    System.setProperty(EmulatedDriver.CHECKS_PROPERTY, "false");
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+    CudaPassMeasure.measure(2, new ImageShape(8, 8, 1), 2, out);
+    List<String> lines = bytes.toString(StandardCharsets.UTF_8).lines().toList();
+    assertEquals(2 * Precision.values().length, lines.size());
+    for (String line : lines) {
+      assertTrue(line.contains("\"samples\": 2, \"seconds\": \"not measured\""), line);
+    }
   }
 
   /** All but the first rungs, which are there to be compared with. */

@@ -9,8 +9,8 @@ import java.util.SplittableRandom;
 
 /** What tests of CUDA kernels share: a device under many schedules, and memory on it. */
 final class CudaTest {
-  /** Every kernel is run under at least this many schedules. */
-  static final int SCHEDULES = 20;
+  /** Every kernel is run under this many schedules; under a sanitizer fewer will do. */
+  static final int SCHEDULES = Integer.getInteger("nepenthe.cuda.schedules", 20);
 
   private static final float POISON = Float.intBitsToFloat(0x7fa5a5a5);
 
@@ -21,7 +21,7 @@ final class CudaTest {
    * one, which must be there.
    */
   static CudaBackend emulated(long seed, Precision precision) {
-    if (System.getProperty("nepenthe.gpu", "").equals("required")) {
+    if (RequireGpu.Condition.required()) {
       return (CudaBackend) Device.cuda(0, precision).open();
     }
     return new CudaBackend(

@@ -1,6 +1,7 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.RequireGpu;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -13,7 +14,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class CudaGradientTest extends GradientTest {
   @BeforeAll
   static void emulate() {
-    if (!System.getProperty("nepenthe.gpu", "").equals("required")) {
+    if (!RequireGpu.Condition.required()) {
       System.setProperty(Device.Cuda.PROPERTY, "emulated");
     }
   }

@@ -1,0 +1,145 @@
+package io.nepenthe.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+
+/** What the emulator cannot show: a real device's memory, libraries, sizes and clock. */
+@RequireGpu
+class CudaDeviceTest {
+  private static CudaBackend open(Precision precision) {
+    return (CudaBackend) Device.cuda(0, precision).open();
+  }
+
+  @Test
+  void itSaysWhatItIs() {
+    try (CudaBackend cuda = open(Precision.TF32)) {
+      System.out.println(cuda.describe());
+      assertTrue(cuda.describe().contains("precision=TF32"), cuda.describe());
+      assertTrue(cuda.context().driver().multiprocessors() > 0);
+    }
+  }
+
+  @Test
+  void moreMemoryThanThereIsIsAnErrorAndNothingIsLost() {
+    try (CudaBackend cuda = open(Precision.FP32);
+        Arena arena = Arena.ofConfined()) {
+      long floats = cuda.context().driver().memory().total() / Float.BYTES + 1;
+      CudaException full =
+          assertThrows(CudaException.class, () -> cuda.zeros(arena, Shape.of(floats)));
+      assertTrue(full.getMessage().contains("is out of memory: a tensor of"), full.getMessage());
+      Tensor small = cuda.zeros(arena, Shape.of(100));
+      cuda.dense().relu(small, small);
+      cuda.context().driver().synchronise();
+    }
+  }
+
+  /** Indices beyond 2³¹: eight gigabytes. */
+  @Test
+  void aTensorOfMoreThanTwoBillionValues() {
+    long n = (1L << 31) + 5;
+    try (CudaBackend cuda = open(Precision.FP32);
+        Arena arena = Arena.ofConfined()) {
+      Assumptions.assumeTrue(
+          cuda.context().memory().freeBytes() > n * Float.BYTES + (1L << 30), "too little memory");
+      Tensor all = cuda.zeros(arena, Shape.of(n));
+      Tensor end = Tensor.zeros(arena, 5);
+      for (int i = 0; i < 5; i++) {
+        end.set(i, i - 2);
+      }
+      Tensor last = all.slice(1L << 31, end.shape());
+      last.copyFrom(end);
+      cuda.dense().relu(all, all);
+      end.copyFrom(last);
+      for (int i = 0; i < 5; i++) {
+        assertEquals(Math.max(0, i - 2), end.get(i), "value " + i);
+      }
+    }
+  }
+
+  @Test
+  void productsByTheLibraryAgreeWithOurs() {
+    for (Precision precision : Precision.values()) {
+      try (CudaBackend cuda = open(precision)) {
+        CudaGemm library = cuda.dense().gemm();
+        Assumptions.assumeFalse(library instanceof CudaGemm.Own, library.name());
+        CudaGemm own = new CudaGemm.Own(cuda.context(), precision, "for comparison");
+        SplittableRandom random = new SplittableRandom(3);
+        for (int kind = 0; kind < 4; kind++) {
+          compare(cuda, library, own, precision, random, kind);
+        }
+      }
+    }
+  }
+
+  /** Bits of the kind: A transposed, B transposed. Values are of one sign, so sums bound terms. */
+  private static void compare(
+      CudaBackend cuda,
+      CudaGemm library,
+      CudaGemm own,
+      Precision precision,
+      SplittableRandom random,
+      int kind) {
+    int m = 200 + random.nextInt(100);
+    int n = 200 + random.nextInt(100);
+    int k = 1000 + random.nextInt(100);
+    boolean left = (kind & 1) != 0;
+    boolean right = (kind & 2) != 0;
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor a = positive(arena, random, left ? k : m, left ? m : k);
+      Tensor b = positive(arena, random, right ? n : k, right ? k : n);
+      Tensor[] results = new Tensor[2];
+      for (int by = 0; by < 2; by++) {
+        results[by] = Tensor.zeros(arena, m, n);
+        try (var op = cuda.context().begin("product", kind, 0, 0)) {
+          (by == 0 ? library : own)
+              .multiply(
+                  op,
+                  new CudaGemm.Matrix(op.read(a), a.shape().size(1)),
+                  left,
+                  new CudaGemm.Matrix(op.read(b), b.shape().size(1)),
+                  right,
+                  new CudaGemm.Matrix(op.write(results[by]), n),
+                  m,
+                  n,
+                  k,
+                  0);
+          op.finish();
+        }
+      }
+      // Each factor rounded twice over, each sum in float32.
+      double bound = 4 * precision.unitRoundoff() + 2 * k * 0x1p-24;
+      for (long i = 0; i < results[0].elements(); i++) {
+        double want = results[1].get(i);
+        assertEquals(want, results[0].get(i), bound * want, precision + " " + kind + " at " + i);
+      }
+    }
+  }
+
+  private static Tensor positive(Arena arena, SplittableRandom random, long rows, long columns) {
+    Tensor tensor = Tensor.zeros(arena, rows, columns);
+    for (long i = 0; i < tensor.elements(); i++) {
+      tensor.set(i, random.nextFloat() + 0.1f);
+    }
+    return tensor;
+  }
+
+  @Test
+  void itsClockRunsWithTheHosts() {
+    try (CudaBackend cuda = open(Precision.FP32);
+        Arena arena = Arena.ofConfined()) {
+      Tensor values = cuda.zeros(arena, Shape.of(1 << 26));
+      long begin = System.nanoTime();
+      double seconds = cuda.context().driver().seconds(() -> cuda.dense().relu(values, values));
+      double wall = (System.nanoTime() - begin) * 1e-9;
+      assertTrue(seconds > 0 && seconds <= wall, seconds + " s of " + wall);
+    }
+  }
+}

@@ -1,0 +1,84 @@
+package io.nepenthe.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.nepenthe.tensor.Shape;
+import java.lang.foreign.Arena;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** A device of ten megabytes: what is said when it is full, and what fits. */
+class CudaMemoryTest {
+  private static final long MEGABYTE = 1_000_000;
+  private static final long UNIT = 2L << 20; // what larger blocks are rounded up to
+
+  private CudaBackend cuda;
+
+  @BeforeEach
+  void open() {
+    System.setProperty(EmulatedDriver.MEMORY_PROPERTY, Long.toString(10 * MEGABYTE));
+    cuda =
+        new CudaBackend(
+            new Device.Cuda(0, Precision.FP32), new EmulatedDriver(EmulatedDriver.packaged(), 1));
+  }
+
+  @AfterEach
+  void close() {
+    cuda.close();
+    System.clearProperty(EmulatedDriver.MEMORY_PROPERTY);
+  }
+
+  private static Shape floats(long bytes) {
+    return Shape.of(bytes / Float.BYTES);
+  }
+
+  @Test
+  void aFullDeviceSaysWhatWasWantedAndWhatThereIs() {
+    try (Arena arena = Arena.ofConfined()) {
+      cuda.zeros(arena, floats(3 * UNIT));
+      CudaException full =
+          assertThrows(CudaException.class, () -> cuda.zeros(arena, floats(3 * MEGABYTE + 4)));
+      assertEquals(
+          "emulated CUDA device is out of memory: a tensor of shape [750001] needs 4,194,304 bytes;"
+              + " 3,708,544 of 10,000,000 are free, 6,291,456 are in use here; remedy: a smaller"
+              + " batch, or --device cpu",
+          full.getMessage());
+      cuda.zeros(arena, floats(MEGABYTE)); // what fits still does
+    }
+  }
+
+  @Test
+  void whatIsKeptForTheNextUseIsGivenUpBeforeFailing() {
+    try (Arena arena = Arena.ofConfined()) {
+      cuda.zeros(arena, floats(3 * UNIT));
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      assertDoesNotThrow(() -> cuda.zeros(arena, floats(4 * UNIT)));
+    }
+  }
+
+  @Test
+  void aBatchThatDoesNotFitNamesOneThatDoes() {
+    cuda.requireRoom(MEGABYTE, 10);
+    CudaException full = assertThrows(CudaException.class, () -> cuda.requireRoom(MEGABYTE, 11));
+    assertEquals(
+        "emulated CUDA device has no room for a batch of 11: it needs 11,000,000 bytes, 10,000,000"
+            + " are free; remedy: a batch of 7 fits",
+        full.getMessage());
+  }
+
+  @Test
+  void aBatchIsAsLargeAsAskedForOrAsFits() {
+    assertEquals(3, cuda.fitting(MEGABYTE, 3));
+    assertEquals(7, cuda.fitting(MEGABYTE, 64)); // a quarter is left
+    assertEquals(1, cuda.fitting(100 * MEGABYTE, 64));
+    try (Arena arena = Arena.ofConfined()) {
+      cuda.zeros(arena, floats(2 * UNIT));
+      assertEquals(4, cuda.fitting(MEGABYTE, 64));
+    }
+    assertEquals(7, cuda.fitting(MEGABYTE, 64)); // what is kept counts as free
+  }
+}
