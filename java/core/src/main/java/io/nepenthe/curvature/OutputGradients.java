@@ -4,6 +4,7 @@ import io.nepenthe.kernel.Philox;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Loss;
 import io.nepenthe.nn.MeanSquaredError;
+import io.nepenthe.nn.Softmax;
 import io.nepenthe.nn.SquaredError;
 import io.nepenthe.tensor.Tensor;
 
@@ -59,19 +60,8 @@ final class OutputGradients {
 
   /** The softmax of a row; valid until the next call. */
   double[] softmax(Tensor logits, int sample) {
-    long at = (long) sample * row.length;
-    double max = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < row.length; c++) {
-      max = Math.max(max, logits.get(at + c));
-    }
-    double sum = 0;
-    for (int c = 0; c < row.length; c++) {
-      row[c] = StrictMath.exp(logits.get(at + c) - max);
-      sum += row[c];
-    }
-    for (int c = 0; c < row.length; c++) {
-      row[c] /= sum;
-    }
+    read(logits, sample);
+    Softmax.inPlace(row);
     return row;
   }
 

@@ -1,5 +1,6 @@
 package io.nepenthe.evaluate;
 
+import java.util.function.DoubleBinaryOperator;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 
@@ -26,29 +27,18 @@ public final class Distance {
         - mean(
                 unlearned,
                 random,
-                n -> {
-                  double sum = 0;
-                  for (int c = 0; c < unlearned.classes(); c++) {
-                    double p = unlearned.probability(n, c);
-                    double q = random.probability(n, c);
-                    double m = (p + q) / 2;
-                    sum += (term(m, p) + term(m, q)) / 2;
-                  }
-                  return sum;
-                })
+                n ->
+                    sum(
+                        unlearned,
+                        random,
+                        n,
+                        (p, q) -> (term((p + q) / 2, p) + term((p + q) / 2, q)) / 2))
             / unlearned.classes();
   }
 
   /** ½KL(p‖m) + ½KL(q‖m) of one sample, m = (p + q)/2, in natural units: 0 to ln 2. */
   static double jensenShannon(Predictions one, Predictions other, int n) {
-    double sum = 0;
-    for (int c = 0; c < one.classes(); c++) {
-      double p = one.probability(n, c);
-      double q = other.probability(n, c);
-      double m = (p + q) / 2;
-      sum += (term(p, m) + term(q, m)) / 2;
-    }
-    return sum;
+    return sum(one, other, n, (p, q) -> (term(p, (p + q) / 2) + term(q, (p + q) / 2)) / 2);
   }
 
   /** p log(p/q), 0 where p is. */
@@ -77,31 +67,21 @@ public final class Distance {
 
   /** Activation distance: the mean Euclidean distance of the softmaxes (Chundawat et al. 2023). */
   public static double activation(Predictions one, Predictions other) {
-    return mean(
-        one,
-        other,
-        n -> {
-          double sum = 0;
-          for (int c = 0; c < one.classes(); c++) {
-            double d = (double) one.probability(n, c) - other.probability(n, c);
-            sum += d * d;
-          }
-          return Math.sqrt(sum);
-        });
+    return mean(one, other, n -> Math.sqrt(sum(one, other, n, (p, q) -> (p - q) * (p - q))));
   }
 
   /** The same by Σ|Δ| (Golatkar et al., CVPR 2021; Kurmanji et al., NeurIPS 2023): 0 to 2. */
   public static double activationL1(Predictions one, Predictions other) {
-    return mean(
-        one,
-        other,
-        n -> {
-          double sum = 0;
-          for (int c = 0; c < one.classes(); c++) {
-            sum += Math.abs((double) one.probability(n, c) - other.probability(n, c));
-          }
-          return sum;
-        });
+    return mean(one, other, n -> sum(one, other, n, (p, q) -> Math.abs(p - q)));
+  }
+
+  /** Σ over the classes of a term of both probabilities of a sample. */
+  private static double sum(Predictions one, Predictions other, int n, DoubleBinaryOperator term) {
+    double sum = 0;
+    for (int c = 0; c < one.classes(); c++) {
+      sum += term.applyAsDouble(one.probability(n, c), other.probability(n, c));
+    }
+    return sum;
   }
 
   private static double mean(Predictions one, Predictions other, IntToDoubleFunction distance) {

@@ -73,14 +73,7 @@ public record BadTeacher(Steps steps, double temperature, double retainShare)
             0,
             task.recipe().loss());
     Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
-        .walk(
-            recorder,
-            steps.epochs() * mixed.both().size(),
-            walk -> {
-              for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-                walk.pass("both", mixed.both(), epoch, objective, 1);
-              }
-            });
+        .epochs(recorder, "both", mixed.both(), objective, 1, Walk.Adjustment.NONE);
     return recorder.trace();
   }
 }

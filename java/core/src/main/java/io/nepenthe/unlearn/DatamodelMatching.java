@@ -65,14 +65,7 @@ public record DatamodelMatching(Steps steps, double retainShare, InfluenceStep i
     }
     Objective objective = Distillation.from(teacher, 1, task.recipe().loss());
     Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
-        .walk(
-            recorder,
-            steps.epochs() * mixed.both().size(),
-            walk -> {
-              for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-                walk.pass("both", mixed.both(), epoch, objective, 1);
-              }
-            });
+        .epochs(recorder, "both", mixed.both(), objective, 1, Walk.Adjustment.NONE);
     return recorder.trace();
   }
 

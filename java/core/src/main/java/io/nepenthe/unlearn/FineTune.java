@@ -30,13 +30,6 @@ public record FineTune(Steps steps) implements GradientMethod {
       long seed,
       Listener listener) {
     return Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
-        .walk(
-            steps.epochs() * task.retain().size(),
-            walk -> {
-              Objective training = Objective.of(task.recipe().loss());
-              for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-                walk.pass("retain", task.retain(), epoch, training, 1);
-              }
-            });
+        .epochs("retain", task.retain(), Objective.of(task.recipe().loss()), 1);
   }
 }

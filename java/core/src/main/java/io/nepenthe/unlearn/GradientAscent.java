@@ -30,13 +30,6 @@ public record GradientAscent(Steps steps) implements GradientMethod {
       long seed,
       Listener listener) {
     return Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
-        .walk(
-            steps.epochs() * task.forget().size(),
-            walk -> {
-              Objective training = Objective.of(task.recipe().loss());
-              for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-                walk.pass("forget", task.forget(), epoch, training, -1);
-              }
-            });
+        .epochs("forget", task.forget(), Objective.of(task.recipe().loss()), -1);
   }
 }

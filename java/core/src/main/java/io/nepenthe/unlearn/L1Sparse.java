@@ -54,15 +54,13 @@ public record L1Sparse(Steps steps, double gamma, int plainEpochs, boolean proxi
       Listener listener) {
     Recorder recorder = new Recorder();
     Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
-        .walk(
+        .epochs(
             recorder,
-            steps.epochs() * task.retain().size(),
-            walk -> {
-              Objective training = Objective.of(task.recipe().loss());
-              for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-                walk.pass("retain", task.retain(), epoch, training, 1, penalty(mask));
-              }
-            });
+            "retain",
+            task.retain(),
+            Objective.of(task.recipe().loss()),
+            1,
+            penalty(mask));
     recorder.figure("zeros", zeros(model.parameters().flat()));
     return recorder.trace();
   }

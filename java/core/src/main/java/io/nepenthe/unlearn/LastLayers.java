@@ -64,14 +64,7 @@ public record LastLayers(int layers, boolean reinitialise, Steps steps, Schedule
       return Walk.Ground.of(model, backend, task, steps, Optional.empty(), seed, listener)
           .withSchedule(schedule)
           .withTail(tail.mask(arena, model), tail.firstNode())
-          .walk(
-              steps.epochs() * task.retain().size(),
-              walk -> {
-                Objective training = Objective.of(task.recipe().loss());
-                for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-                  walk.pass("retain", task.retain(), epoch, training, 1);
-                }
-              });
+          .epochs("retain", task.retain(), Objective.of(task.recipe().loss()), 1);
     }
   }
 }

@@ -5,6 +5,7 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Predictor;
+import io.nepenthe.nn.Softmax;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.HashMap;
@@ -55,17 +56,9 @@ final class Teacher {
   }
 
   static void softmax(float[] logits, int row, double temperature, double[] out) {
-    double max = Double.NEGATIVE_INFINITY;
     for (int c = 0; c < out.length; c++) {
-      max = Math.max(max, logits[row + c] / temperature);
+      out[c] = logits[row + c] / temperature;
     }
-    double sum = 0;
-    for (int c = 0; c < out.length; c++) {
-      out[c] = StrictMath.exp(logits[row + c] / temperature - max);
-      sum += out[c];
-    }
-    for (int c = 0; c < out.length; c++) {
-      out[c] /= sum;
-    }
+    Softmax.inPlace(out);
   }
 }

@@ -74,6 +74,31 @@ final class Walk implements AutoCloseable {
       walk(recorder, samples, passes);
       return recorder.trace();
     }
+
+    /** Every epoch of the steps over one data set, down {@code weight} times the objective. */
+    Trace epochs(String over, Dataset data, Objective objective, double weight) {
+      Recorder recorder = new Recorder();
+      epochs(recorder, over, data, objective, weight, Adjustment.NONE);
+      return recorder.trace();
+    }
+
+    /** The same, with more to record, or to change around a step. */
+    void epochs(
+        Recorder recorder,
+        String over,
+        Dataset data,
+        Objective objective,
+        double weight,
+        Adjustment adjustment) {
+      walk(
+          recorder,
+          steps.epochs() * data.size(),
+          walk -> {
+            for (int epoch = 0; epoch < steps.epochs(); epoch++) {
+              walk.pass(over, data, epoch, objective, weight, adjustment);
+            }
+          });
+    }
   }
 
   /** What changes gradient or weights around a step. */
