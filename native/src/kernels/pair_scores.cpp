@@ -10,7 +10,9 @@
 // meanwhile for 51 queries, 1024 → 1024, one thread of a Zen 4.) So a run should have many samples. What is
 // kept of a sample for a column of tiles is the smaller of two: its packed Ā, T rows, from which every tile
 // is multiplied when its queries come; or, where there are more positions than outputs, all tiles of the
-// column, multiplied beforehand.
+// column, multiplied beforehand. Half a second cache of them was too much beside all else: with 384 KiB
+// the 50 queries beyond the first ran at 85 instead of 43 GFLOP/s for 256 → 512, 3×3 at 7×7, and in a third
+// of the time for 64 → 128 at 28×28 (one thread of a Zen 4, 22 November 2026).
 #include "per_sample.h"
 
 namespace NEP_NAMESPACE {
@@ -23,10 +25,10 @@ constexpr int FEW = 2, SOME = 4;  // 8 of 16
 #endif
 constexpr int64_t TILE_FLOATS = ROWS * COLUMNS;
 constexpr int64_t LANE_FLOATS = int64_t{1} << 18;  // lanes of a run's scores: 1 MiB
-constexpr int64_t KEPT_FLOATS = int64_t{1}
-                                << 17;  // what a run keeps of its samples: 512 KiB, half a second cache
-constexpr int64_t LINE = 16;            // floats of a cache line
-constexpr int64_t MOST_TILES = 64;      // tiles that a lane sums in float32 before float64
+constexpr int64_t KEPT_FLOATS = 96 << 10;    // what a run keeps of its samples: 384 KiB of a second cache
+constexpr int64_t CACHE_FLOATS = 192 << 10;  // that, and the sample that its tiles are multiplied from
+constexpr int64_t LINE = 16;                 // floats of a cache line
+constexpr int64_t MOST_TILES = 64;           // tiles that a lane sums in float32 before float64
 
 int64_t padded_queries(int64_t queries) { return queries == 1 ? 1 : ceil_div(queries, SOME) * SOME; }
 
@@ -37,11 +39,21 @@ bool keeps_tiles(const Geometry& geometry, int64_t queries) {
   return queries > 1 && row_tiles(geometry) * ROWS < geometry.positions();
 }
 
+// A multiple of FEW where it can be: what is added to fill a block up costs as much as a sample.
 int64_t run_samples(const Geometry& geometry, int64_t queries) {
-  const int64_t kept =
-      keeps_tiles(geometry, queries) ? row_tiles(geometry) * TILE_FLOATS : geometry.positions() * COLUMNS;
+  const bool tiles = keeps_tiles(geometry, queries);
+  const int64_t kept = tiles ? row_tiles(geometry) * TILE_FLOATS : geometry.positions() * COLUMNS;
+  const int64_t visited = tiles ? geometry.positions() * (COLUMNS + geometry.group_outputs()) : 0;
   const int64_t lanes = LANE_FLOATS / (padded_queries(queries) * WIDTH);
-  return most(1, least(most(FEW, least(MOST_SAMPLES, lanes)), KEPT_FLOATS / kept));
+  const int64_t room = least(KEPT_FLOATS, most(kept, CACHE_FLOATS - visited)) / kept;
+  const int64_t run = least(most(FEW, least(MOST_SAMPLES, lanes)), room);
+  return most(1, run < FEW ? run : run / FEW * FEW);
+}
+
+// The same number of samples in every run of a thread, so that none reads all queries for a few.
+int64_t even_run(int64_t samples, int64_t run) {
+  const int64_t share = ceil_div(samples, omp_get_num_threads());
+  return least(run, ceil_div(ceil_div(share, ceil_div(share, run)), FEW) * FEW);
 }
 
 // What a thread works in, one after the other; every part is a multiple of 16 floats.
@@ -221,7 +233,7 @@ void pair_scores(const float* input, const float* gradient, const int64_t* sizes
     sink.totals = reinterpret_cast<double*>(sink.lanes + layout.lanes);
     // Samples that only fill a block up are zero.
     __builtin_memset(sink.samples, 0, sizeof(float) * static_cast<size_t>(layout.samples));
-    each_run(samples, run_samples(all.geometry, count), [&](int64_t first, int64_t run) {
+    each_run(samples, even_run(samples, run_samples(all.geometry, count)), [&](int64_t first, int64_t run) {
       sink.queries = packed_queries;
       sink.run = ceil_div(run, FEW) * FEW;
       sink.tiles = 0;

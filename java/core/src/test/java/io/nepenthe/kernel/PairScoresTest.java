@@ -124,6 +124,24 @@ class PairScoresTest {
     }
   }
 
+  /** A run holds what fits its cache: the tiles of many samples, or the positions of a few. */
+  @Test
+  void severalRunsAreExactOnSmallIntegers() {
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(2).open()) {
+      for (int[] sizes : new int[][] {{150, 100, 6}, {11, 400, 450}, {11, 3000, 20}}) {
+        KernelTest.Values values = KernelTest.integers(sizes[0], 1);
+        LayerCase some = LayerCase.linear(arena, sizes[0], sizes[1], 10, sizes[2], values);
+        Tensor queries = queries(arena, some, true, 8, values);
+        Tensor scores = Tensor.zeros(arena, 8, sizes[0]);
+        run(backend, some, 0, sizes[0], true, queries, scores);
+        SquareGradients.Reference reference =
+            PairScores.reference(some.gradients(true), queries, 8, sizes[0]);
+        KernelTest.assertWithin(reference.sum(), reference.magnitude(), 0, scores);
+      }
+    }
+  }
+
   @Property(tries = 60)
   void factoredFormAgrees(@ForAll long seed) {
     SplittableRandom random = new SplittableRandom(seed);
