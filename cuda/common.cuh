@@ -12,6 +12,11 @@
 #define KERNEL(threads, name, parameters) \
   extern "C" __global__ void __launch_bounds__(threads) name parameters
 
+// The same where ptxas would rather spill than use more registers: one block a multiprocessor is all it must
+// leave room for.
+#define KERNEL_UNSPILLED(threads, name, parameters) \
+  extern "C" __global__ void __launch_bounds__(threads, 1) name parameters
+
 #define DYNAMIC_SHARED(type, name)                                    \
   extern __shared__ __align__(16) unsigned char nep_dynamic_shared[]; \
   type* name = reinterpret_cast<type*>(nep_dynamic_shared)

@@ -66,9 +66,9 @@ KERNEL(64, nep_loss_cross_entropy_plain,
   }
 }
 
-KERNEL(loss::THREADS, nep_loss_cross_entropy,
-       (const float* output, const int* labels, double* losses, int* hits, float* gradient, int64_t samples,
-        int64_t classes)) {
+KERNEL_UNSPILLED(loss::THREADS, nep_loss_cross_entropy,
+                 (const float* output, const int* labels, double* losses, int* hits, float* gradient,
+                  int64_t samples, int64_t classes)) {
   const int64_t lane = threadIdx.x % 32;
   for (int64_t n = grid_thread() / 32; n < samples; n += grid_threads() / 32) {
     const float* row = output + n * classes;
@@ -91,9 +91,9 @@ KERNEL(loss::THREADS, nep_loss_cross_entropy,
 }
 
 // Obviously right: a thread a sample.
-KERNEL(64, nep_loss_squared_plain,
-       (const float* output, const int* labels, double* losses, int* hits, float* gradient, int64_t samples,
-        int64_t classes, const double* targets)) {
+KERNEL_UNSPILLED(64, nep_loss_squared_plain,
+                 (const float* output, const int* labels, double* losses, int* hits, float* gradient,
+                  int64_t samples, int64_t classes, const double* targets)) {
   const int64_t n = grid_thread();
   if (n >= samples) return;
   loss::Largest best = {__uint_as_float(0xff800000u), classes};

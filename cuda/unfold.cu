@@ -47,7 +47,7 @@ __device__ __forceinline__ void channel_by_channel(UNFOLD_SIZES, Visit visit) {
 
 }  // namespace unfold
 
-KERNEL(128, nep_unfold_plain, (const float* images, float* unfolded, UNFOLD_SIZES)) {
+KERNEL_UNSPILLED(128, nep_unfold_plain, (const float* images, float* unfolded, UNFOLD_SIZES)) {
   unfold::channel_by_channel(UNFOLD_ARGUMENTS,
                              [&](int64_t from, int64_t to) { unfolded[to] = from >= 0 ? images[from] : 0; });
 }
@@ -81,7 +81,7 @@ KERNEL(256, nep_unfold, (const float* images, float* unfolded, UNFOLD_SIZES)) {
   }
 }
 
-KERNEL(256, nep_unfold_back, (const float* unfolded, float* images, UNFOLD_SIZES)) {
+KERNEL_UNSPILLED(256, nep_unfold_back, (const float* unfolded, float* images, UNFOLD_SIZES)) {
   const int inner = channels / groups;
   const int64_t columns = static_cast<int64_t>(kernel_height) * kernel_width * channels;
   for (int64_t i = grid_thread(); i < samples * height * width * channels; i += grid_threads()) {

@@ -109,6 +109,8 @@ void matrix(Collective what, float* d, const uint32_t* a, const uint32_t* b);
   static const nep::Registration name##_registration(#name, (threads), name); \
   extern "C" void name parameters
 
+#define KERNEL_UNSPILLED KERNEL
+
 #define DYNAMIC_SHARED(type, name) type* name = static_cast<type*>(nep::dynamic_shared())
 
 inline void __syncthreads() { nep::block_barrier(); }

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The device's benchmark runs on the emulator, where it says that nothing was measured. */
 class CudaMeasureTest {
-  private static final Pattern KERNEL = Pattern.compile("(?m)^KERNEL\\(\\w+, (nep_\\w+),");
+  private static final Pattern KERNEL = Pattern.compile("(?m)^KERNEL\\w*\\([^,]+, (nep_\\w+),");
 
   /** Of sizes so small that the whole takes seconds. */
   private static final int DIVISOR = 1 << 20;

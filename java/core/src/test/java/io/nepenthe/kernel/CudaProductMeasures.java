@@ -135,6 +135,14 @@ record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof
         "selfScores" + layer,
         SelfScores.flops(size, SelfScores.strategyFor(1)),
         () -> watch.backend().perSample().selfScores(x, g, weight, self));
+    long rank = 32;
+    Tensor left = watch.values(8, samples, 1, QUERIES, rank);
+    Tensor right = watch.values(9, samples, 1, QUERIES, rank);
+    Tensor scores = watch.zeros(QUERIES, samples);
+    flops(
+        "pairScoresFactored of " + QUERIES + layer,
+        2.0 * QUERIES * samples * rank,
+        () -> watch.backend().perSample().pairScoresFactored(left, right, scores));
   }
 
   /** The operations of curvature and influence. */
