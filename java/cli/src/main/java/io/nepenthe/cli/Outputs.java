@@ -1,5 +1,6 @@
 package io.nepenthe.cli;
 
+import io.nepenthe.data.AtomicFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -8,7 +9,8 @@ final class Outputs {
   private Outputs() {}
 
   /**
-   * A file that can be written, as far as can be said without writing.
+   * A file that can be written, as far as can be said without writing. What killed runs left
+   * unfinished beside it is deleted.
    *
    * @throws CommandException if not
    */
@@ -18,6 +20,7 @@ final class Outputs {
       throw new CommandException(file + ": expected the name of a file to write, found a folder");
     }
     requireFolder(file, target.getParent());
+    AtomicFile.deleteAbandoned(target.getParent());
   }
 
   /**

@@ -54,7 +54,8 @@ public final class FactorStages {
   private final SequencedMap<String, String> identity = new LinkedHashMap<>();
 
   /**
-   * Prepares the stages; reads the data once for their checksum.
+   * Prepares the stages: deletes what killed runs left unfinished in the folder, and reads the data
+   * once for their checksum.
    *
    * @param layout how parameters are named and ordered in files
    */
@@ -75,7 +76,7 @@ public final class FactorStages {
     this.files = new FactorFiles(layout);
     this.stage = stage;
     this.listener = listener;
-    this.folder = new StageFolder(stage.folder());
+    this.folder = new StageFolder(stage.folder()).tidied();
     identity.putAll(origin(model, normalisation, layout, options));
     identity.put("data", Fingerprint.of(data));
     identity.put("samples", Long.toString(data.size()));

@@ -53,7 +53,8 @@ public final class ScoreStages {
   private final SequencedMap<String, String> identity = new LinkedHashMap<>();
 
   /**
-   * Prepares the stages; reads the training data once for their checksum.
+   * Prepares the stages: deletes what killed runs left unfinished in the folder, and reads the
+   * training data once for their checksum.
    *
    * @param inverse made from what {@link FactorStages#read} read from {@code factors}
    * @param factors the folder of those files
@@ -83,7 +84,7 @@ public final class ScoreStages {
     this.layout = layout;
     this.stage = stage;
     this.listener = listener;
-    this.folder = new StageFolder(stage.folder());
+    this.folder = new StageFolder(stage.folder()).tidied();
     SequencedMap<String, String> described = FactorStages.describe(factors);
     FactorOptions blocks = FactorStages.blocksOf(Map.of("bias", described.get("factors_bias")));
     if (inverse.blocks().size() < blocks.blocks(model).size()) {

@@ -1,5 +1,6 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.data.AtomicFile;
 import io.nepenthe.data.DataException;
 import io.nepenthe.data.SafetensorsFile;
 import java.io.IOException;
@@ -17,6 +18,12 @@ import java.util.Map;
  */
 record StageFolder(Path path) {
   private static final String SUFFIX = ".safetensors";
+
+  /** The same, without the unfinished files that killed runs left in it. */
+  StageFolder tidied() {
+    AtomicFile.deleteAbandoned(path);
+    return this;
+  }
 
   /** The file of a whole stage. */
   Path whole(String stage) {

@@ -1,5 +1,6 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.data.AtomicFile;
 import io.nepenthe.data.DataException;
 import io.nepenthe.data.SafetensorsFile;
 import io.nepenthe.data.SafetensorsPart;
@@ -42,6 +43,7 @@ public final class StageMerge {
    * @throws DataException if there are none, some are missing, or they are not of one computation
    */
   public static List<Path> all(Path folder, StageListener listener) {
+    AtomicFile.deleteAbandoned(folder);
     SequencedMap<String, List<Path>> stages = new LinkedHashMap<>();
     try (Stream<Path> files = Files.list(folder)) {
       files

@@ -6,17 +6,20 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 
 /**
  * Files that are there whole or not at all: written beside their place under another name, flushed
  * to the disk, then moved over what was there. A process that is asked to end takes unfinished ones
- * with it.
+ * with it; of one that is killed, {@link #deleteAbandoned} finds them.
  */
 public final class AtomicFile {
   /** What writes the contents. */
@@ -32,6 +35,8 @@ public final class AtomicFile {
   }
 
   private static final Set<Path> UNFINISHED = ConcurrentHashMap.newKeySet();
+
+  private static final Pattern TEMPORARY = Pattern.compile("\\..+\\.[0-9]+-[0-9a-f]+\\.tmp");
 
   static {
     Runtime.getRuntime().addShutdownHook(new Thread(AtomicFile::deleteUnfinished));
@@ -64,35 +69,84 @@ public final class AtomicFile {
     }
     try {
       Files.createDirectories(folder);
-      // Not Files.createTempFile: its files can be read by their owner alone, and stay so when
-      // moved.
-      Path temporary =
-          folder.resolve(
-              "."
-                  + target.getFileName()
-                  + "."
-                  + ProcessHandle.current().pid()
-                  + "-"
-                  + Long.toHexString(System.nanoTime())
-                  + ".tmp");
-      UNFINISHED.add(temporary);
-      try {
-        try (FileChannel channel =
-            FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-          OutputStream buffered =
-              new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
-          writer.write(new Unclosed(buffered));
-          buffered.flush();
-          channel.force(true);
-        }
-        Files.move(
-            temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      } finally {
-        Files.deleteIfExists(temporary);
-        UNFINISHED.remove(temporary);
+      while (!written(target, writer)) {
+        // Another process had taken the new file for one that was left.
       }
     } catch (IOException e) {
       throw DataException.io(file.toString(), "a file that can be written", e);
+    }
+  }
+
+  private static boolean written(Path target, Writer writer) throws IOException {
+    // Not Files.createTempFile: its files can be read by their owner alone, and stay so when
+    // moved.
+    Path temporary =
+        target.resolveSibling(
+            "."
+                + target.getFileName()
+                + "."
+                + ProcessHandle.current().pid()
+                + "-"
+                + Long.toHexString(System.nanoTime())
+                + ".tmp");
+    UNFINISHED.add(temporary);
+    try (FileChannel channel =
+        FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      if (!locked(channel) || !Files.exists(temporary)) {
+        return false;
+      }
+      OutputStream buffered = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
+      writer.write(new Unclosed(buffered));
+      buffered.flush();
+      channel.force(true);
+      // Before the lock ends, and with it what tells that the file is not left.
+      Files.move(
+          temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      return true;
+    } finally {
+      Files.deleteIfExists(temporary);
+      UNFINISHED.remove(temporary);
+    }
+  }
+
+  /** Whether no other process holds the file; true where files cannot be locked. */
+  private static boolean locked(FileChannel channel) {
+    try {
+      return channel.tryLock() != null;
+    } catch (IOException e) {
+      return true;
+    }
+  }
+
+  /**
+   * Deletes the unfinished files that processes left in a folder because they were killed, which
+   * could not take them along. Those that are being written are locked, and stay.
+   *
+   * @param folder if it is not there, there is nothing to delete
+   * @return how many were deleted
+   */
+  public static int deleteAbandoned(Path folder) {
+    int deleted = 0;
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".*.tmp")) {
+      for (Path file : files) {
+        deleted +=
+            TEMPORARY.matcher(file.getFileName().toString()).matches() && abandoned(file) ? 1 : 0;
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      // Where nothing can be listed, nothing can be tidied.
+    }
+    return deleted;
+  }
+
+  private static boolean abandoned(Path file) {
+    // Closing any channel of a file ends the locks that this process has on it.
+    if (UNFINISHED.stream().anyMatch(own -> own.getFileName().equals(file.getFileName()))) {
+      return false;
+    }
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      return channel.tryLock() != null && Files.deleteIfExists(file);
+    } catch (IOException e) {
+      return false; // cannot be locked or deleted
     }
   }
 

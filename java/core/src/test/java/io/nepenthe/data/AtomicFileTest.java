@@ -54,23 +54,60 @@ class AtomicFileTest {
 
   @Test
   void anEndedProcessLeavesNothing() throws IOException, InterruptedException {
+    Process process = writing(folder.resolve("new"));
+    process.destroy();
+    assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it ends");
+    assertEquals(0, list(folder.resolve("new")));
+  }
+
+  /** A process that has begun to write into a folder. */
+  private static Process writing(Path place) throws IOException, InterruptedException {
     Process process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-cp",
                 System.getProperty("java.class.path"),
                 EndlessWriter.class.getName(),
-                folder.resolve("new/x").toString())
+                place.resolve("x").toString())
             .inheritIO()
             .start();
     long end = System.nanoTime() + 20_000_000_000L;
-    while (list(folder.resolve("new")) == 0 && System.nanoTime() < end) {
+    while (bytes(place) == 0 && System.nanoTime() < end) {
       Thread.sleep(20);
     }
-    assertEquals(1, list(folder.resolve("new")), "it has begun");
-    process.destroy();
-    assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it ends");
-    assertEquals(0, list(folder.resolve("new")));
+    assertTrue(bytes(place) > 0, "it has begun");
+    return process;
+  }
+
+  private static long bytes(Path place) throws IOException {
+    if (!Files.isDirectory(place)) {
+      return 0;
+    }
+    try (Stream<Path> files = Files.list(place)) {
+      return files.mapToLong(file -> file.toFile().length()).sum();
+    }
+  }
+
+  @Test
+  void whatAKilledProcessLeftIsFoundAndWhatIsBeingWrittenIsNot()
+      throws IOException, InterruptedException {
+    Path place = folder.resolve("shared");
+    Process process = writing(place);
+    Files.writeString(place.resolve(".of-somebody.tmp"), "else");
+    assertEquals(0, AtomicFile.deleteAbandoned(place), "it is being written");
+    assertEquals(2, list(place));
+    process.destroyForcibly().waitFor();
+    assertEquals(2, list(place), "a killed process leaves it");
+    AtomicFile.write(
+        place.resolve("own"),
+        out -> {
+          out.write(1);
+          assertEquals(1, AtomicFile.deleteAbandoned(place), "one that was left, not this");
+          assertEquals(0, AtomicFile.deleteAbandoned(place));
+        });
+    assertEquals(2, list(place));
+    assertEquals(1, Files.size(place.resolve("own")));
+    assertEquals(0, AtomicFile.deleteAbandoned(folder.resolve("nowhere")));
   }
 
   private static long list(Path place) throws IOException {
