@@ -172,6 +172,7 @@ class FactorStagesTest {
             first.lambda();
           });
       // As a process leaves it that is killed while it writes.
+      Files.createDirectories(broken);
       Files.writeString(broken.resolve(".lambda.safetensors.1-a.tmp"), "half");
       whole(broken, OPTIONS);
       assertSameFiles(expected, broken);
