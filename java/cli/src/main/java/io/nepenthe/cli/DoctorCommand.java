@@ -59,6 +59,7 @@ final class DoctorCommand extends Operation {
       ObjectNode json = run.result().json().putObject("cuda");
       chosen.forEach(json::put);
       found("CUDA", chosen.get("device") + ", products by " + chosen.get("matrix"));
+      found("Convolutions", chosen.get("convolution"));
     } catch (CudaException e) {
       missing("CUDA", Failures.oneLine(e.getMessage()), Cuda.REMEDY);
     }

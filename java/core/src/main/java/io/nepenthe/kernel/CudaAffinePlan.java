@@ -2,10 +2,12 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.kernel.CudaGemm.Matrix;
 import io.nepenthe.tensor.Tensor;
+import java.util.Optional;
 
 /**
  * Linear layers and convolutions as matrix products; a convolution's input is unfolded first
- * (cuda/unfold.cu), as many samples at a time as fit the workspace.
+ * (cuda/unfold.cu), as many samples at a time as fit the workspace. Where cuDNN can, it makes a
+ * convolution's forward pass and its input's gradient.
  */
 final class CudaAffinePlan implements AffinePlan {
   /** The unfolded input of at least one sample, and of no more than this. */
@@ -16,9 +18,16 @@ final class CudaAffinePlan implements AffinePlan {
   private final CudaGemm gemm;
   private final Affine sizes;
   private final DenseChecks.Shapes shapes;
+  private final Optional<CudaConvolution> convolution;
   private boolean closed;
 
-  CudaAffinePlan(CudaContext context, CudaDense dense, CudaGemm gemm, Affine sizes) {
+  CudaAffinePlan(
+      CudaContext context,
+      CudaDense dense,
+      CudaGemm gemm,
+      Affine sizes,
+      Optional<CudaConvolution> convolution) {
+    this.convolution = convolution;
     this.context = context;
     this.dense = dense;
     this.gemm = gemm;
@@ -102,6 +111,11 @@ final class CudaAffinePlan implements AffinePlan {
             g.outputs);
       }
       float beta = bias.elements() > 0 ? 1 : 0;
+      if (convolution.isPresent()) {
+        convolution.get().forward(op, in, w.address(), out, beta);
+        op.finish();
+        return;
+      }
       long each = g.outputs / g.groups;
       parts(
           op,
@@ -136,6 +150,11 @@ final class CudaAffinePlan implements AffinePlan {
       long out = op.write(dx);
       Matrix w = new Matrix(op.read(weights), g.columns);
       Matrix gradient = new Matrix(op.read(dy), g.outputs);
+      if (convolution.isPresent()) {
+        convolution.get().inputGradient(op, gradient.address(), w.address(), out);
+        op.finish();
+        return;
+      }
       long each = g.outputs / g.groups;
       parts(
           op,
@@ -276,11 +295,14 @@ final class CudaAffinePlan implements AffinePlan {
 
   @Override
   public String implementations() {
-    return gemm.name();
+    return convolution.map(_ -> "cuDNN, ").orElse("") + gemm.name();
   }
 
   @Override
   public void close() {
+    if (!closed) {
+      convolution.ifPresent(CudaConvolution::close);
+    }
     closed = true;
   }
 }

@@ -87,7 +87,9 @@ final class CudaBackend implements Backend {
         + "\nprecision="
         + device.precision()
         + "\nmatrix="
-        + dense.gemm().name();
+        + dense.gemm().name()
+        + "\nconvolution="
+        + dense.convolutions();
   }
 
   /** The launches, for tests. */

@@ -14,10 +14,16 @@ final class CudaDense implements Dense, AutoCloseable {
 
   private final CudaContext context;
   private final CudaGemm gemm;
+  private final CudaDnn.Choice convolutions;
   private final CudaLosses losses;
 
   CudaDense(CudaContext context, Precision precision) {
+    this(context, precision, CudaDnn.of(context, precision));
+  }
+
+  CudaDense(CudaContext context, Precision precision, CudaDnn.Choice convolutions) {
     this.context = context;
+    this.convolutions = convolutions;
     this.gemm = CudaGemm.of(context, precision);
     this.losses = new CudaLosses(context);
   }
@@ -26,9 +32,15 @@ final class CudaDense implements Dense, AutoCloseable {
     return gemm;
   }
 
+  /** Where convolutions are made. */
+  String convolutions() {
+    return convolutions.name();
+  }
+
   @Override
   public AffinePlan plan(Affine sizes) {
-    return new CudaAffinePlan(context, this, gemm, sizes);
+    return new CudaAffinePlan(
+        context, this, gemm, sizes, convolutions.library().flatMap(dnn -> dnn.plan(sizes)));
   }
 
   /** An operation that moves {@code arrays} arrays of a tensor's size. */
@@ -407,6 +419,7 @@ final class CudaDense implements Dense, AutoCloseable {
 
   @Override
   public void close() {
+    convolutions.library().ifPresent(CudaDnn::close);
     gemm.close();
   }
 }

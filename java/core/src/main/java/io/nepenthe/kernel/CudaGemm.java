@@ -12,11 +12,7 @@ interface CudaGemm extends AutoCloseable {
    * why. The emulator's memory is not what cuBLAS could work on.
    */
   static CudaGemm of(CudaContext context, Precision precision) {
-    String wanted = System.getProperty(PROPERTY, "auto");
-    if (!wanted.equals("auto") && !wanted.equals("own")) {
-      throw new CudaException("-D" + PROPERTY + "=" + wanted + ": expected auto or own");
-    }
-    if (wanted.equals("own")) {
+    if (CudaLibrary.own(PROPERTY)) {
       return new Own(context, precision, "-D" + PROPERTY + "=own");
     }
     if (context.driver() instanceof EmulatedDriver) {

@@ -46,6 +46,20 @@ final class CudaLibrary {
     this.path = path;
   }
 
+  /**
+   * Whether a property asks for our own kernels and not for the library: {@code own}, and not
+   * {@code auto}, the default.
+   *
+   * @throws CudaException if it has another value
+   */
+  static boolean own(String property) {
+    String wanted = System.getProperty(property, "auto");
+    if (!wanted.equals("auto") && !wanted.equals("own")) {
+      throw new CudaException("-D" + property + "=" + wanted + ": expected auto or own");
+    }
+    return wanted.equals("own");
+  }
+
   /** That file, which must be there. */
   @SuppressWarnings("restricted")
   static CudaLibrary open(Path file) {

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -123,8 +125,49 @@ class CudaDeviceTest {
     }
   }
 
-  private static Tensor positive(Arena arena, SplittableRandom random, long rows, long columns) {
-    Tensor tensor = Tensor.zeros(arena, rows, columns);
+  @Test
+  void convolutionsByTheLibraryAgreeWithOurs() {
+    var sizes =
+        new Affine.Convolution(8, 16, 16, 64, 64, Window.square(3).withPadding(1), 1, false);
+    for (Precision precision : List.of(Precision.FP32, Precision.TF32)) {
+      try (CudaBackend cuda = open(precision);
+          Arena arena = Arena.ofConfined();
+          CudaDense own =
+              new CudaDense(
+                  cuda.context(), precision, new CudaDnn.Choice(Optional.empty(), "own"));
+          AffinePlan theirs = cuda.dense().plan(sizes);
+          AffinePlan ours = own.plan(sizes)) {
+        Assumptions.assumeTrue(
+            theirs.implementations().startsWith("cuDNN"), cuda.dense().convolutions());
+        SplittableRandom random = new SplittableRandom(4);
+        Tensor x = positive(arena, random, sizes.input());
+        Tensor weights = positive(arena, random, sizes.weights());
+        Tensor none = Tensor.zeros(arena, sizes.biases());
+        double bound = 4 * precision.unitRoundoff() + 2 * 9 * 64 * 0x1p-24;
+        Tensor want = Tensor.zeros(arena, sizes.output());
+        Tensor got = Tensor.zeros(arena, sizes.output());
+        ours.forward(x, weights, none, want);
+        theirs.forward(x, weights, none, got);
+        assertClose(want, got, bound);
+        ours.inputGradient(x, weights, want);
+        theirs.inputGradient(x, weights, got);
+        assertClose(want, got, bound);
+      }
+    }
+  }
+
+  private static void assertClose(Tensor want, Tensor got, double bound) {
+    for (long i = 0; i < want.elements(); i++) {
+      assertEquals(want.get(i), got.get(i), bound * want.get(i), "at " + i);
+    }
+  }
+
+  private static Tensor positive(Arena arena, SplittableRandom random, long... sizes) {
+    return positive(arena, random, Shape.of(sizes));
+  }
+
+  private static Tensor positive(Arena arena, SplittableRandom random, Shape shape) {
+    Tensor tensor = Tensor.zeros(arena, shape);
     for (long i = 0; i < tensor.elements(); i++) {
       tensor.set(i, random.nextFloat() + 0.1f);
     }

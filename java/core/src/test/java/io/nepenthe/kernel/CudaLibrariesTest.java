@@ -149,7 +149,7 @@ class CudaLibrariesTest {
   }
 
   /** The emulator behind CUDA's driver API, so that the device counts as a real one. */
-  private static String behindTheDriver(
+  static String behindTheDriver(
       Map<String, String> environment, List<String> properties, String... arguments)
       throws Exception {
     Map<String, String> all = new HashMap<>(environment);

@@ -1,0 +1,159 @@
+package io.nepenthe.kernel;
+
+import static io.nepenthe.kernel.NativeLibrary.INT;
+import static io.nepenthe.kernel.NativeLibrary.LONG;
+import static io.nepenthe.kernel.NativeLibrary.POINTER;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.Optional;
+
+/**
+ * cuDNN 9, by its C interface: a convolution's forward pass and its input's gradient, channels
+ * last, with no unfolded input in memory. Its older functions are bound, which version 9 still has:
+ * they take descriptors of sizes, not graphs, and say of every algorithm whether it leaves the same
+ * bits each time. Only such are taken. Factors stay float32 in memory: FP32 and TF32; it has no
+ * convolution that rounds them to BF16.
+ */
+final class CudaDnn implements AutoCloseable {
+  /** {@code auto} takes cuDNN where it is found; {@code own} never. */
+  static final String PROPERTY = "nepenthe.cuda.dnn";
+
+  private static final String NAME = "libcudnn.so.9";
+  private static final int SUCCESS = 0;
+  private static final int VERSION_PARTS = 3;
+
+  private final CudaLibrary library;
+  private final CudaContext context;
+  private final String name;
+  private final int math;
+  private final MethodHandle words;
+  private final MemorySegment handle;
+
+  /**
+   * Whether there is one.
+   *
+   * @param name where convolutions are made, for {@code describe}
+   */
+  record Choice(Optional<CudaDnn> library, String name) {}
+
+  /**
+   * @throws CudaException if it does not start, with its reason
+   */
+  CudaDnn(CudaLibrary library, CudaContext context, Precision precision) {
+    this.library = library;
+    this.context = context;
+    this.words = library.function("cudnnGetErrorString", POINTER, INT);
+    this.math =
+        switch (precision) {
+          case FP32 -> 3; // CUDNN_FMA_MATH
+          case TF32 -> 0; // CUDNN_DEFAULT_MATH: TF32 is permitted
+          case BF16 -> throw new CudaException("cuDNN has no BF16 for float32 values");
+        };
+    try (Arena arena = Arena.ofConfined()) {
+      this.name = "cuDNN " + version(arena) + " from " + library.path();
+      MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+      call("cudnnCreate", POINTER).invoke(out);
+      this.handle = out.get(ValueLayout.ADDRESS, 0);
+      call("cudnnSetStream", POINTER, LONG).invoke(handle, context.driver().stream());
+    }
+  }
+
+  /** As {@link CudaGemm#of} chooses for products. */
+  static Choice of(CudaContext context, Precision precision) {
+    if (CudaLibrary.own(PROPERTY)) {
+      return without("-D" + PROPERTY + "=own");
+    }
+    if (context.driver() instanceof EmulatedDriver) {
+      return without("the device is emulated");
+    }
+    if (precision == Precision.BF16) {
+      return without("cuDNN has no BF16 for float32 values");
+    }
+    Optional<CudaLibrary> library = CudaLibrary.find(NAME);
+    if (library.isEmpty()) {
+      return without(NAME + " was not found; remedy: " + CudaLibrary.PATH_VARIABLE);
+    }
+    try {
+      CudaDnn dnn = new CudaDnn(library.get(), context, precision);
+      return new Choice(Optional.of(dnn), dnn.name);
+    } catch (CudaException e) {
+      return without(library.get().path() + ": " + e.getMessage());
+    }
+  }
+
+  private static Choice without(String reason) {
+    return new Choice(Optional.empty(), "unfolded products (" + reason + ")");
+  }
+
+  /** A function that gives a status. */
+  record Call(CudaDnn dnn, String function, MethodHandle method) {
+    /**
+     * @throws CudaException if the status is no success, with cuDNN's words
+     */
+    void invoke(Object... arguments) {
+      try {
+        check((int) method.invokeWithArguments(arguments));
+      } catch (Throwable thrown) {
+        throw NativeLibrary.rethrow(thrown);
+      }
+    }
+
+    /** The same of a status that a call gave. */
+    void check(int status) throws Throwable {
+      if (status != SUCCESS) {
+        MemorySegment text = (MemorySegment) dnn.words.invokeExact(status);
+        throw new CudaException(function + ": " + CudaLibrary.text(text) + " (" + status + ")");
+      }
+    }
+  }
+
+  Call call(String function, MemoryLayout... parameters) {
+    return new Call(this, function, library.function(function, INT, parameters));
+  }
+
+  private String version(Arena arena) {
+    Call property = call("cudnnGetProperty", INT, POINTER);
+    MemorySegment number = arena.allocate(ValueLayout.JAVA_INT);
+    StringBuilder version = new StringBuilder();
+    for (int part = 0; part < VERSION_PARTS; part++) {
+      property.invoke(part, number);
+      version.append(part == 0 ? "" : ".").append(number.get(ValueLayout.JAVA_INT, 0));
+    }
+    return version.toString();
+  }
+
+  MemorySegment handle() {
+    return handle;
+  }
+
+  /** The arithmetic that the precision allows, as cuDNN has it. */
+  int math() {
+    return math;
+  }
+
+  String name() {
+    return name;
+  }
+
+  /** The passes of that convolution; empty where cuDNN has none that does. */
+  Optional<CudaConvolution> plan(Affine sizes) {
+    if (!(sizes instanceof Affine.Convolution c) || !CudaConvolution.fits(c)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(new CudaConvolution(this, c));
+    } catch (CudaException e) {
+      return Optional.empty();
+    }
+  }
+
+  @Override
+  public void close() {
+    context.driver().synchronise();
+    call("cudnnDestroy", POINTER).invoke(handle);
+  }
+}

@@ -1,0 +1,147 @@
+package io.nepenthe.kernel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Convolutions by cuDNN's C interface, with a library in its place that does on the host what the
+ * manual says (cuda/emulator/cudnn.cpp), against our own by unfolded products: of small integers,
+ * so that both are exact.
+ */
+class CudaDnnTest {
+  private static final Path FOLDER = Repository.path("target/native/release/libraries");
+  private static final Window THREE = Window.square(3).withPadding(1);
+
+  @BeforeEach
+  void onTheEmulator() {
+    Assumptions.assumeFalse(RequireGpu.Condition.required(), "the device is a real one");
+    Assumptions.assumeTrue(Files.isDirectory(FOLDER), "no " + FOLDER + ": not a source tree");
+    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+  }
+
+  private static CudaLibrary library() {
+    return CudaLibrary.find("libcudnn.so.9", FOLDER.toString()).orElseThrow();
+  }
+
+  private static int ask(String name) throws Throwable {
+    return (int) library().function(name, NativeLibrary.INT).invokeExact();
+  }
+
+  private static Affine.Convolution sizes(Window window, int groups, boolean bias) {
+    return new Affine.Convolution(3, 8, 7, 4, 6, window, groups, bias);
+  }
+
+  private static Tensor integers(Arena arena, SplittableRandom random, Shape shape) {
+    Tensor tensor = Tensor.zeros(arena, shape);
+    for (long i = 0; i < tensor.elements(); i++) {
+      tensor.set(i, random.nextInt(-4, 5));
+    }
+    return tensor;
+  }
+
+  /** Both passes by both; whether cuDNN made them. */
+  private static boolean compare(Affine.Convolution sizes, Precision precision) {
+    try (CudaBackend cuda = CudaTest.emulated(1, precision);
+        Arena arena = Arena.ofConfined()) {
+      CudaDnn dnn = new CudaDnn(library(), cuda.context(), precision);
+      var choice = new CudaDnn.Choice(Optional.of(dnn), dnn.name());
+      SplittableRandom random = new SplittableRandom(7);
+      Tensor x = integers(arena, random, sizes.input());
+      Tensor weights = integers(arena, random, sizes.weights());
+      Tensor bias = integers(arena, random, sizes.biases());
+      Tensor dy = integers(arena, random, sizes.output());
+      try (CudaDense theirs = new CudaDense(cuda.context(), precision, choice);
+          AffinePlan plan = theirs.plan(sizes);
+          AffinePlan own = cuda.dense().plan(sizes)) {
+        Tensor y = integers(arena, random, sizes.output()); // overwritten
+        Tensor want = Tensor.zeros(arena, sizes.output());
+        plan.forward(x, weights, bias, y);
+        own.forward(x, weights, bias, want);
+        KernelTest.assertBitwise(want, y);
+        Tensor dx = integers(arena, random, sizes.input());
+        Tensor wantDx = Tensor.zeros(arena, sizes.input());
+        plan.inputGradient(dy, weights, dx);
+        own.inputGradient(dy, weights, wantDx);
+        KernelTest.assertBitwise(wantDx, dx);
+        return plan.implementations().startsWith("cuDNN, ");
+      }
+    }
+  }
+
+  @Test
+  void convolutionsOfEveryKindAreOurs() throws Throwable {
+    for (Window window :
+        List.of(
+            THREE,
+            Window.square(1),
+            THREE.withStride(2),
+            Window.square(2).withDilation(2),
+            new Window(3, 2, 2, 1, 1, 2, 2, 1, 2, 1))) {
+      for (boolean bias : new boolean[] {false, true}) {
+        assertTrue(compare(sizes(window, 1, bias), Precision.FP32), window.toString());
+      }
+    }
+    assertEquals(3, ask("fake_cudnn_math"), "FMA only");
+    assertEquals(3, ask("fake_cudnn_algorithm"), "deterministic, and of memory that there is");
+    assertTrue(compare(sizes(THREE, 1, false), Precision.TF32));
+    assertEquals(0, ask("fake_cudnn_math"), "TF32 permitted");
+    assertEquals(0, ask("fake_cudnn_alive"), "handles and descriptors");
+  }
+
+  @Test
+  void whatItHasNoFormForIsUnfolded() throws Throwable {
+    assertTrue(!compare(sizes(THREE, 2, true), Precision.FP32), "groups");
+    assertTrue(!compare(sizes(Window.square(2).withPadding(0, 1, 1, 1), 1, true), Precision.FP32));
+    assertEquals(0, ask("fake_cudnn_alive"));
+  }
+
+  @Test
+  void bf16IsNotWhatItHas() {
+    try (CudaBackend cuda = CudaTest.emulated(1, Precision.BF16)) {
+      CudaException e =
+          assertThrows(
+              CudaException.class, () -> new CudaDnn(library(), cuda.context(), Precision.BF16));
+      assertEquals("cuDNN has no BF16 for float32 values", e.getMessage());
+    }
+  }
+
+  /**
+   * Behind the driver's interface the device counts as a real one, and libraries are looked for.
+   */
+  private static String described(Map<String, String> more, String... properties) throws Exception {
+    Map<String, String> environment = new HashMap<>(more);
+    environment.put(CudaLibrary.PATH_VARIABLE, FOLDER.toString());
+    return CudaLibrariesTest.behindTheDriver(environment, List.of(properties));
+  }
+
+  @Test
+  void theDeviceSaysWhereConvolutionsAreMade() throws Exception {
+    String output = described(Map.of());
+    assertTrue(output.contains("convolution=cuDNN 9.1.2 from " + FOLDER), output);
+    output = described(Map.of("FAKE_CUDNN_STATUS", "1001"));
+    assertTrue(output.contains("convolution=unfolded products ("), output);
+    assertTrue(output.contains("cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (1001))"), output);
+    output = described(Map.of(), CudaDnn.PROPERTY + "=own");
+    assertTrue(output.contains("unfolded products (-Dnepenthe.cuda.dnn=own)"), output);
+    if (CudaLibrary.find("libcudnn.so.9").isEmpty()) {
+      output = CudaLibrariesTest.behindTheDriver(Map.of(), List.of());
+      assertTrue(
+          output.contains("convolution=unfolded products (libcudnn.so.9 was not found;"), output);
+    }
+  }
+}
