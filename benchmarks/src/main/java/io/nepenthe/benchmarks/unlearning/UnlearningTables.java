@@ -36,7 +36,7 @@ import java.util.Set;
  * The methods that work by influence functions are left out: a page of their own has them.
  */
 public final class UnlearningTables {
-  /** The seeds in the privacy tables: no row of an earlier way of choosing settings has them. */
+  /** The seeds in the privacy tables: measured after the rule that chooses strengths was fixed. */
   static final List<Long> PRIVACY_SEEDS = List.of(6L, 7L, 8L, 9L, 10L);
 
   private static final List<Long> CORRECTIVE_SEEDS = List.of(1L, 2L, 3L, 4L, 5L);

@@ -32,7 +32,6 @@ record Summary(List<Comparison.Row> rows) {
   List<String> warnings() {
     return rows.stream()
         .skip(1)
-        .filter(row -> !row.name().equals(Chosen.STANDARD))
         .flatMap(
             row ->
                 TooStrong.of(

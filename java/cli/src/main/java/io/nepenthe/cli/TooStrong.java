@@ -19,7 +19,8 @@ final class TooStrong {
   private TooStrong() {}
 
   /**
-   * The warning; empty if every model kept its accuracy.
+   * The warning; empty if every model kept its accuracy, and for training anew, which is what it
+   * is.
    *
    * @param settings of the method, as text
    * @param prefix of a setting on the command line
@@ -33,7 +34,7 @@ final class TooStrong {
             .mapToDouble(i -> before[i].at(PLACE).asDouble() - after[i].at(PLACE).asDouble())
             .filter(points -> points > TOLERATED)
             .toArray();
-    if (lost.length == 0) {
+    if (lost.length == 0 || method.equals(Chosen.STANDARD)) {
       return Optional.empty();
     }
     double most = Arrays.stream(lost).max().orElseThrow();

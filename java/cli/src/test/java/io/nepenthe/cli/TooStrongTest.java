@@ -40,6 +40,11 @@ class TooStrongTest {
   }
 
   @Test
+  void trainingAnewIsNeverTooStrong() {
+    assertEquals(Optional.empty(), TooStrong.of("retrain", SETTINGS, "", kept(0.9), kept(0.2)));
+  }
+
+  @Test
   void tenPointsAreTolerated() {
     assertEquals(
         Optional.empty(), TooStrong.of("salun", SETTINGS, "", kept(0.75, 1), kept(0.66, 1)));
