@@ -60,6 +60,7 @@ final class DoctorCommand extends Operation {
       chosen.forEach(json::put);
       found("CUDA", chosen.get("device") + ", products by " + chosen.get("matrix"));
       found("Convolutions", chosen.get("convolution"));
+      found("Eigenvectors", chosen.get("eigenvectors"));
     } catch (CudaException e) {
       missing("CUDA", Failures.oneLine(e.getMessage()), Cuda.REMEDY);
     }

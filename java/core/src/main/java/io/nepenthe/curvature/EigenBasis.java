@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 
 /**
  * The eigenvectors of a block's Kronecker factors, A = Q_A diag(α) Q_Aᵀ and B = Q_B diag(β) Q_Bᵀ of
@@ -31,7 +30,7 @@ record EigenBasis(
   /** One matrix of one block. */
   private record Job(ParameterBlock block, int group, boolean input) {}
 
-  /** The bases of all blocks with factors, in {@code arena}; matrices in parallel. */
+  /** The bases of all blocks with factors, in {@code arena}. */
   static Map<String, EigenBasis> of(Arena arena, KroneckerFactors factors) {
     List<Job> jobs = new ArrayList<>();
     for (ParameterBlock block : factors.blocks()) {
@@ -41,10 +40,7 @@ record EigenBasis(
       }
     }
     List<SymmetricEigen> found =
-        IntStream.range(0, jobs.size())
-            .parallel()
-            .mapToObj(i -> decompose(factors, jobs.get(i)))
-            .toList();
+        factors.backend().symmetricEigen(i -> matrix(factors, jobs.get(i)), jobs.size());
     Map<String, EigenBasis> bases = new LinkedHashMap<>();
     int next = 0;
     for (ParameterBlock block : factors.blocks()) {
@@ -57,13 +53,13 @@ record EigenBasis(
     return bases;
   }
 
-  private static SymmetricEigen decompose(KroneckerFactors factors, Job job) {
-    double[] matrix =
+  private static SymmetricEigen.Matrix matrix(KroneckerFactors factors, Job job) {
+    double[] values =
         job.input
             ? factors.inputFactor(job.block, job.group)
             : factors.gradientFactor(job.block, job.group);
     long size = job.input ? job.block.columns() : job.block.groupOutputs();
-    return SymmetricEigen.of(matrix, Math.toIntExact(size));
+    return new SymmetricEigen.Matrix(values, Math.toIntExact(size));
   }
 
   private static EigenBasis of(Arena arena, ParameterBlock block, List<SymmetricEigen> found) {

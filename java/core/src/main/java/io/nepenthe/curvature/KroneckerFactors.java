@@ -33,6 +33,7 @@ import java.util.SequencedMap;
  * kept. Sums and counts are kept apart, so that those of disjoint data add up. It owns its memory.
  */
 public final class KroneckerFactors implements AutoCloseable {
+  private final Backend backend;
   private final Arena arena = Arena.ofShared();
   private final List<ParameterBlock> blocks;
   private final FactorOptions options;
@@ -56,6 +57,7 @@ public final class KroneckerFactors implements AutoCloseable {
 
   /** Empty factors of a model. The backend must outlive this. */
   KroneckerFactors(Model model, Backend backend, FactorOptions options) {
+    this.backend = backend;
     this.options = options;
     this.blocks = options.blocks(model);
     boolean diagonals = blocks.stream().anyMatch(ParameterBlock::isDiagonal);
@@ -197,6 +199,11 @@ public final class KroneckerFactors implements AutoCloseable {
     public void close() {
       ones.close();
     }
+  }
+
+  /** Where they were summed. */
+  Backend backend() {
+    return backend;
   }
 
   /** The blocks, in node order. */

@@ -5,6 +5,8 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
 /**
  * The operations of one device. Every output is the caller's; arguments are checked before anything
@@ -215,6 +217,24 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
    * @see SelectTop
    */
   List<SelectTop.Cut> selectTop(List<Tensor> values, MaskStack out, double... ratios);
+
+  /**
+   * Decomposes symmetric matrices: by the device's own solver, one after the other, or by LAPACK,
+   * several at a time.
+   *
+   * @param matrices gives each by its number, perhaps in several threads
+   * @param count how many there are
+   * @return in their order
+   * @see SymmetricEigen#of(double[], int)
+   */
+  default List<SymmetricEigen> symmetricEigen(
+      IntFunction<SymmetricEigen.Matrix> matrices, int count) {
+    return IntStream.range(0, count)
+        .parallel()
+        .mapToObj(matrices)
+        .map(matrix -> SymmetricEigen.of(matrix.values(), matrix.size()))
+        .toList();
+  }
 
   /** The operations of a network's forward and backward pass, on this device. */
   Dense dense();

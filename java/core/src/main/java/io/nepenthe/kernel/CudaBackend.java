@@ -5,8 +5,10 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.IntFunction;
 
 /** A CUDA device: the kernels of cuda/, and cuBLAS where it is found. */
 final class CudaBackend implements Backend {
@@ -19,6 +21,7 @@ final class CudaBackend implements Backend {
   private final CudaContext context;
   private final CudaDense dense;
   private final CudaPerSample perSample;
+  private Optional<CudaSolver.Choice> solver = Optional.empty();
   private boolean closed;
 
   CudaBackend(Device.Cuda device, CudaDriver driver) {
@@ -89,7 +92,9 @@ final class CudaBackend implements Backend {
         + "\nmatrix="
         + dense.gemm().name()
         + "\nconvolution="
-        + dense.convolutions();
+        + dense.convolutions()
+        + "\neigenvectors="
+        + solver().name();
   }
 
   /** The launches, for tests. */
@@ -371,6 +376,29 @@ final class CudaBackend implements Backend {
   }
 
   @Override
+  public List<SymmetricEigen> symmetricEigen(
+      IntFunction<SymmetricEigen.Matrix> matrices, int count) {
+    Optional<CudaSolver> solver = solver().library();
+    if (solver.isEmpty()) {
+      return Backend.super.symmetricEigen(matrices, count);
+    }
+    List<SymmetricEigen> found = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      SymmetricEigen.Matrix matrix = matrices.apply(i);
+      found.add(SymmetricEigen.of(matrix.values(), matrix.size(), solver.get()));
+    }
+    return found;
+  }
+
+  /** Looked for at the first use: few programs have one. */
+  private CudaSolver.Choice solver() {
+    if (solver.isEmpty()) {
+      solver = Optional.of(CudaSolver.of(context));
+    }
+    return solver.get();
+  }
+
+  @Override
   public CudaDense dense() {
     return dense;
   }
@@ -384,6 +412,7 @@ final class CudaBackend implements Backend {
   public void close() {
     if (!closed) {
       closed = true;
+      solver.flatMap(CudaSolver.Choice::library).ifPresent(CudaSolver::close);
       dense.close();
       context.close();
     }

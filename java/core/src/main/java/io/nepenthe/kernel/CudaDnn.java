@@ -73,15 +73,15 @@ final class CudaDnn implements AutoCloseable {
     if (precision == Precision.BF16) {
       return without("cuDNN has no BF16 for float32 values");
     }
-    Optional<CudaLibrary> library = CudaLibrary.find(NAME);
-    if (library.isEmpty()) {
-      return without(NAME + " was not found; remedy: " + CudaLibrary.PATH_VARIABLE);
-    }
     try {
+      Optional<CudaLibrary> library = CudaLibrary.find(NAME);
+      if (library.isEmpty()) {
+        return without(NAME + " was not found; remedy: " + CudaLibrary.PATH_VARIABLE);
+      }
       CudaDnn dnn = new CudaDnn(library.get(), context, precision);
       return new Choice(Optional.of(dnn), dnn.name);
     } catch (CudaException e) {
-      return without(library.get().path() + ": " + e.getMessage());
+      return without(e.getMessage());
     }
   }
 
@@ -106,7 +106,9 @@ final class CudaDnn implements AutoCloseable {
     void check(int status) throws Throwable {
       if (status != SUCCESS) {
         MemorySegment text = (MemorySegment) dnn.words.invokeExact(status);
-        throw new CudaException(function + ": " + CudaLibrary.text(text) + " (" + status + ")");
+        throw new CudaException(
+            "%s: %s: %s (%d)"
+                .formatted(dnn.library.path(), function, CudaLibrary.text(text), status));
       }
     }
   }

@@ -18,15 +18,16 @@ interface CudaGemm extends AutoCloseable {
     if (context.driver() instanceof EmulatedDriver) {
       return new Own(context, precision, "the device is emulated");
     }
-    Optional<CudaLibrary> library = CudaBlas.find();
-    if (library.isEmpty()) {
-      String searched = CudaBlas.wanted() + " were not found; remedy: " + CudaLibrary.PATH_VARIABLE;
-      return new Own(context, precision, searched);
-    }
     try {
+      Optional<CudaLibrary> library = CudaBlas.find();
+      if (library.isEmpty()) {
+        String wanted = CudaBlas.wanted();
+        String reason = wanted + " were not found; remedy: " + CudaLibrary.PATH_VARIABLE;
+        return new Own(context, precision, reason);
+      }
       return new CudaBlas(library.get(), context, precision);
     } catch (CudaException e) {
-      return new Own(context, precision, library.get().path() + ": " + e.getMessage());
+      return new Own(context, precision, e.getMessage());
     }
   }
 

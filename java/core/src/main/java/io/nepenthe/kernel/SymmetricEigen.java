@@ -36,13 +36,45 @@ public record SymmetricEigen(int size, double[] values, double[] vectors) {
   }
 
   /**
-   * Decomposes a matrix; ½(M + Mᵀ) is what is taken.
+   * Decomposes a matrix on the processor; ½(M + Mᵀ) is what is taken.
    *
    * @param matrix n × n, row-major; not changed
    * @throws IllegalArgumentException if it is not of n² values, or one is not finite
    * @throws NativeException if LAPACK fails, or the vectors are not orthonormal within 10⁻⁵
    */
   public static SymmetricEigen of(double[] matrix, int n) {
+    return of(matrix, n, SymmetricEigen::lapack);
+  }
+
+  /**
+   * A matrix to decompose.
+   *
+   * @param values n × n, row-major
+   * @param size n
+   */
+  public record Matrix(double[] values, int size) {}
+
+  /** What decomposes. */
+  interface Solver {
+    /**
+     * @param matrix n × n symmetric; on return row k is eigenvector k
+     * @param values n; on return ascending
+     * @return 0, or what went wrong
+     */
+    int solve(int n, MemorySegment matrix, MemorySegment values);
+  }
+
+  private static int lapack(int n, MemorySegment matrix, MemorySegment values) {
+    try {
+      return (int)
+          Lapack.DSYEVD.invokeExact(COLUMN_MAJOR, (byte) 'V', (byte) 'L', n, matrix, n, values);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  /** The same by a solver. */
+  static SymmetricEigen of(double[] matrix, int n, Solver solver) {
     if (n < 1 || matrix.length != (long) n * n) {
       throw new IllegalArgumentException(
           "a matrix of " + n + " × " + n + " has other than " + matrix.length + " values");
@@ -60,10 +92,9 @@ public record SymmetricEigen(int size, double[] values, double[] vectors) {
           a.setAtIndex(ValueLayout.JAVA_DOUBLE, (long) i * n + j, value);
         }
       }
-      int status =
-          (int) Lapack.DSYEVD.invokeExact(COLUMN_MAJOR, (byte) 'V', (byte) 'L', n, a, n, w);
+      int status = solver.solve(n, a, w);
       if (status != 0) {
-        throw new NativeException("LAPACK's dsyevd failed on " + n + " × " + n + ": " + status);
+        throw new NativeException("syevd failed on " + n + " × " + n + ": " + status);
       }
       double[] values = w.toArray(ValueLayout.JAVA_DOUBLE);
       double[] rows = a.toArray(ValueLayout.JAVA_DOUBLE);
@@ -73,8 +104,6 @@ public record SymmetricEigen(int size, double[] values, double[] vectors) {
             "eigenvectors of " + n + " × " + n + " are not orthonormal: off by " + deviation);
       }
       return new SymmetricEigen(n, values, transposed(rows, n));
-    } catch (Throwable thrown) {
-      throw NativeLibrary.rethrow(thrown);
     }
   }
 

@@ -1,5 +1,6 @@
 package io.nepenthe.kernel;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -153,6 +154,22 @@ class CudaDeviceTest {
         theirs.inputGradient(x, weights, got);
         assertClose(want, got, bound);
       }
+    }
+  }
+
+  @Test
+  void eigenvaluesByTheLibraryAreLapacks() {
+    int n = 300;
+    SplittableRandom random = new SplittableRandom(6);
+    double[] values = new double[n * n];
+    for (int i = 0; i < n * n; i++) {
+      values[i] = random.nextDouble(-1, 1); // its symmetric half is taken
+    }
+    try (CudaBackend cuda = open(Precision.FP32)) {
+      SymmetricEigen want = SymmetricEigen.of(values, n);
+      var matrix = new SymmetricEigen.Matrix(values, n);
+      SymmetricEigen got = cuda.symmetricEigen(_ -> matrix, 1).getFirst();
+      assertArrayEquals(want.values(), got.values(), 100 * n * 0x1p-52);
     }
   }
 
