@@ -28,7 +28,9 @@ import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.Trainer;
 import io.nepenthe.unlearn.Forgetting;
 import io.nepenthe.unlearn.Listener;
+import io.nepenthe.unlearn.Method;
 import io.nepenthe.unlearn.Methods;
+import io.nepenthe.unlearn.Sequence;
 import io.nepenthe.unlearn.Trace;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -44,7 +46,7 @@ import java.util.stream.Stream;
  */
 final class DetectionFigure implements Figure {
   static final int SIZE = 10_000;
-  static final List<String> HEALERS = List.of("ssd", "retrain");
+  static final SequencedMap<String, Method> HEALERS = healers();
   static final int[] TOLERANCES = {0, 1, 5, 10};
   private static final int TARGET = 0;
   private static final double POISONED = 0.02;
@@ -52,7 +54,7 @@ final class DetectionFigure implements Figure {
 
   @Override
   public List<String> parts() {
-    return Stream.concat(Stream.of("delta"), HEALERS.stream()).toList();
+    return Stream.concat(Stream.of("delta"), HEALERS.keySet().stream()).toList();
   }
 
   @Override
@@ -78,7 +80,7 @@ final class DetectionFigure implements Figure {
       Forgetting task =
           Forgetting.ofIds(training, found.flaggedIds(training), normalisation, recipe)
               .withHeldOut(images.trusted());
-      for (String healer : HEALERS) {
+      for (String healer : HEALERS.keySet()) {
         if (sink.wants(healer)) {
           sink.add(healer, heal(backend, model, task, healer, images.test(), seed));
         }
@@ -86,12 +88,19 @@ final class DetectionFigure implements Figure {
     }
   }
 
+  private static SequencedMap<String, Method> healers() {
+    SequencedMap<String, Method> healers = new LinkedHashMap<>();
+    healers.put("ssd", Methods.named("ssd").published());
+    healers.put("ssd and fine-tuning", Sequence.dampenAndRepair());
+    healers.put("retrain", Methods.named("retrain").published());
+    return healers;
+  }
+
   private static SequencedMap<String, Double> heal(
       Backend backend, Model model, Forgetting task, String healer, Dataset test, long seed) {
     SequencedMap<String, Double> values = new LinkedHashMap<>();
     try (Model healed = model.copy()) {
-      Trace trace =
-          Methods.named(healer).published().forget(healed, backend, task, seed, Listener.NONE);
+      Trace trace = HEALERS.get(healer).forget(healed, backend, task, seed, Listener.NONE);
       judge(backend, healed, test, task.normalisation(), values);
       values.put("seconds", trace.totalSeconds());
     }

@@ -14,7 +14,7 @@ import java.util.SequencedMap;
  * <pre>
  *   figures = java --enable-native-access=ALL-UNNAMED -cp benchmarks/target/benchmarks.jar \
  *       io.nepenthe.benchmarks.influence.InfluenceFigures
- *   figures detection|lds|mislabel|order|queries benchmarks/results/influence.csv FIRST LAST [THREADS]
+ *   figures FIGURE benchmarks/results/influence.csv FIRST LAST [THREADS]
  *   figures tables benchmarks/results/influence.csv docs/influence.md
  * </pre>
  *
@@ -25,6 +25,7 @@ import java.util.SequencedMap;
 public final class InfluenceFigures {
   private static final Map<String, Figure> FIGURES =
       Map.of(
+          "counterfactual", new CounterfactualFigure(),
           "detection", new DetectionFigure(),
           "lds", new DatamodelingFigure(),
           "mislabel", new MislabelFigure(),

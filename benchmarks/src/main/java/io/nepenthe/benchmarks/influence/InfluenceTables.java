@@ -28,6 +28,8 @@ final class InfluenceTables {
     text = between(text, "order", rows, InfluenceTables::order);
     text = between(text, "lds", rows, InfluenceTables::datamodeling);
     text = between(text, "mislabel", rows, InfluenceTables::mislabel);
+    text = between(text, "response", rows, InfluenceTables::response);
+    text = between(text, "removal", rows, InfluenceTables::removal);
     Files.writeString(page, text);
   }
 
@@ -79,7 +81,7 @@ final class InfluenceTables {
 
   private void healing() {
     StringBuilder head = new StringBuilder("| data, seed | before |");
-    for (String healer : DetectionFigure.HEALERS) {
+    for (String healer : DetectionFigure.HEALERS.keySet()) {
       head.append(' ').append(healer).append(" |");
     }
     line(head.toString());
@@ -88,7 +90,7 @@ final class InfluenceTables {
       StringBuilder cells = new StringBuilder();
       cells.append("| ").append(before.data()).append(", ").append(before.seed());
       cells.append(" | ").append(accuracyAndAttack(before)).append(" |");
-      for (String healer : DetectionFigure.HEALERS) {
+      for (String healer : DetectionFigure.HEALERS.keySet()) {
         String after =
             of("detection", healer).stream()
                 .filter(row -> row.data().equals(before.data()) && row.seed() == before.seed())
@@ -156,6 +158,46 @@ final class InfluenceTables {
         row.value(name),
         row.value(name + ".low"),
         row.value(name + ".high"));
+  }
+
+  private void response() {
+    line("| what is correlated | seed | " + String.join(" | ", Curvatures.NAMES) + " |");
+    line("|---|---|" + "---|".repeat(Curvatures.NAMES.size()));
+    correlations("response", "proximal Bregman response");
+    correlations("leftOut", "training without one");
+  }
+
+  private void correlations(String part, String title) {
+    for (Measured row : of("counterfactual", part)) {
+      StringBuilder cells = new StringBuilder("| " + title + " | " + row.seed() + " |");
+      for (String name : Curvatures.NAMES) {
+        cells.append(String.format(Locale.ROOT, " %.3f |", row.value(name)));
+      }
+      line(cells.toString());
+    }
+  }
+
+  private void removal() {
+    StringBuilder head = new StringBuilder("| removed by | seed |");
+    for (int k : CounterfactualFigure.GRID) {
+      head.append(' ').append(k).append(" |");
+    }
+    line(head.toString());
+    line("|---|---|" + "---|".repeat(CounterfactualFigure.GRID.length));
+    for (Measured row : of("counterfactual", "removal")) {
+      for (String name : CounterfactualFigure.SUPPORTS) {
+        StringBuilder cells = new StringBuilder("| " + name + " | " + row.seed() + " |");
+        for (int k : CounterfactualFigure.GRID) {
+          cells.append(
+              String.format(
+                  Locale.ROOT,
+                  " %.2f, %s |",
+                  row.value(name + ".fall." + k),
+                  percent(row.value(name + ".flipped." + k))));
+        }
+        line(cells.toString());
+      }
+    }
   }
 
   private void mislabel() {
