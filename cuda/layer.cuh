@@ -100,6 +100,58 @@ struct Cursor {
   }
 };
 
+// A block's tile of a group's weights, for a run of samples, and what of a term this thread loads. Grid:
+// tiles, groups, runs.
+struct Block {
+  int rows, columns, group, first_row, first_column;  // of the group's matrix; the tile's corner
+  int64_t first, last;                                // samples
+
+  __device__ Block(const Sizes& s, int bias, int64_t samples)
+      : rows(s.group_outputs()), columns(s.features(bias)), group(static_cast<int>(blockIdx.y)) {
+    const int across = (columns + TILE - 1) / TILE;
+    first_row = static_cast<int>(blockIdx.x) / across * TILE;
+    first_column = static_cast<int>(blockIdx.x) % across * TILE;
+    first = samples * blockIdx.z / gridDim.z;
+    last = samples * (blockIdx.z + 1) / gridDim.z;
+  }
+
+  // Of the weights that a thread holds, number i: whether it is one, and where it lies in [outputs, columns].
+  template <typename M>
+  __device__ bool owned(int i) const {
+    return first_row + M::row(i) < rows && first_column + M::column(i) < columns;
+  }
+  template <typename M>
+  __device__ int64_t weight(int i) const {
+    return static_cast<int64_t>(group * rows + first_row + M::row(i)) * columns + first_column + M::column(i);
+  }
+};
+
+// What walk() asks for: starts this thread's loads of a term.
+struct Loader {
+  const Sizes& sizes;
+  const float *input, *gradient;
+  Column column;
+  int output;
+  bool has_row;
+
+  __device__ Loader(const Sizes& s, const Block& b, const float* x, const float* g, int bias)
+      : sizes(s),
+        input(x),
+        gradient(g),
+        column(s, b.group, b.first_column + static_cast<int>(threadIdx.x) % TILE, bias) {
+    const int row = b.first_row + static_cast<int>(threadIdx.x) % TILE;
+    has_row = row < b.rows;
+    output = b.group * b.rows + row;
+  }
+
+  __device__ void operator()(float* g, float* u, int64_t sample, int position, bool there) const {
+    column.load(u, sizes, input, sample, position, there);
+    const bool valid = there && has_row;
+    const int64_t at = (sample * sizes.positions() + position) * sizes.outputs + output;
+    copy_async_4(g, valid ? gradient + at : gradient, valid);
+  }
+};
+
 // Multiplies the block's tile of samples [first, last), TERMS terms at a time, one buffer loading meanwhile.
 // load(g, u, sample, position, there) starts one thread's loads of a term; done(product, samples walked) ends
 // a unit, and clears what shall not go on. rows, columns: of the matrix, from the tile's corner on.

@@ -13,37 +13,24 @@
 
 namespace sample_gradients {
 
+using layer::Block;
 using layer::Column;
+using layer::Loader;
 using layer::Sizes;
-using tile::TILE;
 
 template <typename M>
 __device__ void write(SAMPLE_GRADIENTS_PARAMETERS) {
   const Sizes s = LAYER_SIZES;
-  const int rows = s.group_outputs(), columns = s.features(bias), group = static_cast<int>(blockIdx.y);
-  const int column_tiles = (columns + TILE - 1) / TILE;
-  const int first_row = static_cast<int>(blockIdx.x) / column_tiles * TILE;
-  const int first_column = static_cast<int>(blockIdx.x) % column_tiles * TILE;
-  const int64_t first = samples * blockIdx.z / gridDim.z, last = samples * (blockIdx.z + 1) / gridDim.z;
-
-  const int loaded = static_cast<int>(threadIdx.x) % TILE;
-  const Column column(s, group, first_column + loaded, bias);
-  const bool has_row = first_row + loaded < rows;
-  const int output = group * rows + first_row + loaded;
-  const auto load = [&](float* g, float* u, int64_t sample, int position, bool there) {
-    column.load(u, s, input, sample, position, there);
-    const bool valid = there && has_row;
-    const int64_t at = (sample * s.positions() + position) * s.outputs + output;
-    copy_async_4(g, valid ? gradient + at : gradient, valid);
-  };
+  const Block block(s, bias, samples);
+  const Loader load(s, block, input, gradient, bias);
   float product[M::OWNED] = {};
-  layer::walk<M>({s.positions(), 0, false}, first, last, rows - first_row, columns - first_column, false,
-                 product, load, [&](float(&of)[M::OWNED], int64_t walked) {
-                   float* to = out + ((walked - 1) * s.outputs + group * rows) * columns;
+  layer::walk<M>({s.positions(), 0, false}, block.first, block.last, block.rows - block.first_row,
+                 block.columns - block.first_column, false, product, load,
+                 [&](float(&of)[M::OWNED], int64_t walked) {
+                   float* to = out + (walked - 1) * s.outputs * block.columns;
 #pragma unroll
                    for (int i = 0; i < M::OWNED; i++) {
-                     const int row = first_row + M::row(i), at = first_column + M::column(i);
-                     if (row < rows && at < columns) to[static_cast<int64_t>(row) * columns + at] = of[i];
+                     if (block.owned<M>(i)) to[block.weight<M>(i)] = of[i];
                      of[i] = 0;
                    }
                  });
@@ -68,10 +55,10 @@ KERNEL(128, nep_sample_gradients_plain, (SAMPLE_GRADIENTS_PARAMETERS)) {
 }
 
 // Grid: tiles of a group's weights, groups, runs of samples.
-KERNEL(tile::Fp32::THREADS, nep_sample_gradients_fp32, (SAMPLE_GRADIENTS_PARAMETERS)) {
+KERNEL_UNSPILLED(tile::Fp32::THREADS, nep_sample_gradients_fp32, (SAMPLE_GRADIENTS_PARAMETERS)) {
   sample_gradients::write<tile::Fp32>(input, gradient, out, samples, bias, LAYER_ARGUMENTS);
 }
-KERNEL(tile::Tf32::THREADS, nep_sample_gradients_tf32, (SAMPLE_GRADIENTS_PARAMETERS)) {
+KERNEL_UNSPILLED(tile::Tf32::THREADS, nep_sample_gradients_tf32, (SAMPLE_GRADIENTS_PARAMETERS)) {
   sample_gradients::write<tile::Tf32>(input, gradient, out, samples, bias, LAYER_ARGUMENTS);
 }
 KERNEL(tile::Bf16::THREADS, nep_sample_gradients_bf16, (SAMPLE_GRADIENTS_PARAMETERS)) {

@@ -17,9 +17,10 @@
 
 namespace self_scores {
 
+using layer::Block;
 using layer::Column;
+using layer::Loader;
 using layer::Sizes;
-using tile::TILE;
 
 constexpr int ROW_THREADS = 256;
 
@@ -34,32 +35,17 @@ __device__ void add(SELF_SCORES_PARAMETERS) {
   constexpr int WARPS = M::THREADS / 32;
   __shared__ float warps[WARPS];
   const Sizes s = LAYER_SIZES;
-  const int rows = s.group_outputs(), columns = s.columns(), group = static_cast<int>(blockIdx.y);
-  const int column_tiles = (columns + TILE - 1) / TILE;
-  const int first_row = static_cast<int>(blockIdx.x) / column_tiles * TILE;
-  const int first_column = static_cast<int>(blockIdx.x) % column_tiles * TILE;
-  const int64_t first = samples * blockIdx.z / gridDim.z, last = samples * (blockIdx.z + 1) / gridDim.z;
-
-  const int loaded = static_cast<int>(threadIdx.x) % TILE;
-  const Column column(s, group, first_column + loaded);
-  const bool has_row = first_row + loaded < rows;
-  const int output = group * rows + first_row + loaded;
-  const auto load = [&](float* g, float* u, int64_t sample, int position, bool there) {
-    column.load(u, s, input, sample, position, there);
-    const bool valid = there && has_row;
-    const int64_t at = (sample * s.positions() + position) * s.outputs + output;
-    copy_async_4(g, valid ? gradient + at : gradient, valid);
-  };
+  const Block block(s, 0, samples);
+  const Loader load(s, block, input, gradient, 0);
   float product[M::OWNED] = {}, weight[M::OWNED];
 #pragma unroll
   for (int i = 0; i < M::OWNED; i++) {
-    const int row = first_row + M::row(i), at = first_column + M::column(i);
-    const bool owned = row < rows && at < columns;
-    weight[i] = owned ? weights[static_cast<int64_t>(group * rows + row) * columns + at] : 0.0f;
+    weight[i] = block.owned<M>(i) ? weights[block.weight<M>(i)] : 0.0f;
   }
   float* scores = partial + (static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * samples;
-  layer::walk<M>({s.positions(), 0, false}, first, last, rows - first_row, columns - first_column, false,
-                 product, load, [&](float(&of)[M::OWNED], int64_t walked) {
+  layer::walk<M>({s.positions(), 0, false}, block.first, block.last, block.rows - block.first_row,
+                 block.columns - block.first_column, false, product, load,
+                 [&](float(&of)[M::OWNED], int64_t walked) {
                    float score = 0;
 #pragma unroll
                    for (int i = 0; i < M::OWNED; i++) {

@@ -17,58 +17,40 @@
 
 namespace square_gradients {
 
+using layer::Block;
 using layer::Column;
+using layer::Loader;
 using layer::Sizes;
-using tile::TILE;
 
 template <typename M>
 __device__ void add(SQUARE_GRADIENTS_PARAMETERS) {
   const Sizes s = LAYER_SIZES;
-  const int rows = s.group_outputs(), columns = s.columns(), group = static_cast<int>(blockIdx.y);
-  const int column_tiles = (columns + TILE - 1) / TILE;
-  const int first_row = static_cast<int>(blockIdx.x) / column_tiles * TILE;
-  const int first_column = static_cast<int>(blockIdx.x) % column_tiles * TILE;
-  const int64_t first = samples * blockIdx.z / gridDim.z, last = samples * (blockIdx.z + 1) / gridDim.z;
-
-  const int loaded = static_cast<int>(threadIdx.x) % TILE;
-  const Column column(s, group, first_column + loaded);
-  const bool has_row = first_row + loaded < rows;
-  const int output = group * rows + first_row + loaded;
-  const auto load = [&](float* g, float* u, int64_t sample, int position, bool there) {
-    column.load(u, s, input, sample, position, there);
-    const bool valid = there && has_row;
-    const int64_t at = (sample * s.positions() + position) * s.outputs + output;
-    copy_async_4(g, valid ? gradient + at : gradient, valid);
-  };
-  const auto weight = [&](int i) {
-    return static_cast<int64_t>(group * rows + first_row + M::row(i)) * columns + first_column + M::column(i);
-  };
-  const auto owned = [&](int i) {
-    return first_row + M::row(i) < rows && first_column + M::column(i) < columns;
-  };
-
+  const Block block(s, 0, samples);
+  const Loader load(s, block, input, gradient, 0);
   float product[M::OWNED] = {}, total[M::OWNED] = {};
   if (partial == nullptr) {
 #pragma unroll
     for (int i = 0; i < M::OWNED; i++) {
-      if (owned(i)) total[i] = rest[weight(i)];
+      if (block.owned<M>(i)) total[i] = rest[block.weight<M>(i)];
     }
   }
   // Pairs are sums of squares already: they go to the total, at a unit's end as squares of products do.
-  layer::walk<M>({s.positions(), phase, pairs != 0}, first, last, rows - first_row, columns - first_column,
-                 pairs != 0, product, load, [&](float(&of)[M::OWNED], int64_t walked) {
+  layer::walk<M>({s.positions(), phase, pairs != 0}, block.first, block.last, block.rows - block.first_row,
+                 block.columns - block.first_column, pairs != 0, product, load,
+                 [&](float(&of)[M::OWNED], int64_t walked) {
                    const bool fold = partial == nullptr && (phase + walked) % PERIOD == 0;
 #pragma unroll
                    for (int i = 0; i < M::OWNED; i++) {
                      total[i] = pairs != 0 ? total[i] + of[i] : fmaf(of[i], of[i], total[i]);
                      of[i] = 0;
-                     if (fold && owned(i)) two_sum(sum[weight(i)], total[i]);
+                     if (fold && block.owned<M>(i)) two_sum(sum[block.weight<M>(i)], total[i]);
                    }
                  });
-  float* out = partial == nullptr ? rest : partial + static_cast<int64_t>(blockIdx.z) * s.outputs * columns;
+  float* out =
+      partial == nullptr ? rest : partial + static_cast<int64_t>(blockIdx.z) * s.outputs * block.columns;
 #pragma unroll
   for (int i = 0; i < M::OWNED; i++) {
-    if (owned(i)) out[weight(i)] = total[i];
+    if (block.owned<M>(i)) out[block.weight<M>(i)] = total[i];
   }
 }
 
