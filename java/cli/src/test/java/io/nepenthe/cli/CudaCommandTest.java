@@ -92,29 +92,36 @@ class CudaCommandTest {
     for (String device : List.of("cpu", "cuda")) {
       String on = "--device=" + device;
       String factors = folder.resolve(device).toString();
-      String scores = "--out=" + folder.resolve(device + ".safetensors");
+      String stages = "--stages=" + folder.resolve("stages-" + device);
       run("factors", model, data, "--fisher=true", on, "--out=" + factors);
-      run(
-          "influence",
-          model,
-          "--factors=" + factors,
-          data,
-          "--queries=glyphs:test#0-1",
-          scores,
-          on);
+      String read = "--factors=" + factors;
+      run("influence", model, read, data, "--queries=glyphs:test#0-1", stages, on);
     }
+    assertSameScores("pairwise_scores");
+  }
+
+  /** Of the stages' files, which name no device: partitions of either merge. */
+  private void assertSameScores(String stage) {
     try (Arena arena = Arena.ofConfined()) {
-      float[] want = scores("cpu", arena);
-      float[] got = scores("cuda", arena);
+      Safetensors.Contents cpu = stage("cpu", stage, arena);
+      Safetensors.Contents cuda = stage("cuda", stage, arena);
+      assertEquals(cpu.metadata(), cuda.metadata());
+      float[] want = cpu.tensor(ScoreFile.ALL).toArray();
+      float[] got = cuda.tensor(ScoreFile.ALL).toArray();
       float largest = 0;
       for (float value : want) {
         largest = Math.max(largest, Math.abs(value));
       }
       assertTrue(largest > 0);
       for (int i = 0; i < want.length; i++) {
-        assertEquals(want[i], got[i], SCORE_BOUND * largest, "score " + i);
+        assertEquals(want[i], got[i], SCORE_BOUND * largest, stage + " " + i);
       }
     }
+  }
+
+  private Safetensors.Contents stage(String device, String stage, Arena arena) {
+    return Safetensors.read(
+        folder.resolve("stages-" + device).resolve(stage + ".safetensors"), arena);
   }
 
   private JsonNode demo(String device) {
@@ -174,11 +181,6 @@ class CudaCommandTest {
       }
     }
     return Math.sqrt(squares / all);
-  }
-
-  private float[] scores(String device, Arena arena) {
-    var contents = Safetensors.read(folder.resolve(device + ".safetensors"), arena);
-    return contents.tensor("all_modules").toArray();
   }
 
   @Test

@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Runs the command line in a process of its own, as a user would. */
 final class Nepenthe {
@@ -66,21 +68,34 @@ final class Nepenthe {
   static Process start(Map<String, String> environment, String... arguments) {
     List<String> command =
         new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-XX:+UseSerialGC",
-                "-Dstdout.encoding=UTF-8",
-                "-Dstderr.encoding=UTF-8",
-                "-D" + ProgressBar.TERMINAL_PROPERTY + "=0",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.nepenthe.cli.Main"));
+            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+    command.addAll(launcherOptions());
+    command.addAll(
+        List.of(
+            "-D" + ProgressBar.TERMINAL_PROPERTY + "=0",
+            "-cp",
+            System.getProperty("java.class.path"),
+            "io.nepenthe.cli.Main"));
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().putAll(environment);
     try {
       return builder.start();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** What the launcher script gives the virtual machine. */
+  private static List<String> launcherOptions() {
+    try {
+      Matcher options =
+          Pattern.compile("^options=\\((.*)\\)$", Pattern.MULTILINE)
+              .matcher(Files.readString(Path.of("../../nepenthe")));
+      if (!options.find()) {
+        throw new AssertionError("the launcher has no options=( )");
+      }
+      return List.of(options.group(1).split(" "));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -214,7 +214,7 @@ public final class InverseCurvature implements AutoCloseable {
     }
     try (Rotation rotation = new Rotation(basis, backend)) {
       long m = gradients.shape().size(0);
-      long chunk = Math.clamp((1L << 24) / block.size(), 1, m);
+      long chunk = atOnce(block, m);
       for (long first = 0; first < m; first += chunk) {
         Tensor part = RotatedGradients.samples(gradients, first, Math.min(chunk, m - first));
         rotation.whole(part, false);
@@ -222,6 +222,11 @@ public final class InverseCurvature implements AutoCloseable {
         rotation.whole(part, true);
       }
     }
+  }
+
+  /** How many of m gradients are rotated at once. */
+  static long atOnce(ParameterBlock block, long m) {
+    return Math.clamp((1L << 24) / block.size(), 1, m);
   }
 
   private static void multiply(Tensor gradients, Tensor w) {

@@ -55,9 +55,27 @@ public final class Queries implements AutoCloseable {
       int batchSize,
       Progress progress) {
     Queries result = new Queries(inverse.blocks(), queries.size());
+    try {
+      result.gradients(model, backend, queries, normalisation, measurement, batchSize, progress);
+      // The pass has ended and its memory is free.
+      result.precondition(backend, inverse);
+      return result;
+    } catch (RuntimeException e) {
+      result.close();
+      throw e;
+    }
+  }
+
+  private void gradients(
+      Model model,
+      Backend backend,
+      Dataset queries,
+      Normalisation normalisation,
+      Measurement measurement,
+      int batchSize,
+      Progress progress) {
     try (SamplePass pass = new SamplePass(model, backend, queries, normalisation, batchSize);
-        SampleBlockGradients writer =
-            new SampleBlockGradients(backend, result.blocks, result.values)) {
+        SampleBlockGradients writer = new SampleBlockGradients(backend, blocks, values)) {
       OutputGradients gradients =
           new OutputGradients(
               Likelihood.CATEGORICAL, Math.toIntExact(model.network().output().elements()));
@@ -71,11 +89,6 @@ public final class Queries implements AutoCloseable {
             writer.first(first);
             execution.backward(out, writer);
           });
-      result.precondition(backend, inverse);
-      return result;
-    } catch (RuntimeException e) {
-      result.close();
-      throw e;
     }
   }
 

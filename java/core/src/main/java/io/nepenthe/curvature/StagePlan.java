@@ -26,6 +26,11 @@ import java.util.Set;
 public record StagePlan(
     String stage, long fileBytes, long checkpointBytes, long memoryBytes, double operations) {
 
+  /**
+   * LAPACK's code and its threads' buffers: so much less the peaks were where it was not called.
+   */
+  private static final long LAPACK_BYTES = 16L << 20;
+
   /** What the plans need to know of a model. */
   private static final class Sizes {
     private final Model model;
@@ -162,7 +167,7 @@ public record StagePlan(
         FactorStages.EIGEN,
         Float.BYTES * sizes.squares(),
         0,
-        2L * Double.BYTES * sizes.squares() + Math.max(together, after),
+        LAPACK_BYTES + 2L * Double.BYTES * sizes.squares() + Math.max(together, after),
         operations);
   }
 
@@ -191,6 +196,21 @@ public record StagePlan(
       bytes += Float.BYTES * (kept + sizes.batchSizes * squares + rooms);
     }
     return bytes;
+  }
+
+  /** Of the block that takes most: its queries twice, Q_B and its transpose for each of them. */
+  private static long preconditioning(Sizes asked, long queries) {
+    long most = 0;
+    for (ParameterBlock block : asked.blocks) {
+      if (!block.isDiagonal()) {
+        long squares = block.groups() * (square(block.columns()) + square(block.groupOutputs()));
+        long each =
+            2 * block.size() / block.groups() + 2 * block.groups() * square(block.groupOutputs());
+        long rooms = InverseCurvature.atOnce(block, queries) * each;
+        most = Math.max(most, Float.BYTES * (squares + rooms));
+      }
+    }
+    return most;
   }
 
   private static double rotating(Sizes sizes) {
@@ -257,13 +277,14 @@ public record StagePlan(
             ScoreStages.PRECONDITION,
             Float.BYTES * entries * queries,
             0,
-            curvature + asked.pass() + rotations(asked) + held,
+            curvature + held + Math.max(asked.pass(), preconditioning(asked, group)),
             asked.passes(1) + queries * rotated),
         new StagePlan(
             ScoreStages.PAIRWISE,
             bytes,
             bytes,
-            curvature + sizes.pass() + held + bytes,
+            // The queries, and their copy in the order of the kernel's tiles.
+            curvature + sizes.pass() + 2 * held + bytes,
             Math.ceilDiv(queries, group) * sizes.passes(1) + samples * products));
   }
 }
