@@ -3,7 +3,7 @@
 # that a command prints says how it ended, and after how long.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-java=("$here/runtime/bin/java" --enable-native-access=ALL-UNNAMED)
+java=("$here/runtime/bin/java" --enable-native-access=ALL-UNNAMED -Dstdout.encoding=UTF-8 -Dstderr.encoding=UTF-8)
 read -r -a more <<<"${NEPENTHE_JVM_OPTIONS:-}"
 java+=(${more[@]+"${more[@]}"})
 classes=$here/test/classes:$here/test/console.jar:$here/lib/*
@@ -51,6 +51,7 @@ passes() {
 [ $# -gt 0 ] || usage
 command=$1
 shift
+trap 'exit 143' TERM INT
 trap 'status=$?; [ $status = 2 ] || echo "run: $command ended with $status after $SECONDS s" >&2' EXIT
 case $command in
   doctor) "${java[@]}" -jar "$here/nepenthe.jar" doctor ;;
