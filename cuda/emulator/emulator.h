@@ -11,6 +11,8 @@ uint64_t nep_emulator_allocate(int64_t bytes);
 // 0, or 1 if nothing was allocated there.
 int32_t nep_emulator_free(uint64_t address);
 int64_t nep_emulator_live_bytes();
+// An allocation is used anew: its first bytes hold nothing yet, those behind them are out of bounds.
+void nep_emulator_renew(uint64_t address, int64_t bytes);
 // 0, or 1 if the range does not lie within one allocation.
 int32_t nep_emulator_upload(uint64_t to, const void* from, int64_t bytes);
 int32_t nep_emulator_download(void* to, uint64_t from, int64_t bytes);

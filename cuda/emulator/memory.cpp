@@ -245,6 +245,14 @@ int32_t nep_emulator_free(uint64_t address) {
   return 0;
 }
 
+void nep_emulator_renew(uint64_t address, int64_t bytes) {
+  const auto found = allocations().find(address);
+  if (!checks || found == allocations().end()) return;
+  each_cell(device, address, found->second, [](Cell& cell, uint8_t, uintptr_t) { cell = Cell{}; });
+  each_cell(device, address, static_cast<uint64_t>(bytes),
+            [](Cell& cell, uint8_t mask, uintptr_t) { cell.valid |= mask; });
+}
+
 int64_t nep_emulator_live_bytes() { return static_cast<int64_t>(live_bytes); }
 
 int32_t nep_emulator_upload(uint64_t to, const void* from, int64_t bytes) {

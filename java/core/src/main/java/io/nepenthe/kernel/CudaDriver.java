@@ -37,6 +37,12 @@ sealed interface CudaDriver extends AutoCloseable permits EmulatedDriver, JCudaD
   /** Gives back what {@link #allocate} gave. */
   void free(long address);
 
+  /**
+   * Tells that so many bytes of what {@link #allocate} gave are used from now on, and for something
+   * new: a driver that judges accesses does so accordingly.
+   */
+  default void renew(long address, long bytes) {}
+
   /** The bytes allocated and not freed. */
   long liveBytes();
 

@@ -57,6 +57,7 @@ final class CudaMemory implements DeviceMemory, AutoCloseable {
         spare.remove(fitting.getKey());
       }
       sizes.put(address, fitting.getKey());
+      driver.renew(address, bytes);
       trace(address);
       return address;
     }
@@ -72,6 +73,7 @@ final class CudaMemory implements DeviceMemory, AutoCloseable {
               .formatted(driver.name(), what, size, memory.free(), memory.total(), liveBytes()));
     }
     sizes.put(address, size);
+    driver.renew(address, bytes);
     trace(address);
     return address;
   }

@@ -37,6 +37,7 @@ final class EmulatedDriver implements CudaDriver {
   private final MethodHandle allocate;
   private final MethodHandle free;
   private final MethodHandle live;
+  private final MethodHandle renew;
   private final MethodHandle upload;
   private final MethodHandle download;
   private final MethodHandle copy;
@@ -56,6 +57,7 @@ final class EmulatedDriver implements CudaDriver {
     allocate = library.function("nep_emulator_allocate", LONG, LONG);
     free = library.function("nep_emulator_free", INT, LONG);
     live = library.function("nep_emulator_live_bytes", LONG);
+    renew = library.action("nep_emulator_renew", LONG, LONG);
     upload = library.function("nep_emulator_upload", INT, LONG, POINTER, LONG);
     download = library.function("nep_emulator_download", INT, POINTER, LONG, LONG);
     copy = library.function("nep_emulator_copy", INT, LONG, LONG, LONG);
@@ -128,6 +130,15 @@ final class EmulatedDriver implements CudaDriver {
   public void free(long address) {
     try {
       check((int) free.invokeExact(address), "free of what was not allocated");
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void renew(long address, long bytes) {
+    try {
+      renew.invokeExact(address, bytes);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.nepenthe.tensor.Shape;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -57,6 +58,23 @@ class CudaMemoryTest {
     }
     try (Arena arena = Arena.ofConfined()) {
       assertDoesNotThrow(() -> cuda.zeros(arena, floats(4 * UNIT)));
+    }
+  }
+
+  /** Blocks are rounded up and used again: the emulator judges what was asked for. */
+  @Test
+  void whatLiesBeyondTheBytesAskedForIsOutOfBounds() {
+    CudaMemory memory = cuda.context().memory();
+    CudaDriver driver = cuda.context().driver();
+    try (Arena arena = Arena.ofConfined()) {
+      for (long bytes : new long[] {100, 60, 200}) {
+        long block = memory.take(bytes, "a test");
+        driver.upload(block, arena.allocate(bytes));
+        MemorySegment more = arena.allocate(bytes + 4);
+        CudaException e = assertThrows(CudaException.class, () -> driver.upload(block, more));
+        assertEquals("emulator: upload out of bounds", e.getMessage());
+        memory.giveBack(block);
+      }
     }
   }
 
