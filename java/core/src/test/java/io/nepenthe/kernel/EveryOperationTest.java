@@ -23,7 +23,9 @@ class EveryOperationTest {
   private static final Set<String> OTHER_BINDINGS =
       Set.of(
           "CpuAffinePlan", // oneDNN
+          "Call", // of cuDNN
           "CudaBlas", // cuBLAS
+          "CudaDnn", // cuDNN
           "CpuDense", // a network's forward and backward pass, tested as such
           "CpuPool",
           "EmulatedDriver", // the seam to a device
