@@ -5,9 +5,12 @@ import io.nepenthe.curvature.EkFac;
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.FactorStages;
 import io.nepenthe.curvature.FisherDiagonal;
+import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.InverseCurvature;
 import io.nepenthe.curvature.KfacScaling;
 import io.nepenthe.curvature.KroneckerFactors;
+import io.nepenthe.curvature.ScoreStages;
+import io.nepenthe.curvature.StageOptions;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
@@ -151,6 +154,33 @@ final class CurvatureOptions {
     FactorOptions options = options(file, run.seed());
     Held all = compute(run, file, data, normalisation, options);
     return options.layers().isEmpty() ? all : all.ofLayers(options.layers());
+  }
+
+  /** Stages that keep influences on the data in files, in what was made of --factors. */
+  ScoreStages stages(
+      Run run,
+      ModelFile file,
+      Held held,
+      Dataset data,
+      Normalisation normalisation,
+      Influence.Options options,
+      StageOptions where) {
+    return run.phase(
+        "checksum",
+        () ->
+            new ScoreStages(
+                file.model(),
+                run.backend(),
+                data,
+                normalisation,
+                held.inverse(),
+                factors,
+                word(),
+                damping(),
+                options,
+                new OnnxLayout(file.onnx()),
+                where,
+                new StageProgress(run)));
   }
 
   private Held compute(

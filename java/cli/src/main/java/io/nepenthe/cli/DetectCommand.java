@@ -2,6 +2,7 @@ package io.nepenthe.cli;
 
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Influence;
+import io.nepenthe.curvature.ScoreStages;
 import io.nepenthe.curvature.StageOptions;
 import io.nepenthe.curvature.StagePlan;
 import io.nepenthe.data.Dataset;
@@ -321,14 +322,16 @@ final class DetectCommand extends Operation {
     try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
       InfluenceDetection detection =
           new InfluenceDetection(run, file, training, normalisation, curvature, images, labels);
-      for (int image = 0; image < labels.length; image++) {
-        DeltaInfluence.Options settings = settings(run, image);
-        if (folder == null) {
-          all.add(detection.inMemory(held, image, settings));
-        } else {
-          StageOptions where = stages.in(folder, spec.commandLine());
-          Outputs.requireFolder(folder);
-          detection.inStages(held, image, settings, where).ifPresent(all::add);
+      if (folder == null) {
+        for (int image = 0; image < labels.length; image++) {
+          all.add(detection.inMemory(held, image, settings(run, image)));
+        }
+      } else {
+        StageOptions where = stages.in(folder, spec.commandLine());
+        Outputs.requireFolder(folder);
+        ScoreStages pipeline = detection.stages(held, where);
+        for (int image = 0; image < labels.length; image++) {
+          detection.inStages(pipeline, folder, image, settings(run, image)).ifPresent(all::add);
         }
       }
     }

@@ -150,22 +150,7 @@ final class InfluenceCommand extends Operation {
     StageOptions where = stages.in(folder, spec.commandLine());
     Outputs.requireFolder(folder);
     ScoreStages pipeline =
-        run.phase(
-            "checksum",
-            () ->
-                new ScoreStages(
-                    file.model(),
-                    run.backend(),
-                    training,
-                    normalisation,
-                    held.inverse(),
-                    curvature.factors().orElseThrow(),
-                    curvature.word(),
-                    curvature.damping(),
-                    options(),
-                    new OnnxLayout(file.onnx()),
-                    where,
-                    new StageProgress(run)));
+        curvature.stages(run, file, held, training, normalisation, options(), where);
     boolean complete =
         queries == null
             ? run.phase("score", pipeline::self)

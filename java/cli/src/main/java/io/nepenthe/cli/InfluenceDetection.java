@@ -57,54 +57,49 @@ record InfluenceDetection(
     return stages.resolve("image-" + (image + 1));
   }
 
+  /** The stages of the folder above, for all images. */
+  ScoreStages stages(CurvatureOptions.Held held, StageOptions where) {
+    return curvature.stages(
+        run,
+        file,
+        held,
+        training,
+        normalisation,
+        Influence.Options.defaults().withBatchSize(curvature.batchSize()),
+        where);
+  }
+
   /**
    * In stages.
    *
-   * @param where of the folder above
+   * @param stages of all images
+   * @param above their folder
    * @return empty if other partitions are still to be computed
    */
   Optional<DeltaInfluence.Deltas> inStages(
-      CurvatureOptions.Held held, int image, DeltaInfluence.Options options, StageOptions where) {
+      ScoreStages stages, Path above, int image, DeltaInfluence.Options options) {
     List<Transform> transforms = new ArrayList<>();
     Dataset queries = DeltaInfluence.queries(images, image, labels[image], options, transforms);
-    StageOptions own = where.withFolder(folder(where.folder(), image));
+    Path own = folder(above, image);
     boolean complete =
-        run.phase("influence", () -> stages(held, own).pairwise(queries, Measurement.MARGIN));
+        run.phase("influence", () -> stages.in(own).pairwise(queries, Measurement.MARGIN));
     if (options.relative()) {
-      complete &= run.phase("influence", () -> stages(held, where).self());
+      complete &= run.phase("influence", stages::self);
     }
     if (!complete) {
       return Optional.empty();
     }
     try (Arena arena = Arena.ofConfined()) {
       DeltaInfluence.Deltas deltas =
-          DeltaInfluence.deltas(
-              scores(own.folder(), ScoreStages.PAIRWISE, arena), queries, transforms);
+          DeltaInfluence.deltas(scores(own, ScoreStages.PAIRWISE, arena), queries, transforms);
       return Optional.of(
           options.relative()
-              ? deltas.relativeTo(
-                  DeltaInfluence.row(scores(where.folder(), ScoreStages.SELF, arena), 0))
+              ? deltas.relativeTo(DeltaInfluence.row(scores(above, ScoreStages.SELF, arena), 0))
               : deltas);
     }
   }
 
   private static Tensor scores(Path folder, String stage, Arena arena) {
     return Safetensors.read(folder.resolve(stage + ".safetensors"), arena).tensor(ScoreFile.ALL);
-  }
-
-  private ScoreStages stages(CurvatureOptions.Held held, StageOptions where) {
-    return new ScoreStages(
-        file.model(),
-        run.backend(),
-        training,
-        normalisation,
-        held.inverse(),
-        curvature.factors().orElseThrow(),
-        curvature.word(),
-        curvature.damping(),
-        Influence.Options.defaults().withBatchSize(curvature.batchSize()),
-        new OnnxLayout(file.onnx()),
-        where,
-        new StageProgress(run));
   }
 }

@@ -103,6 +103,25 @@ public final class ScoreStages {
     identity.put("sign", "positive: leaving the example out raises the measurement");
   }
 
+  private ScoreStages(ScoreStages other, Path folder) {
+    this.model = other.model;
+    this.backend = other.backend;
+    this.training = other.training;
+    this.normalisation = other.normalisation;
+    this.inverse = other.inverse;
+    this.options = other.options;
+    this.layout = other.layout;
+    this.stage = other.stage.withFolder(folder);
+    this.listener = other.listener;
+    this.folder = new StageFolder(folder).tidied();
+    this.identity.putAll(other.identity);
+  }
+
+  /** The same with files in another folder; the training data are not read again. */
+  public ScoreStages in(Path other) {
+    return new ScoreStages(this, other);
+  }
+
   private ChunkStage scores(SequencedMap<String, String> metadata) {
     return new ChunkStage(
         metadata.get(FactorStages.STAGE), metadata, stage, Chunks.of(training.size()), listener);
