@@ -14,7 +14,7 @@ import time
 import torch
 from torch.nn import functional
 
-from torch_peers import CLASSES, resnet18, vmap_fisher
+from torch_peers import CLASSES, require, resnet18, vmap_fisher
 
 BATCH = 256
 REFERENCE_BATCH = 64
@@ -119,12 +119,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--beside", help="a file of CudaPassMeasure's lines")
     options = parser.parse_args()
-    if options.device == "cuda":
-        if not torch.cuda.is_available():
-            sys.exit("PyTorch finds no CUDA device")
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = True
+    require(options.device)
     rows = []
     if options.beside:
         with open(options.beside) as lines:

@@ -215,6 +215,16 @@ def sweeps(device, on, size, clock):
         yield row("PyTorchSweepBenchmark.selectOneRatio", parameters, clock.milliseconds(select))
 
 
+def require(device):
+    """Ends the program where there is no such device; on the GPU at its usual, fast settings."""
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            sys.exit("PyTorch finds no CUDA device")
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
@@ -225,13 +235,8 @@ def main():
     parser.add_argument("--repetitions", type=int, default=10)
     parser.add_argument("--work", nargs="*", choices=["passes", "sweeps"], default=["passes", "sweeps"])
     options = parser.parse_args()
-    if options.device == "cuda":
-        if not torch.cuda.is_available():
-            sys.exit("PyTorch finds no CUDA device")
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = True
-    else:
+    require(options.device)
+    if options.device == "cpu":
         torch.set_num_threads(options.threads)
     on = "cuda" if options.device == "cuda" else str(options.threads)
     clock = Clock(options.device, options.repetitions)

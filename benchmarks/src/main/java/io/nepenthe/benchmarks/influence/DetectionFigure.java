@@ -157,9 +157,7 @@ final class DetectionFigure implements Figure {
               normalisation,
               options,
               Progress.NONE);
-      double[] own = new double[truth.length];
-      Arrays.setAll(own, j -> self.raw().get(j));
-      DeltaInfluence.Deltas relative = plain.relativeTo(own);
+      DeltaInfluence.Deltas relative = plain.relativeTo(DeltaInfluence.row(self.raw(), 0));
       for (int tolerance : TOLERANCES) {
         values.put(
             "auc.delta." + tolerance,

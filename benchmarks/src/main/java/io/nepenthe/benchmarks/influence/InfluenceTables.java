@@ -1,5 +1,6 @@
 package io.nepenthe.benchmarks.influence;
 
+import io.nepenthe.benchmarks.Marked;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -7,10 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 
-/**
- * The tables as Markdown. Each is written between the marks {@code <!-- NAME: begin -->} and {@code
- * <!-- NAME: end -->} of a page; the text around them stays.
- */
+/** The tables as Markdown, each written between its {@link Marked} lines of a page. */
 final class InfluenceTables {
   private final List<Measured> rows;
   private final StringBuilder text = new StringBuilder();
@@ -34,17 +32,10 @@ final class InfluenceTables {
   }
 
   private static String between(
-      String page, String name, List<Measured> rows, Consumer<InfluenceTables> table)
-      throws IOException {
-    String mark = "<!-- " + name + ": begin -->";
-    int begin = page.indexOf(mark);
-    int end = page.indexOf("<!-- " + name + ": end -->");
-    if (begin < 0 || end < begin) {
-      throw new IOException("expected the marks of the table " + name);
-    }
+      String page, String name, List<Measured> rows, Consumer<InfluenceTables> table) {
     InfluenceTables tables = new InfluenceTables(rows);
     table.accept(tables);
-    return page.substring(0, begin + mark.length()) + "\n" + tables.text + page.substring(end);
+    return Marked.replace(page, name, tables.text.toString());
   }
 
   private List<Measured> of(String figure, String part) {

@@ -10,6 +10,7 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.LabelNoise;
 import io.nepenthe.data.Manipulated;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.detect.DeltaInfluence;
 import io.nepenthe.detect.Detection;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Architectures;
@@ -19,7 +20,6 @@ import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.Trainer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
@@ -78,8 +78,7 @@ final class MislabelFigure implements Figure {
                   normalisation,
                   Influence.Options.defaults(),
                   Progress.NONE)) {
-        double[] scores = new double[truth.length];
-        Arrays.setAll(scores, j -> self.raw().get(j));
+        double[] scores = DeltaInfluence.row(self.raw(), 0);
         Detection found = new Detection(scores, new boolean[scores.length]);
         SequencedMap<String, Double> values = new LinkedHashMap<>();
         values.put("examples", (double) one.examples);

@@ -1,5 +1,6 @@
 package io.nepenthe.benchmarks.unlearning;
 
+import io.nepenthe.benchmarks.Marked;
 import io.nepenthe.unlearn.Methods;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,10 +16,8 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** The tables as Markdown, written between two marks of a page; the text around them stays. */
+/** The tables as Markdown, written between the {@link Marked} lines of a page. */
 final class Tables {
-  private static final String BEGIN = "<!-- measured: begin -->";
-  private static final String END = "<!-- measured: end -->";
   private static final List<String> DATA = List.of("glyphs", "mnist");
   private static final List<String> BACKDOORS = List.of("badnets", "badnets-5000");
   private static final List<String> PRIVACY = List.of("random", "class");
@@ -32,12 +31,6 @@ final class Tables {
 
   /** Replaces what is between the marks. */
   static void write(List<Row> rows, Path page) throws IOException {
-    String old = Files.readString(page);
-    int begin = old.indexOf(BEGIN);
-    int end = old.indexOf(END);
-    if (begin < 0 || end < begin) {
-      throw new IOException(page + ": expected " + BEGIN + " and " + END);
-    }
     Tables tables = new Tables(rows);
     BACKDOORS.forEach(tables::healing);
     tables.privacy();
@@ -56,8 +49,8 @@ final class Tables {
       tables.labelNoise(data);
     }
     tables.settings();
-    Files.writeString(
-        page, old.substring(0, begin + BEGIN.length()) + "\n\n" + tables.text + old.substring(end));
+    String text = tables.text.toString().stripTrailing() + "\n";
+    Files.writeString(page, Marked.replace(Files.readString(page), "measured", text));
   }
 
   private List<Row> of(String task, String data, double known, String method) {

@@ -94,31 +94,18 @@ final class CudaConvolution implements AutoCloseable {
 
   /** Of shape N·H·W·C, which cuDNN names in the order N, C, H, W whatever the layout. */
   private MemorySegment tensor(Shape shape) {
-    MemorySegment descriptor = made("TensorDescriptor");
-    dnn.call("cudnnSetTensor4dDescriptor", POINTER, INT, INT, INT, INT, INT, INT)
-        .invoke(
-            descriptor,
-            CHANNELS_LAST,
-            FLOAT,
-            at(shape, 0),
-            at(shape, 3),
-            at(shape, 1),
-            at(shape, 2));
-    return descriptor;
+    return described("TensorDescriptor", "cudnnSetTensor4dDescriptor", CHANNELS_LAST, FLOAT, shape);
   }
 
   /** Of shape O·KH·KW·I; the layout and the type stand in the other order here. */
   private MemorySegment filter(Shape shape) {
-    MemorySegment descriptor = made("FilterDescriptor");
-    dnn.call("cudnnSetFilter4dDescriptor", POINTER, INT, INT, INT, INT, INT, INT)
-        .invoke(
-            descriptor,
-            FLOAT,
-            CHANNELS_LAST,
-            at(shape, 0),
-            at(shape, 3),
-            at(shape, 1),
-            at(shape, 2));
+    return described("FilterDescriptor", "cudnnSetFilter4dDescriptor", FLOAT, CHANNELS_LAST, shape);
+  }
+
+  private MemorySegment described(String kind, String set, int first, int second, Shape shape) {
+    MemorySegment descriptor = made(kind);
+    dnn.call(set, POINTER, INT, INT, INT, INT, INT, INT)
+        .invoke(descriptor, first, second, at(shape, 0), at(shape, 3), at(shape, 1), at(shape, 2));
     return descriptor;
   }
 

@@ -7,14 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -24,14 +22,12 @@ import org.junit.jupiter.api.Test;
  * so that both are exact.
  */
 class CudaDnnTest {
-  private static final Path FOLDER = Repository.path("target/native/release/libraries");
+  private static final Path FOLDER = CudaTest.LIBRARIES;
   private static final Window THREE = Window.square(3).withPadding(1);
 
   @BeforeEach
   void onTheEmulator() {
-    Assumptions.assumeFalse(RequireGpu.Condition.required(), "the device is a real one");
-    Assumptions.assumeTrue(Files.isDirectory(FOLDER), "no " + FOLDER + ": not a source tree");
-    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+    CudaTest.assumeLibrariesInPlace();
   }
 
   private static CudaLibrary library() {

@@ -15,7 +15,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,16 +24,14 @@ import org.junit.jupiter.api.io.TempDir;
  * the manuals say (cuda/emulator): which arguments, in which order, and what happens without them.
  */
 class CudaLibrariesTest {
-  private static final Path FOLDER = Repository.path("target/native/release/libraries");
+  private static final Path FOLDER = CudaTest.LIBRARIES;
 
   @TempDir private Path folder;
 
   /** The libraries in their place work on memory of the host, which a real device's is not. */
   @BeforeEach
   void onTheEmulator() {
-    Assumptions.assumeFalse(RequireGpu.Condition.required(), "the device is a real one");
-    Assumptions.assumeTrue(Files.isDirectory(FOLDER), "no " + FOLDER + ": not a source tree");
-    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+    CudaTest.assumeLibrariesInPlace();
   }
 
   private static CudaLibrary library() {

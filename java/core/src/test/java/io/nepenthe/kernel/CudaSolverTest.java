@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -19,15 +18,13 @@ import org.junit.jupiter.api.io.TempDir;
  * (cuda/emulator/cusolver.cpp), against LAPACK's.
  */
 class CudaSolverTest {
-  private static final Path FOLDER = Repository.path("target/native/release/libraries");
+  private static final Path FOLDER = CudaTest.LIBRARIES;
 
   @TempDir private Path folder;
 
   @BeforeEach
   void onTheEmulator() {
-    Assumptions.assumeFalse(RequireGpu.Condition.required(), "the device is a real one");
-    Assumptions.assumeTrue(Files.isDirectory(FOLDER), "no " + FOLDER + ": not a source tree");
-    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+    CudaTest.assumeLibrariesInPlace();
   }
 
   private static double[] symmetric(int n) {

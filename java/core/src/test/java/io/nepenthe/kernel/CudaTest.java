@@ -5,12 +5,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.Assumptions;
 
 /** What tests of CUDA kernels share: a device under many schedules, and memory on it. */
 final class CudaTest {
   /** Every kernel is run under this many schedules; under a sanitizer fewer will do. */
   static final int SCHEDULES = Integer.getInteger("nepenthe.cuda.schedules", 20);
+
+  /** Libraries in the place of CUDA's, which do on the host what the manuals say. */
+  static final Path LIBRARIES = Repository.path("target/native/release/libraries");
 
   private static final float POISON = Float.intBitsToFloat(0x7fa5a5a5);
 
@@ -26,6 +32,15 @@ final class CudaTest {
     }
     return new CudaBackend(
         new Device.Cuda(0, precision), new EmulatedDriver(EmulatedDriver.packaged(), seed));
+  }
+
+  /**
+   * Skips a test of them where there are none, or on a real device, whose memory they cannot read.
+   */
+  static void assumeLibrariesInPlace() {
+    Assumptions.assumeFalse(RequireGpu.Condition.required(), "the device is a real one");
+    Assumptions.assumeTrue(Files.isDirectory(LIBRARIES), "no " + LIBRARIES + ": not a source tree");
+    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
   }
 
   /** One schedule's run. */
