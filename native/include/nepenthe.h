@@ -91,7 +91,7 @@ void nep_square_vector_gradients_scale(const float* normalised, const float* gra
                                        int32_t threads);
 
 /* The bytes of workspace that nep_square_vector_gradients_embedding needs. */
-int64_t nep_square_vector_gradients_embedding_workspace(int64_t t, int32_t threads);
+int64_t nep_square_vector_gradients_embedding_workspace(int64_t t, int64_t rows, int32_t threads);
 
 /* The same for an embedding: tokens [n, t] in -1 (padding) .. rows - 1, gradient [n, t, columns],
  * sum and rest [rows, columns]. */

@@ -51,7 +51,8 @@ public final class SquareVectorGradients {
           POINTER,
           INT);
   private static final MethodHandle EMBEDDING_WORKSPACE =
-      NativeLibrary.function("nep_square_vector_gradients_embedding_workspace", LONG, LONG, INT);
+      NativeLibrary.function(
+          "nep_square_vector_gradients_embedding_workspace", LONG, LONG, LONG, INT);
   private static final MethodHandle EMBEDDING =
       NativeLibrary.action(
           "nep_square_vector_gradients_embedding",
@@ -134,7 +135,8 @@ public final class SquareVectorGradients {
     checkEmbedding(tokens, outputGradient, rows);
     if (outputGradient.elements() > 0) {
       try {
-        long needed = (long) EMBEDDING_WORKSPACE.invokeExact(shape.size(1), threads);
+        long needed =
+            (long) EMBEDDING_WORKSPACE.invokeExact(shape.size(1), rows.shape().size(0), threads);
         EMBEDDING.invokeExact(
             tokens,
             outputGradient.segment(),

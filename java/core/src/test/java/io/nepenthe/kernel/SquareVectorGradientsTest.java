@@ -17,6 +17,10 @@ import org.junit.jupiter.api.Test;
 class SquareVectorGradientsTest {
   private static final long SAMPLES = 70;
 
+  // More positions than are read at once of six lines of columns, and no line split evenly.
+  private static final int POSITIONS = 100;
+  private static final int COLUMNS = 84;
+
   private static Tensor values(Arena arena, Shape shape, KernelTest.Values values) {
     Tensor tensor = KernelTest.guarded(arena, shape.elements(), values).tensor().reshape(shape);
     return tensor;
@@ -32,8 +36,10 @@ class SquareVectorGradientsTest {
   void biasAndScaleAgreeWithPlainJava(@ForAll long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     boolean exact = random.nextBoolean();
-    long channels = random.nextInt(1, 70);
-    long positions = random.nextInt(1, 10);
+    // Now and then more channels than are walked together, or more positions than are read at once.
+    int kind = random.nextInt(20);
+    long channels = random.nextInt(1, kind == 0 ? 600 : 70);
+    long positions = random.nextInt(1, kind == 1 ? 600 : 10);
     Shape shape = Shape.of(SAMPLES, positions, channels);
     KernelTest.Values source = exact ? KernelTest.integers(seed, 2) : KernelTest.normal(seed);
     double steps = exact ? 0 : SquareGradients.steps(positions, SquareGradients.Strategy.PRODUCTS);
@@ -85,41 +91,45 @@ class SquareVectorGradientsTest {
 
   @Test
   void bitsDependNeitherOnThreadsNorOnSplitting() {
-    Shape shape = Shape.of(SAMPLES, 7, 50);
+    Shape shape = Shape.of(SAMPLES, POSITIONS, COLUMNS);
     try (Arena arena = Arena.ofConfined();
         Backend one = Device.cpu(1).open();
         Backend three = Device.cpu(3).open()) {
       Tensor gradient = values(arena, shape, KernelTest.normal(1));
       Tensor normalised = values(arena, shape, KernelTest.normal(2));
-      MemorySegment tokens = arena.allocate(ValueLayout.JAVA_INT, SAMPLES * 7);
-      for (long i = 0; i < SAMPLES * 7; i++) {
+      MemorySegment tokens = arena.allocate(ValueLayout.JAVA_INT, SAMPLES * POSITIONS);
+      for (long i = 0; i < SAMPLES * POSITIONS; i++) {
         tokens.setAtIndex(ValueLayout.JAVA_INT, i, (int) (i * i % 5));
       }
       same(
           arena,
-          Shape.of(50),
+          Shape.of(COLUMNS),
           one,
           three,
           gradient,
           (b, r) -> b.squareBiasGradients(r.gradient, r.state));
       same(
           arena,
-          Shape.of(50),
+          Shape.of(COLUMNS),
           one,
           three,
           gradient,
           (b, r) ->
               b.squareScaleGradients(
-                  normalised.slice(r.from * 350, r.gradient.shape()), r.gradient, r.state));
+                  normalised.slice(r.from * POSITIONS * COLUMNS, r.gradient.shape()),
+                  r.gradient,
+                  r.state));
       same(
           arena,
-          Shape.of(5, 50),
+          Shape.of(5, COLUMNS),
           one,
           three,
           gradient,
           (b, r) ->
               b.squareEmbeddingGradients(
-                  tokens.asSlice(r.from * 28, r.gradient.shape().size(0) * 28),
+                  tokens.asSlice(
+                      r.from * POSITIONS * Integer.BYTES,
+                      r.gradient.shape().size(0) * POSITIONS * Integer.BYTES),
                   r.gradient,
                   r.state));
     }
@@ -137,9 +147,13 @@ class SquareVectorGradientsTest {
     DriftFreeSum whole = DriftFreeSum.zeros(arena, parameter);
     add.accept(one, new Range(0, gradient, whole));
     DriftFreeSum parts = DriftFreeSum.zeros(arena, parameter);
-    add.accept(three, new Range(0, gradient.slice(0, Shape.of(23, 7, 50)), parts));
+    add.accept(three, new Range(0, gradient.slice(0, Shape.of(23, POSITIONS, COLUMNS)), parts));
     add.accept(
-        three, new Range(23, gradient.slice(23 * 350, Shape.of(SAMPLES - 23, 7, 50)), parts));
+        three,
+        new Range(
+            23,
+            gradient.slice(23L * POSITIONS * COLUMNS, Shape.of(SAMPLES - 23, POSITIONS, COLUMNS)),
+            parts));
     KernelTest.assertBitwise(whole.sum(), parts.sum());
     KernelTest.assertBitwise(whole.rest(), parts.rest());
   }
