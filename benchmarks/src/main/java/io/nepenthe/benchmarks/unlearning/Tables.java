@@ -305,7 +305,7 @@ final class Tables {
     line("| method | strength | published | %s |", String.join(" | ", tasks));
     line("|---|---|---|%s", "---|".repeat(tasks.size()));
     for (Methods.Entry entry : UnlearningTables.METHODS) {
-      Strength.of(entry)
+      Tuning.strength(entry)
           .ifPresent(
               strength -> {
                 StringBuilder cells = new StringBuilder();

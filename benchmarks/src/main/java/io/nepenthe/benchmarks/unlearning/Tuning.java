@@ -1,7 +1,12 @@
 package io.nepenthe.benchmarks.unlearning;
 
+import io.nepenthe.unlearn.Ladder;
+import io.nepenthe.unlearn.Method;
 import io.nepenthe.unlearn.Methods;
+import io.nepenthe.unlearn.Settings;
+import io.nepenthe.unlearn.Strength;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 
@@ -40,17 +45,37 @@ final class Tuning {
    */
   static String settings(Row.Cell cell, Methods.Entry entry, Tried tried) {
     Optional<Strength> strength =
-        Strength.of(entry).filter(it -> cell.isPrivacy() || it.setting().equals("learningRate"));
+        strength(entry)
+            .filter(it -> cell.isPrivacy() || it.setting().equals(Strength.LEARNING_RATE));
     if (strength.isEmpty()) {
       return Row.PUBLISHED;
     }
     Strength it = strength.get();
     ToDoubleFunction<Integer> cost =
-        rung -> mean(cell, seed -> cost(cell, entry, it.text(rung), seed, tried));
-    return it.text(
+        rung -> mean(cell, seed -> cost(cell, entry, text(it, rung), seed, tried));
+    return text(
+        it,
         cell.isPrivacy()
             ? Ladder.cheapest(rung -> cost.applyAsDouble(rung))
             : Ladder.strongest(rung -> cost.applyAsDouble(rung), TOLERANCE));
+  }
+
+  static Optional<Strength> strength(Methods.Entry entry) {
+    return Strength.of(entry.name(), entry.published());
+  }
+
+  /** The strength on a rung of the ladder as {@link Row#settings} has it. */
+  static String text(Strength strength, int rung) {
+    return rung == 0 ? Row.PUBLISHED : strength.setting() + "=" + strength.value(rung);
+  }
+
+  /** The method with settings as {@link Row#settings} has them. */
+  static Method with(Method published, String settings) {
+    if (settings.equals(Row.PUBLISHED)) {
+      return published;
+    }
+    String[] pair = settings.split("=");
+    return Settings.with(published, Map.of(pair[0], pair[1]));
   }
 
   private static double cost(

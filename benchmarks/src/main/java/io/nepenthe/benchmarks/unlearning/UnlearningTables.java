@@ -228,7 +228,7 @@ public final class UnlearningTables {
   }
 
   private Row tried(Measurement measurement, Row.Cell cell, Methods.Entry entry, String settings) {
-    Method method = Strength.with(entry.published(), settings);
+    Method method = Tuning.with(entry.published(), settings);
     SequencedMap<String, Double> values;
     try {
       values = measurement.after(method).orElseGet(LinkedHashMap::new);

@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.unlearn.Ladder;
 import io.nepenthe.unlearn.Methods;
+import io.nepenthe.unlearn.Strength;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,7 +23,7 @@ class TuningTest {
           .findFirst()
           .orElseThrow();
 
-  private static final Strength STRENGTH = Strength.of(METHOD).orElseThrow();
+  private static final Strength STRENGTH = Tuning.strength(METHOD).orElseThrow();
 
   @Test
   void thePrivacyStrengthHasTheLeastGapOverAllSeedsNotOnOne() {
@@ -45,14 +47,15 @@ class TuningTest {
   void whatFailsOnOneSeedIsNotChosenHoweverGoodElsewhere() {
     ToDoubleBiFunction<Long, Integer> gap =
         (seed, rung) -> rung == 0 ? (seed == -2 ? Double.NaN : 0) : 0.2 + Math.abs(rung) / 100.0;
-    assertEquals(STRENGTH.text(1), chosen("random", gap, new TreeSet<>()));
+    assertEquals(Tuning.text(STRENGTH, 1), chosen("random", gap, new TreeSet<>()));
   }
 
   @Test
   void aCorrectiveStrengthIsChosenOnOneSeedByWhatItCosts() {
     Set<Long> asked = new TreeSet<>();
     // The largest rate that costs at most a point.
-    assertEquals(STRENGTH.text(1), chosen("badnets", (_, rung) -> rung <= 1 ? 0.005 : 0.02, asked));
+    assertEquals(
+        Tuning.text(STRENGTH, 1), chosen("badnets", (_, rung) -> rung <= 1 ? 0.005 : 0.02, asked));
     assertEquals(Set.of(0L), asked);
   }
 
@@ -77,7 +80,7 @@ class TuningTest {
     Row.Cell cell = new Row.Cell(task, "mnist", 1, 7);
     List<String> rungs = new ArrayList<>();
     for (int rung = -Ladder.TRIES; rung <= Ladder.TRIES; rung++) {
-      rungs.add(STRENGTH.text(rung));
+      rungs.add(Tuning.text(STRENGTH, rung));
     }
     return Tuning.settings(
         cell,

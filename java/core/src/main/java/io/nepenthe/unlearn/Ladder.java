@@ -1,21 +1,21 @@
-package io.nepenthe.benchmarks.unlearning;
+package io.nepenthe.unlearn;
 
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.IntToDoubleFunction;
 
 /**
- * Looks for a method's strength on a ladder whose rungs are half a decade apart: rung 0 is the
- * published strength, above it are stronger ones. Every method gets the same number of tries.
+ * Looks for a method's {@link Strength} on a ladder whose rungs are half a decade apart: rung 0 is
+ * the strength that it has, above it are stronger ones. Every method gets the same number of tries.
  */
-final class Ladder {
-  /** Strengths tried for each method. */
-  static final int TRIES = 6;
+public final class Ladder {
+  /** Strengths tried for each method, at most. */
+  public static final int TRIES = 6;
 
   private Ladder() {}
 
-  /** What the published strength is multiplied by. */
-  static double factor(int rung) {
+  /** What the strength is multiplied by. */
+  public static double factor(int rung) {
     return Math.pow(10, rung / 2.0);
   }
 
@@ -27,7 +27,7 @@ final class Ladder {
    *
    * @param cost NaN for a failure
    */
-  static int cheapest(IntToDoubleFunction cost) {
+  public static int cheapest(IntToDoubleFunction cost) {
     TreeMap<Integer, Double> tried = new TreeMap<>();
     for (int rung : new int[] {0, -1, 1}) {
       tried.put(rung, cost(cost, rung));
@@ -63,7 +63,7 @@ final class Ladder {
    *
    * @param cost NaN for a failure
    */
-  static int strongest(IntToDoubleFunction cost, double tolerated) {
+  public static int strongest(IntToDoubleFunction cost, double tolerated) {
     TreeMap<Integer, Double> tried = new TreeMap<>();
     int rung = 0;
     tried.put(rung, cost(cost, rung));
