@@ -15,7 +15,10 @@ final class Outputs {
    * @throws CommandException if not
    */
   static void requireWritable(Path file) {
-    Path target = file.toAbsolutePath().normalize();
+    if (AtomicFile.isStream(file)) {
+      return;
+    }
+    Path target = AtomicFile.followed(file.toAbsolutePath()).normalize();
     if (Files.isDirectory(target) || target.getFileName() == null) {
       throw new CommandException(file + ": expected the name of a file to write, found a folder");
     }

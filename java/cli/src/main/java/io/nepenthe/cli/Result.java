@@ -88,9 +88,13 @@ final class Result {
     file("inputs", file);
   }
 
-  /** A file that was written. */
+  /** A file that was written; of a pipe or a device nothing is left to take a checksum of. */
   void output(Path file) {
-    file("outputs", file);
+    if (AtomicFile.isStream(file)) {
+      root.withArray("outputs").addObject().put("file", file.toString());
+    } else {
+      file("outputs", file);
+    }
   }
 
   private void file(String list, Path file) {

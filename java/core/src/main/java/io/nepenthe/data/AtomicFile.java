@@ -1,6 +1,7 @@
 package io.nepenthe.data;
 
 import java.io.BufferedOutputStream;
+import java.io.FileOutputStream;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -36,6 +37,8 @@ public final class AtomicFile {
 
   private static final Set<Path> UNFINISHED = ConcurrentHashMap.newKeySet();
 
+  private static final Path OPEN_FILES = Path.of("/proc");
+  private static final int MOST_LINKS = 40;
   private static final Pattern TEMPORARY = Pattern.compile("\\..+\\.[0-9]+-[0-9a-f]+\\.tmp");
 
   static {
@@ -55,19 +58,29 @@ public final class AtomicFile {
   }
 
   /**
-   * Writes a file, and makes the folders above it that are not there.
+   * Writes a file, and makes the folders above it that are not there. A link stays: what it names
+   * is written.
    *
-   * @param file its place; what was there is replaced
+   * @param file its place; what was there is replaced, but a {@linkplain #isStream stream} is
+   *     written to
    * @param writer writes the contents
    * @throws DataException if the file cannot be written; what was there stays
    */
   public static void write(Path file, Writer writer) {
-    Path target = file.toAbsolutePath();
+    Path target = followed(file.toAbsolutePath());
     Path folder = target.getParent();
     if (folder == null || Files.isDirectory(target)) {
       throw new DataException(file.toString(), "the name of a file to write", "a folder");
     }
     try {
+      if (isStream(file)) {
+        try (OutputStream out = new FileOutputStream(file.toFile(), true)) {
+          OutputStream buffered = new BufferedOutputStream(out, 1 << 16);
+          writer.write(new Unclosed(buffered));
+          buffered.flush();
+        }
+        return;
+      }
       Files.createDirectories(folder);
       while (!written(target, writer)) {
         // Another process had taken the new file for one that was left.
@@ -75,6 +88,35 @@ public final class AtomicFile {
     } catch (IOException e) {
       throw DataException.io(file.toString(), "a file that can be written", e);
     }
+  }
+
+  /**
+   * Whether a name stands for a pipe, a device or an open file of this process, {@code /dev/stdout}
+   * for instance, which cannot be moved into place: a new file would end it.
+   */
+  public static boolean isStream(Path file) {
+    return Files.exists(file)
+        && !Files.isDirectory(file)
+        && (!Files.isRegularFile(file) || followed(file.toAbsolutePath()).startsWith(OPEN_FILES));
+  }
+
+  /**
+   * The place that is written under a name: where it is a link, the one that it leads to.
+   *
+   * @param file need not be there
+   */
+  public static Path followed(Path file) {
+    Path place = file;
+    try {
+      for (int links = 0;
+          links < MOST_LINKS && !place.startsWith(OPEN_FILES) && Files.isSymbolicLink(place);
+          links++) {
+        place = place.resolveSibling(Files.readSymbolicLink(place));
+      }
+    } catch (IOException e) {
+      // Not readable: it is replaced, or cannot be, which is said then.
+    }
+    return place;
   }
 
   private static boolean written(Path target, Writer writer) throws IOException {

@@ -37,6 +37,44 @@ class AtomicFileTest {
     Fixtures.refused(() -> AtomicFile.write(file.resolve("x"), out -> {}), "old");
   }
 
+  @Test
+  void aLinkStaysAndWhatItNamesIsWritten() throws IOException {
+    Path real = folder.resolve("real");
+    Files.writeString(real, "old");
+    Path link = Files.createSymbolicLink(folder.resolve("link"), Path.of("real"));
+    Path dangling = Files.createSymbolicLink(folder.resolve("dangling"), Path.of("sub/new"));
+    AtomicFile.write(link, out -> out.write('x'));
+    AtomicFile.write(dangling, out -> out.write('y'));
+    assertTrue(Files.isSymbolicLink(link) && Files.isSymbolicLink(dangling), "still links");
+    assertEquals("x", Files.readString(real));
+    assertEquals("y", Files.readString(folder.resolve("sub/new")));
+    Path circle = Files.createSymbolicLink(folder.resolve("circle"), Path.of("circle"));
+    AtomicFile.write(circle, out -> out.write('z'));
+    assertEquals("z", Files.readString(circle));
+  }
+
+  @Test
+  void aPipeIsWrittenTo() throws IOException, InterruptedException {
+    Path pipe = folder.resolve("pipe");
+    Path copy = folder.resolve("copy");
+    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+    Process reader =
+        new ProcessBuilder("cat", pipe.toString()).redirectOutput(copy.toFile()).start();
+    assertTrue(AtomicFile.isStream(pipe));
+    AtomicFile.write(pipe, out -> out.write(new byte[100_000]));
+    assertTrue(reader.waitFor(10, TimeUnit.SECONDS), "the reader ends");
+    assertEquals(100_000, Files.size(copy));
+    assertTrue(AtomicFile.isStream(pipe), "still a pipe");
+  }
+
+  @Test
+  void devicesAndOpenFilesAreStreams() {
+    // Not written here: should it ever be wrong, root would lose the device.
+    assertTrue(AtomicFile.isStream(Path.of("/dev/null")));
+    assertTrue(AtomicFile.isStream(Path.of("/dev/stdout")), "wherever it leads");
+    assertTrue(!AtomicFile.isStream(folder) && !AtomicFile.isStream(folder.resolve("new")));
+  }
+
   /** Runs in a process of its own: writes one file without end. */
   public static final class EndlessWriter {
     /** The file is the argument. */
