@@ -149,18 +149,25 @@ final class CompareCommand extends Operation {
     if (seeds < 1 || seeds > 1000) {
       throw new ParameterException(spec.commandLine(), "--seeds takes 1 to 1000");
     }
+    List<Chosen> chosen;
     try {
-      return Chosen.of(methods == null ? allowed() : methods, settings);
+      chosen = Chosen.of(methods == null ? allowed() : methods, settings);
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
     }
+    for (Chosen method : chosen) {
+      if (heldOut == null && method.method().needsHeldOut()) {
+        throw new ParameterException(spec.commandLine(), method.name() + " needs --held-out");
+      }
+    }
+    return chosen;
   }
 
   /** All, but those that need held-out data where there are none. */
   private List<String> allowed() {
     return Methods.all().stream()
+        .filter(entry -> heldOut != null || !entry.published().needsHeldOut())
         .map(Methods.Entry::name)
-        .filter(name -> heldOut != null || !name.equals("ssd"))
         .toList();
   }
 

@@ -159,6 +159,16 @@ class CompareTest {
         second.get("seed-1/before.onnx") < models(out).get("seed-1/before.onnx"), "other task");
   }
 
+  @Test
+  void withoutHeldOutDataOnlyMethodsThatNeedNoneAreCompared() {
+    for (String setting : List.of("ssd.tolerance=0", "scrub-r.alpha=1")) {
+      Nepenthe.Outcome outcome =
+          Nepenthe.here(words(TASK + " --set " + setting, folder.resolve("wrong")));
+      assertEquals(2, outcome.status(), outcome.err());
+      assertTrue(outcome.err().contains("not among the methods"), outcome.err());
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -167,6 +177,9 @@ class CompareTest {
         " --set fine-tune=1",
         " --methods ssd-published --set fine-tune.epochs=1",
         " --set fine-tune.magic=1",
+        " --methods scrub-r",
+        " --methods scrub --set scrub.rewind=true",
+        " --methods ssd",
         " --epochs 0"
       })
   void wrongUsageIsTwoAndWritesNothing(String more) {

@@ -35,6 +35,11 @@ public record Masked(GradientMethod method, double maskRatio) implements Method 
   }
 
   @Override
+  public boolean needsHeldOut() {
+    return method.needsHeldOut();
+  }
+
+  @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     task.requireFit(model);
     Recorder recorder = new Recorder();

@@ -21,4 +21,9 @@ public interface Method {
    *     needs
    */
   Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener);
+
+  /** Whether the task must have held-out data. */
+  default boolean needsHeldOut() {
+    return false;
+  }
 }

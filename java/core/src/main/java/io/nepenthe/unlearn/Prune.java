@@ -44,6 +44,11 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
   }
 
   @Override
+  public boolean needsHeldOut() {
+    return method.needsHeldOut();
+  }
+
+  @Override
   public Trace forget(
       Model model,
       Backend backend,

@@ -78,6 +78,11 @@ public record Scrub(
   }
 
   @Override
+  public boolean needsHeldOut() {
+    return rewind;
+  }
+
+  @Override
   public Trace forget(
       Model model,
       Backend backend,

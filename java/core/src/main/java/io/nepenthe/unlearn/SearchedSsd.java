@@ -21,6 +21,11 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
   }
 
   @Override
+  public boolean needsHeldOut() {
+    return true;
+  }
+
+  @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     task.requireFit(model);
     task.requireClasses("to count right answers while searching a strength");

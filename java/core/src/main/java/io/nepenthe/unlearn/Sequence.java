@@ -46,6 +46,11 @@ public record Sequence(List<Method> methods) implements Method {
   }
 
   @Override
+  public boolean needsHeldOut() {
+    return methods.stream().anyMatch(Method::needsHeldOut);
+  }
+
+  @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     Recorder recorder = new Recorder();
     for (Method method : methods) {
