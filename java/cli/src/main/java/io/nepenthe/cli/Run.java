@@ -162,6 +162,7 @@ final class Run implements AutoCloseable {
    *
    * @param name of the phase
    * @param also hears of every epoch
+   * @throws CommandException if it ends in weights that are no numbers
    */
   void train(
       String name,
@@ -186,6 +187,7 @@ final class Run implements AutoCloseable {
                   progress.note(String.format(Text.LOCALE, "loss %.3f", epoch.meanLoss()));
                   bar.report((epoch.epoch() + 1) * data.size(), trainer.epochs() * data.size());
                 }));
+    Traces.requireFinite(model, name, "a smaller --rate");
   }
 
   /** Does a part of the work and records its wall time under this name. */

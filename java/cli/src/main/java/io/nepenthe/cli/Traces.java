@@ -40,11 +40,20 @@ final class Traces {
    * @throws CommandException if so
    */
   static void requireFinite(Model model, String method) {
+    requireFinite(model, method, "weaker settings, for instance a smaller learningRate");
+  }
+
+  /**
+   * The same of any change of the weights.
+   *
+   * @throws CommandException if so
+   */
+  static void requireFinite(Model model, String what, String remedy) {
     if (!model.isFinite()) {
       throw new CommandException(
-          method
-              + ": the weights are no longer finite numbers: no model is written; remedy: weaker"
-              + " settings, for instance a smaller learningRate");
+          what
+              + ": the weights are no longer finite numbers: no model is written; remedy: "
+              + remedy);
     }
   }
 

@@ -353,6 +353,13 @@ class ModelCommandsTest {
       assertTrue(last.contains(method + ": the weights are no longer finite"), outcome.err());
       assertFalse(Files.exists(folder.resolve("OUT")));
     }
+    String train =
+        "train --arch mlp --width 8 --data %s#0-99 --optimiser sgd --rate 1e30 --epochs 1 --out OUT";
+    Nepenthe.Outcome outcome = Nepenthe.here(words(train.formatted(TRAIN)));
+    assertEquals(1, outcome.status(), outcome.out());
+    assertTrue(outcome.err().contains("train: the weights are no longer finite"), outcome.err());
+    assertTrue(outcome.err().contains("--rate"), outcome.err());
+    assertFalse(Files.exists(folder.resolve("OUT")));
   }
 
   @Test
