@@ -21,15 +21,9 @@ import io.nepenthe.evaluate.Predictions;
 import io.nepenthe.evaluate.RelearnTime;
 import io.nepenthe.evaluate.Splits;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.nn.Architectures;
-import io.nepenthe.nn.CrossEntropy;
-import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Model;
-import io.nepenthe.nn.Network;
-import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
-import io.nepenthe.nn.Schedule;
 import io.nepenthe.nn.Trainer;
 import io.nepenthe.unlearn.Forgetting;
 import io.nepenthe.unlearn.Listener;
@@ -46,9 +40,6 @@ import java.util.stream.IntStream;
  * copy of the model. It owns the model.
  */
 final class Measurement implements AutoCloseable {
-  static final Trainer RECIPE =
-      new Trainer(8, 32, Optimiser.adam(2e-3), new Schedule.Cosine(0), new CrossEntropy(), 1);
-
   /** How many of the training images are manipulated. */
   static final int MANIPULATED = 100;
 
@@ -93,9 +84,9 @@ final class Measurement implements AutoCloseable {
   /** The model that the task of a cell is about; the same for every known share. */
   static Model train(Backend backend, Source source, Row.Cell cell) {
     Dataset images = cell.isPrivacy() ? source.training() : manipulated(source, cell, 1).dataset();
-    Network network = Architectures.lenet(Extent.image(28, 28, 1), source.training().classes());
-    Model model = Model.initialise(network, cell.seed());
-    RECIPE
+    Model model = Model.initialise(cell.set().network(source.training()), cell.seed());
+    cell.set()
+        .recipe()
         .withSeed(cell.seed())
         .train(model, backend, images, Normalisation.of(images), Trainer.Progress.NONE);
     return model;
@@ -114,7 +105,7 @@ final class Measurement implements AutoCloseable {
 
   /** The task of a cell. */
   static Measurement of(Backend backend, Source source, Model trained, Row.Cell cell) {
-    Trainer recipe = RECIPE.withSeed(cell.seed());
+    Trainer recipe = cell.set().recipe().withSeed(cell.seed());
     Dataset training = source.training();
     Normalisation clean = Normalisation.of(training);
     Dataset test = source.test();
@@ -173,7 +164,7 @@ final class Measurement implements AutoCloseable {
   /** The outputs of the last layer for some test samples. */
   private float[][] last(Model model) {
     List<Integer> node = List.of(model.network().nodes().size() - 1);
-    Dataset some = Subset.range(test, 0, COMPARED - 1);
+    Dataset some = Subset.range(test, 0, Math.min(COMPARED, test.size()) - 1);
     return LinearCka.features(model, backend, some, task.normalisation(), node).getFirst();
   }
 
@@ -220,7 +211,7 @@ final class Measurement implements AutoCloseable {
       return;
     }
     values.put("entropyAttack", attack.entropyAttack(splits));
-    if (cell.task().equals("random")) {
+    if (cell.task().equals("random") && cell.set().isThorough()) {
       values.put("lossAttack", attack.lossAttack(splits));
       values.put(
           "likelihoodRatio", shadows().attack(splits.forget(), splits.test()).areaUnderCurve());
@@ -231,7 +222,7 @@ final class Measurement implements AutoCloseable {
           values.put("klToRetrained", Distance.kullbackLeibler(standard.forget(), splits.forget()));
           values.put("lastLayerSimilarity", LinearCka.of(reference.last, last(model)));
         });
-    if (cell.seed() == UnlearningTables.PRIVACY_SEEDS.getFirst()) {
+    if (cell.set().isThorough() && cell.seed() == cell.set().shown().getFirst()) {
       values.put("relearnTime", (double) relearned(model));
     }
   }
@@ -253,7 +244,7 @@ final class Measurement implements AutoCloseable {
               LikelihoodRatio.train(
                   trained.network(),
                   backend,
-                  RECIPE,
+                  task.recipe(),
                   task.retain(),
                   task.forget(),
                   test,

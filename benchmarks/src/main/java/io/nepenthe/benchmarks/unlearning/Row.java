@@ -25,7 +25,7 @@ record Row(Cell cell, String method, String settings, SequencedMap<String, Doubl
    *
    * @param task {@code badnets}, {@code interclass}, {@code label-noise}, {@code random} or {@code
    *     class}; {@code badnets-5000} is the first with that many training images
-   * @param data {@code glyphs} or {@code mnist}
+   * @param data {@link Data#title()}
    * @param known the share of the manipulated samples that is known; 1 for privacy tasks
    * @param seed 0 and below for choosing settings, from 1 for the tables
    */
@@ -42,6 +42,11 @@ record Row(Cell cell, String method, String settings, SequencedMap<String, Doubl
       return new Cell(task, data, 1, seed);
     }
 
+    /** The data set. */
+    Data set() {
+      return Data.titled(data);
+    }
+
     /** The task whatever the number of images. */
     String kind() {
       return SIZED.matcher(task).replaceFirst("");
@@ -50,7 +55,12 @@ record Row(Cell cell, String method, String settings, SequencedMap<String, Doubl
     /** How many training images there are. */
     int images() {
       Matcher size = SIZED.matcher(task);
-      return size.find() ? Integer.parseInt(size.group(1)) : Source.TRAIN;
+      return size.find() ? Integer.parseInt(size.group(1)) : set().images();
+    }
+
+    /** Whether the task says how many training images there are. */
+    boolean isSized() {
+      return !task.equals(kind());
     }
 
     /** Whether it is for choosing settings, and in no table. */

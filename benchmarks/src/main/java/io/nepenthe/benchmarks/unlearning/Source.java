@@ -1,10 +1,8 @@
 package io.nepenthe.benchmarks.unlearning;
 
-import io.nepenthe.data.DataSource;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Subset;
-import java.nio.file.Path;
 
 /**
  * The images of one seed, in three parts that share none.
@@ -14,9 +12,6 @@ import java.nio.file.Path;
  * @param test what only the judge sees
  */
 record Source(Dataset training, Dataset trusted, Dataset test) {
-  /** Training images where a task does not say otherwise. */
-  static final int TRAIN = 2_000;
-
   static final int TRUSTED = 1_000;
   static final int TEST = 2_000;
 
@@ -30,13 +25,12 @@ record Source(Dataset training, Dataset trusted, Dataset test) {
   }
 
   /**
-   * MNIST: another part of the training images for every seed from −2 to 10, and of the test images
-   * for every seed from 1 to 5. They use up the test images: 6 to 10 are judged on the same parts,
-   * and the seeds below 1, which choose settings, on training images that no seed trains on.
+   * A part of a set whose order tells nothing: of 60,000 images another one for every seed from −2
+   * to 10, and of 10,000 test images for every seed from 1 to 5. They use up the test images: 6 to
+   * 10 are judged on the same parts, and the seeds below 1, which choose settings, on training
+   * images that no seed trains on.
    */
-  static Source mnist(Path folder, long seed, int images) {
-    Dataset pool = DataSource.open("idx:" + folder.resolve("train-images-idx3-ubyte.gz"), 0);
-    Dataset test = DataSource.open("idx:" + folder.resolve("t10k-images-idx3-ubyte.gz"), 0);
+  static Source part(Dataset pool, Dataset test, long seed, int images) {
     long each = images + TRUSTED;
     long first = (seed >= 0 ? seed : 10 - seed) * each;
     Dataset judge = seed > 0 ? test : pool;

@@ -12,10 +12,10 @@ import java.util.function.ToDoubleFunction;
 
 /**
  * Chooses each method's settings on seeds whose images are in no table, and keeps them for all that
- * are. For privacy: the least average gap to retraining over three seeds. For corrective tasks, on
- * one seed: the largest learning rate that costs no more than {@link #TOLERANCE} of the accuracy on
- * trusted images, which a user has, or if all cost more the one that costs least; whatever else
- * makes a method stronger stays as published.
+ * are. For privacy: the least average gap to retraining over {@link Data#choosing()}. For
+ * corrective tasks, on one seed: the largest learning rate that costs no more than {@link
+ * #TOLERANCE} of the accuracy on trusted images, which a user has, or if all cost more the one that
+ * costs least; whatever else makes a method stronger stays as published.
  */
 final class Tuning {
   private static final double TOLERANCE = 0.01;
@@ -35,7 +35,7 @@ final class Tuning {
 
   /** The seeds on which a cell's settings are chosen. */
   static List<Long> seeds(Row.Cell cell) {
-    return cell.isPrivacy() ? List.of(0L, -1L, -2L) : List.of(0L);
+    return cell.isPrivacy() ? cell.set().choosing() : List.of(0L);
   }
 
   /**

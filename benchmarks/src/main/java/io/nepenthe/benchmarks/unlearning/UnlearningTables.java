@@ -6,7 +6,6 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.unlearn.Method;
 import io.nepenthe.unlearn.Methods;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -18,27 +17,27 @@ import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Predicate;
 
 /**
  * Measures every method on corrective and privacy tasks, and writes the tables of
- * docs/unlearning.md:
+ * docs/unlearning.md and docs/unlearning-tables.md:
  *
  * <pre>
  *   java --enable-native-access=ALL-UNNAMED -cp benchmarks/target/benchmarks.jar \
  *       io.nepenthe.benchmarks.unlearning.UnlearningTables \
- *       benchmarks/results/unlearning.csv docs/unlearning.md [minutes [glyphs|mnist]]
+ *       benchmarks/results/unlearning.csv docs [minutes [DATA [TASK]]]
  * </pre>
  *
- * <p>MNIST is measured where the environment variable NEPENTHE_DATA names a folder with {@code
- * mnist} in it. What the file of results has already is not measured again, so a run that was
- * ended, by its minutes or otherwise, is resumed by the same command; two may measure a data set
- * each, into one file. Of every task the settings come first, see {@link Tuning}, then the seeds.
- * The methods that work by influence functions are left out: a page of their own has them.
+ * <p>MNIST and CIFAR-10 are measured where the environment variable NEPENTHE_DATA names a folder
+ * with {@code mnist} and {@code cifar10} in it. What the file of results has already is not
+ * measured again, so a run that was ended, by its minutes or otherwise, is resumed by the same
+ * command; two may measure a data set or task each, into one file. Of every task the settings come
+ * first, see {@link Tuning}, then the seeds. The methods that work by influence functions are left
+ * out: a page of their own has them.
  */
 public final class UnlearningTables {
-  /** The seeds in the privacy tables: measured after the rule that chooses strengths was fixed. */
-  static final List<Long> PRIVACY_SEEDS = List.of(6L, 7L, 8L, 9L, 10L);
-
   private static final List<Long> CORRECTIVE_SEEDS = List.of(1L, 2L, 3L, 4L, 5L);
 
   /** What is measured. */
@@ -62,36 +61,33 @@ public final class UnlearningTables {
   private final Results results;
   private final long deadline;
   private final Backend backend;
-  private final Optional<Path> mnist;
+  private final Sources sources;
 
   /** Models as trained, by data, seed and what was done to the images: tasks share them. */
   private final Map<String, Model> trained = new HashMap<>();
 
-  private UnlearningTables(Results results, double minutes, Backend backend, Optional<Path> mnist) {
+  private UnlearningTables(Results results, double minutes, Backend backend, Sources sources) {
     this.results = results;
     this.deadline = System.nanoTime() + (long) (minutes * 60e9);
     this.backend = backend;
-    this.mnist = mnist;
+    this.sources = sources;
   }
 
   /** Measures and writes; see above. */
   public static void main(String... arguments) throws IOException {
     if (arguments.length < 2) {
-      throw new IllegalArgumentException("results file and page are needed");
+      throw new IllegalArgumentException(
+          "the file of results and the folder of the pages are needed");
     }
     Path file = Path.of(arguments[0]);
     double minutes = arguments.length > 2 ? Double.parseDouble(arguments[2]) : 1e6;
-    Optional<Path> mnist =
-        Optional.ofNullable(System.getenv("NEPENTHE_DATA"))
-            .map(folder -> Path.of(folder, "mnist"))
-            .filter(Files::isDirectory);
-    List<String> data =
-        arguments.length > 3
-            ? List.of(arguments[3])
-            : mnist.isPresent() ? List.of("glyphs", "mnist") : List.of("glyphs");
+    Sources sources =
+        new Sources(Optional.ofNullable(System.getenv("NEPENTHE_DATA")).map(Path::of));
+    List<Data> data = arguments.length > 3 ? List.of(Data.titled(arguments[3])) : sources.data();
+    Predicate<Row.Cell> wanted = cell -> arguments.length < 5 || cell.task().equals(arguments[4]);
     try (Backend backend = Device.cpu().open()) {
-      UnlearningTables tables = new UnlearningTables(new Results(file), minutes, backend, mnist);
-      for (Row.Cell cell : cells(data)) {
+      UnlearningTables tables = new UnlearningTables(new Results(file), minutes, backend, sources);
+      for (Row.Cell cell : cells(data).stream().filter(wanted).toList()) {
         tables.tune(cell);
         tables.measure(cell);
       }
@@ -101,23 +97,28 @@ public final class UnlearningTables {
   }
 
   /** Everything to measure, in order. */
-  private static List<Row.Cell> cells(List<String> data) {
+  private static List<Row.Cell> cells(List<Data> data) {
+    List<Data> thorough = data.stream().filter(Data::isThorough).toList();
     List<Row.Cell> cells = new ArrayList<>();
-    add(cells, "badnets-5000", data, CORRECTIVE_SEEDS, KNOWN);
-    add(cells, "random", data, PRIVACY_SEEDS, 1);
-    add(cells, "class", data, PRIVACY_SEEDS, 1);
-    add(cells, "badnets", data, CORRECTIVE_SEEDS, KNOWN);
-    add(cells, "interclass", data, CORRECTIVE_SEEDS, EXTREMES);
-    add(cells, "label-noise", data, CORRECTIVE_SEEDS, EXTREMES);
+    add(cells, "badnets-5000", thorough, _ -> CORRECTIVE_SEEDS, KNOWN);
+    add(cells, "random", data, Data::shown, 1);
+    add(cells, "class", data, Data::shown, 1);
+    add(cells, "badnets", thorough, _ -> CORRECTIVE_SEEDS, KNOWN);
+    add(cells, "interclass", thorough, _ -> CORRECTIVE_SEEDS, EXTREMES);
+    add(cells, "label-noise", thorough, _ -> CORRECTIVE_SEEDS, EXTREMES);
     return cells;
   }
 
   private static void add(
-      List<Row.Cell> cells, String task, List<String> data, List<Long> seeds, double... shares) {
-    for (long seed : seeds) {
-      for (String name : data) {
+      List<Row.Cell> cells,
+      String task,
+      List<Data> data,
+      Function<Data, List<Long>> seeds,
+      double... shares) {
+    for (Data set : data) {
+      for (long seed : seeds.apply(set)) {
         for (double known : shares) {
-          cells.add(new Row.Cell(task, name, known, seed));
+          cells.add(new Row.Cell(task, set.title(), known, seed));
         }
       }
     }
@@ -129,16 +130,13 @@ public final class UnlearningTables {
 
   private List<Methods.Entry> methods(Row.Cell cell) {
     return METHODS.stream()
-        .filter(entry -> cell.images() == Source.TRAIN || DAMPENING.contains(entry.name()))
+        .filter(entry -> !cell.isSized() || DAMPENING.contains(entry.name()))
         .toList();
   }
 
   /** A task's measurement, its model trained where no other task has. */
   private Measurement open(Row.Cell cell) {
-    Source source =
-        cell.data().equals("glyphs")
-            ? Source.glyphs(cell.seed(), cell.images())
-            : Source.mnist(mnist.orElseThrow(), cell.seed(), cell.images());
+    Source source = sources.of(cell.set(), cell.seed(), cell.images());
     String images = cell.isPrivacy() ? "clean" : cell.task();
     Model model =
         trained.computeIfAbsent(

@@ -39,8 +39,9 @@ class TuningTest {
     chosen("class", (_, rung) -> Math.abs(rung) / 10.0, asked);
     assertEquals(Set.of(0L, -1L, -2L), asked);
     asked.forEach(seed -> assertTrue(new Row.Cell("class", "mnist", 1, seed).isTuning()));
-    UnlearningTables.PRIVACY_SEEDS.forEach(
-        seed -> assertFalse(new Row.Cell("class", "mnist", 1, seed).isTuning()));
+    Data.MNIST
+        .shown()
+        .forEach(seed -> assertFalse(new Row.Cell("class", "mnist", 1, seed).isTuning()));
   }
 
   @Test
@@ -66,7 +67,7 @@ class TuningTest {
     assertEquals(5000, more.images());
     Row.Cell usual = new Row.Cell("label-noise", "mnist", 0.1, 1);
     assertEquals("label-noise", usual.kind());
-    assertEquals(Source.TRAIN, usual.images());
+    assertEquals(Data.MNIST.images(), usual.images());
     assertEquals(5000, Source.glyphs(1, more.images()).training().size());
   }
 
