@@ -27,6 +27,9 @@ else()
   execute_process(COMMAND "${NVCC}" --version OUTPUT_VARIABLE nvcc_version)
   string(REGEX MATCH "release [0-9.]+, V[0-9.]+" nvcc_version "${nvcc_version}")
   file(WRITE "${cuda_directory}/nvcc" "nvcc ${nvcc_version}\n")
+  string(REGEX MATCH "[0-9]+[.][0-9]+" toolkit "${nvcc_version}")
+  string(REPLACE ";" " " chips "${architectures}")
+  file(WRITE "${NEPENTHE_CUDA_RESOURCES}/kernels.properties" "toolkit=${toolkit}\narchitectures=${chips}\n")
   set(targets)
   foreach(architecture IN LISTS architectures)
     list(APPEND targets -gencode arch=compute_${architecture},code=sm_${architecture})
@@ -48,7 +51,7 @@ else()
 endif()
 
 # The emulator: -fsanitize=thread makes every access to memory a call, -fsanitize=bounds every index into an array of
-# known size a check; the emulator itself is what they call, so the sanitizers' libraries are not linked.
+# known size a check, -fsanitize=alignment every address that its type must be aligned to; the emulator itself is what they call, so the sanitizers' libraries are not linked.
 add_library(emulated INTERFACE)
 target_compile_options(emulated INTERFACE
   -Wall -Wextra -Wconversion -Werror -O2 -ffp-contract=off -fno-math-errno -fno-strict-aliasing)
@@ -64,7 +67,7 @@ function(add_emulator name kernels)
   target_link_libraries(${name} PRIVATE emulated)
   target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 endfunction()
-set(checked -fsanitize=thread -fsanitize=bounds-strict)
+set(checked -fsanitize=thread -fsanitize=bounds-strict -fsanitize=alignment)
 add_kernels(checked-kernels "${checked}" ${cuda_sources})
 add_emulator(nepenthe-emulator checked-kernels)
 # The same without any check, for commands: their arithmetic, many times faster.

@@ -22,8 +22,8 @@ using tile::TILE;
 template <typename M>
 __device__ void multiply(GEMM_PARAMETERS) {
   __shared__ tile::Shared<M> shared;
-  const int64_t first_row = static_cast<int64_t>(blockIdx.y) * TILE,
-                first_column = static_cast<int64_t>(blockIdx.x) * TILE;
+  const int64_t across = (n + TILE - 1) / TILE;
+  const int64_t first_row = blockIdx.x / across * TILE, first_column = blockIdx.x % across * TILE;
   const int64_t first = k * blockIdx.z / gridDim.z, last = k * (blockIdx.z + 1) / gridDim.z;
   // Neighbouring threads load neighbouring elements of memory: along a tile's side, or along the terms.
   const auto load = [&](float(&to)[TERMS][M::PITCH], const float* from, int64_t side, int64_t sides,
@@ -88,7 +88,8 @@ KERNEL(128, nep_gemm_plain, (GEMM_PARAMETERS)) {
   at = beta == 0 ? sum : fmaf(beta, at, sum);
 }
 
-// Grid: columns by 64, rows by 64, runs of terms. One run writes C, several write partial [runs, m, n].
+// Grid: tiles, those of a row next to each other; 1; runs of terms. One run writes C, several write partial
+// [runs, m, n].
 KERNEL(tile::Fp32::THREADS, nep_gemm_fp32, (GEMM_PARAMETERS)) {
   gemm::multiply<tile::Fp32>(a, b, c, partial, m, n, k, a_pitch, b_pitch, c_pitch, transpose_a, transpose_b,
                              beta);

@@ -305,8 +305,22 @@ void __tsan_write_range(void* at, uint64_t bytes) {
   access(reinterpret_cast<uintptr_t>(at), static_cast<int>(bytes), true, false);
 }
 
-// The undefined-behaviour sanitizer's: an index past the end of an array of known size, as static shared
-// memory has.
+// The undefined-behaviour sanitizer's: an address that the type does not allow, as a vector of 16 bytes that
+// lies at 4.
+struct TypeMismatch {
+  const char* file;
+  uint32_t line, column;
+  const void* type;
+  uint8_t log_alignment, kind;
+};
+void __ubsan_handle_type_mismatch_v1_abort(TypeMismatch* data, void* address) {
+  fail("misaligned: address %p, which must be a multiple of %d (%s:%u)", address, 1 << data->log_alignment,
+       data->file, data->line);
+}
+void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, void* address) {
+  __ubsan_handle_type_mismatch_v1_abort(data, address);
+}
+// An index past the end of an array of known size, as static shared memory has.
 void __ubsan_handle_out_of_bounds_abort(void*, void* index) {
   fail("out of bounds: index %lld of an array of fixed size",
        static_cast<long long>(reinterpret_cast<intptr_t>(index)));

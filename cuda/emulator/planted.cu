@@ -82,6 +82,12 @@ KERNEL(32, planted_warp_exchange, (float* out, int sync)) {
   out[threadIdx.x] = row[threadIdx.x ^ 1];
 }
 
+// Four values from `first` on, by one load.
+KERNEL(32, planted_misaligned, (const float* values, float* out, int first)) {
+  const float4 four = *reinterpret_cast<const float4*>(values + first);
+  out[threadIdx.x] = four.x + four.w;
+}
+
 // Waits for all but `left` copies of two, then uses both.
 KERNEL(32, planted_copy, (const float* values, float* out, int wait)) {
   __shared__ float first[32];

@@ -388,6 +388,8 @@ void matrix(Collective what, float* d, const uint32_t* a, const uint32_t* b) {
 
 void copy_async(void* target, const void* source, int bytes, int from_source) {
   Thread& self = *machine().running;
+  const uintptr_t both = reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source);
+  if (both % static_cast<uintptr_t>(bytes) != 0) fail("misaligned: an asynchronous copy of %d bytes", bytes);
   self.copies.push_back({target, source, bytes, from_source, self.groups});
 }
 void commit_copies() { machine().running->groups++; }

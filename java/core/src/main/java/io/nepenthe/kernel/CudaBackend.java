@@ -53,7 +53,7 @@ final class CudaBackend implements Backend {
   static Optional<String> unavailable(int ordinal) {
     return switch (Kind.chosen()) {
       case REAL ->
-          JCudaDriver.unavailable(ordinal)
+          CudaProbe.unavailable(ordinal)
               .or(
                   () ->
                       CudaKernels.built()
@@ -412,9 +412,10 @@ final class CudaBackend implements Backend {
   public void close() {
     if (!closed) {
       closed = true;
-      solver.flatMap(CudaSolver.Choice::library).ifPresent(CudaSolver::close);
-      dense.close();
-      context.close();
+      try (context;
+          dense) {
+        solver.flatMap(CudaSolver.Choice::library).ifPresent(CudaSolver::close);
+      }
     }
   }
 }

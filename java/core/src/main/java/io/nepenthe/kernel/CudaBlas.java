@@ -184,6 +184,7 @@ final class CudaBlas implements CudaGemm {
   public void close() {
     if (!closed) {
       closed = true;
+      context.driver().enter();
       try {
         int status = (int) destroy.invokeExact(handle);
         assert status >= SUCCESS;

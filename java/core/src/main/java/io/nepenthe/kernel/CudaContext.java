@@ -35,6 +35,7 @@ final class CudaContext implements AutoCloseable {
    * @param sizes for messages
    */
   Operation begin(String name, Object sizes, long bytes, long flops) {
+    driver.enter();
     ranges.push(name);
     return new Operation(name + " " + sizes, bytes, flops);
   }
@@ -172,7 +173,8 @@ final class CudaContext implements AutoCloseable {
 
   @Override
   public void close() {
-    memory.close();
-    driver.close();
+    try (driver) {
+      memory.close();
+    }
   }
 }

@@ -419,7 +419,8 @@ final class CudaDense implements Dense, AutoCloseable {
 
   @Override
   public void close() {
-    convolutions.library().ifPresent(CudaDnn::close);
-    gemm.close();
+    try (gemm) {
+      convolutions.library().ifPresent(CudaDnn::close);
+    }
   }
 }

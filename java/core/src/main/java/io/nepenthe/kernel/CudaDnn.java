@@ -146,6 +146,7 @@ final class CudaDnn implements AutoCloseable {
     if (!(sizes instanceof Affine.Convolution c) || !CudaConvolution.fits(c)) {
       return Optional.empty();
     }
+    context.driver().enter();
     try {
       return Optional.of(new CudaConvolution(this, c));
     } catch (CudaException e) {

@@ -15,6 +15,12 @@ sealed interface CudaDriver extends AutoCloseable permits EmulatedDriver, JCudaD
   /** What it is and where it was found, one {@code key=value} a line. */
   String describe();
 
+  /**
+   * Makes the device that of the calling thread, for CUDA's libraries; what is asked for here does
+   * so itself.
+   */
+  default void enter() {}
+
   /** The stream that everything runs on, as CUDA's libraries take it. */
   long stream();
 

@@ -99,7 +99,7 @@ interface CudaGemm extends AutoCloseable {
       long partial = runs == 1 ? 0L : op.scratch(runs * m * n * Float.BYTES);
       op.launch(
           "nep_gemm_" + precision.suffix(),
-          new CudaDriver.Grid(columns, rows, runs),
+          new CudaDriver.Grid(columns * rows, 1, runs), // only x may be large
           a.address,
           b.address,
           c.address,

@@ -8,7 +8,9 @@ import java.util.Optional;
 
 /** Launches of cuda/square_gradients.cu and cuda/square_vector_gradients.cu. */
 final class CudaSquares {
-  private static final long MOST_Y = 65535;
+  /** Of the blocks along y, or along z. */
+  private static final long MOST = 65535;
+
   private static final long CHANNELS = 32;
 
   private CudaSquares() {}
@@ -76,7 +78,8 @@ final class CudaSquares {
     if (wanted <= 1) {
       return 1;
     }
-    return Math.min(samples, Math.max(wanted, CudaLayer.ceiling(samples, DriftFreeSum.PERIOD)));
+    long periods = CudaLayer.ceiling(samples, DriftFreeSum.PERIOD);
+    return Math.min(Math.min(samples, MOST), Math.max(wanted, periods));
   }
 
   static void launch(
@@ -124,8 +127,7 @@ final class CudaSquares {
         long totals = op.scratch(samples * channels * Float.BYTES);
         op.launch(
             "nep_square_vector_gradients_positions",
-            new CudaDriver.Grid(
-                CudaLayer.ceiling(channels, CHANNELS), Math.min(samples, MOST_Y), 1),
+            new CudaDriver.Grid(CudaLayer.ceiling(channels, CHANNELS), Math.min(samples, MOST), 1),
             op.read(gradient),
             normalised.map(op::read).orElse(0L),
             samples,

@@ -1,12 +1,11 @@
 package io.nepenthe.kernel;
 
-import static io.nepenthe.kernel.NativeLibrary.INT;
-import static io.nepenthe.kernel.NativeLibrary.POINTER;
 import static jcuda.driver.JCudaDriver.cuCtxSetCurrent;
 import static jcuda.driver.JCudaDriver.cuDeviceGet;
 import static jcuda.driver.JCudaDriver.cuDeviceGetAttribute;
 import static jcuda.driver.JCudaDriver.cuDeviceGetName;
 import static jcuda.driver.JCudaDriver.cuDevicePrimaryCtxRelease;
+import static jcuda.driver.JCudaDriver.cuDevicePrimaryCtxReset;
 import static jcuda.driver.JCudaDriver.cuDevicePrimaryCtxRetain;
 import static jcuda.driver.JCudaDriver.cuEventCreate;
 import static jcuda.driver.JCudaDriver.cuEventDestroy;
@@ -36,14 +35,10 @@ import static jcuda.driver.JCudaDriver.cuStreamSynchronize;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Optional;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -64,9 +59,6 @@ final class JCudaDriver implements CudaDriver {
   /** Waits after every launch if true, so that a failure names the kernel that failed. */
   static final String SYNC_PROPERTY = "nepenthe.cuda.sync";
 
-  /** CUDA 12.0: the oldest driver that runs code of the newest compilers we use. */
-  private static final int OLDEST_DRIVER = 12_000;
-
   /** Copies go through pinned memory of this size, so that the device fetches them itself. */
   private static final long STAGING = 16L << 20;
 
@@ -86,6 +78,7 @@ final class JCudaDriver implements CudaDriver {
   private final Map<Long, Long> live = new HashMap<>();
   private Pointer arguments = new Pointer();
   private int argumentCount = -1;
+  private boolean broken;
   private boolean closed;
 
   private record Kernel(CUfunction function, int threads) {}
@@ -144,55 +137,41 @@ final class JCudaDriver implements CudaDriver {
     this.staged = CudaLibrary.host(staging.address(), STAGING);
   }
 
-  /**
-   * Why no device can be used, asked of the driver's library itself: JCuda fails for good when it
-   * is touched without one.
-   *
-   * @param ordinal of the device that is wanted
-   * @return empty if it is there
-   */
-  static Optional<String> unavailable(int ordinal) {
-    Optional<CudaLibrary> found = CudaLibrary.find("libcuda.so.1");
-    if (found.isEmpty()) {
-      return Optional.of("no NVIDIA driver on this machine: libcuda.so.1 was not found");
-    }
-    CudaLibrary driver = found.get();
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment number = arena.allocate(ValueLayout.JAVA_INT);
-      MethodHandle version = driver.function("cuDriverGetVersion", INT, POINTER);
-      int status = (int) version.invokeExact(number);
-      int found12 = number.get(ValueLayout.JAVA_INT, 0);
-      if (status == 0 && found12 < OLDEST_DRIVER) {
-        return Optional.of(
-            "the NVIDIA driver is for CUDA %d.%d, 12.0 is needed"
-                .formatted(found12 / 1000, found12 % 1000 / 10));
-      }
-      status = (int) driver.function("cuInit", INT, INT).invokeExact(0);
-      if (status != 0) {
-        return Optional.of("the NVIDIA driver does not start: cuInit gave " + status);
-      }
-      MethodHandle count = driver.function("cuDeviceGetCount", INT, POINTER);
-      status = (int) count.invokeExact(number);
-      int devices = status == 0 ? number.get(ValueLayout.JAVA_INT, 0) : 0;
-      if (devices <= ordinal) {
-        return Optional.of(
-            devices == 0
-                ? "the NVIDIA driver has no device"
-                : "there is no device " + ordinal + ": the last one is " + (devices - 1));
-      }
-      return Optional.empty();
-    } catch (Throwable thrown) {
-      throw NativeLibrary.rethrow(thrown);
-    }
-  }
-
-  private static void call(String what, int result) {
+  /** Every call's end. */
+  private void call(String what, int result) {
     if (result != CUresult.CUDA_SUCCESS) {
+      broken |= isFatal(result);
       String[] code = {""};
       String[] reason = {""};
       cuGetErrorName(result, code);
       cuGetErrorString(result, reason);
       throw new CudaException(what + ": " + code[0] + " (" + result + "), " + reason[0]);
+    }
+  }
+
+  /** Whether the context is lost: every later call would say the same of the same failure. */
+  private static boolean isFatal(int result) {
+    return switch (result) {
+      case CUresult.CUDA_ERROR_ILLEGAL_ADDRESS,
+          CUresult.CUDA_ERROR_LAUNCH_TIMEOUT,
+          CUresult.CUDA_ERROR_ASSERT,
+          CUresult.CUDA_ERROR_HARDWARE_STACK_ERROR,
+          CUresult.CUDA_ERROR_ILLEGAL_INSTRUCTION,
+          CUresult.CUDA_ERROR_MISALIGNED_ADDRESS,
+          CUresult.CUDA_ERROR_INVALID_ADDRESS_SPACE,
+          CUresult.CUDA_ERROR_INVALID_PC,
+          CUresult.CUDA_ERROR_LAUNCH_FAILED,
+          CUresult.CUDA_ERROR_ECC_UNCORRECTABLE,
+          CUresult.CUDA_ERROR_UNKNOWN ->
+          true;
+      default -> false;
+    };
+  }
+
+  @Override
+  public void enter() {
+    if (!closed) {
+      call("cuCtxSetCurrent", cuCtxSetCurrent(context));
     }
   }
 
@@ -218,6 +197,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public Memory memory() {
+    enter();
     long[] free = new long[1];
     long[] total = new long[1];
     call("cuMemGetInfo", cuMemGetInfo(free, total));
@@ -226,6 +206,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public long allocate(long bytes) {
+    enter();
     DevicePointer pointer = new DevicePointer();
     int result = cuMemAlloc(pointer, Math.max(bytes, 1));
     if (result == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
@@ -240,6 +221,9 @@ final class JCudaDriver implements CudaDriver {
   public void free(long address) {
     if (!closed) {
       live.remove(address);
+    }
+    if (!closed && !broken) { // with its context, a device's memory is lost, and the error said
+      synchronise(); // a kernel may still work there
       call("cuMemFree", cuMemFree(new DevicePointer(address)));
     }
   }
@@ -251,6 +235,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void upload(long to, MemorySegment from) {
+    enter();
     for (long at = 0; at < from.byteSize(); at += STAGING) {
       long part = Math.min(STAGING, from.byteSize() - at);
       synchronise(); // the last part has left the staging memory
@@ -264,6 +249,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void download(MemorySegment to, long from) {
+    enter();
     for (long at = 0; at < to.byteSize(); at += STAGING) {
       long part = Math.min(STAGING, to.byteSize() - at);
       call(
@@ -276,6 +262,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void copy(long to, long from, long bytes) {
+    enter();
     call(
         "cuMemcpyDtoD of " + bytes + " bytes",
         cuMemcpyDtoDAsync(new DevicePointer(to), new DevicePointer(from), bytes, stream));
@@ -283,6 +270,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void clear(long to, long bytes) {
+    enter();
     call(
         "cuMemsetD8 of " + bytes + " bytes",
         cuMemsetD8Async(new DevicePointer(to), (byte) 0, bytes, stream));
@@ -290,6 +278,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public int threads(String kernel) {
+    enter();
     return kernel(kernel).threads;
   }
 
@@ -298,7 +287,7 @@ final class JCudaDriver implements CudaDriver {
         name,
         key -> {
           CUfunction function = new CUfunction();
-          CUmodule module = modules.computeIfAbsent(CudaKernels.source(key), JCudaDriver::load);
+          CUmodule module = modules.computeIfAbsent(CudaKernels.source(key), this::load);
           call("cuModuleGetFunction " + key, cuModuleGetFunction(function, module, key));
           int[] threads = new int[1];
           call(
@@ -309,7 +298,7 @@ final class JCudaDriver implements CudaDriver {
         });
   }
 
-  private static CUmodule load(String source) {
+  private CUmodule load(String source) {
     String resource = "/io/nepenthe/cuda/" + source + ".fatbin";
     try (InputStream in = JCudaDriver.class.getResourceAsStream(resource)) {
       if (in == null) {
@@ -317,7 +306,9 @@ final class JCudaDriver implements CudaDriver {
             "this build has no CUDA kernels (" + resource + "): it was made without nvcc");
       }
       CUmodule module = new CUmodule();
-      call("cuModuleLoadData " + source, cuModuleLoadData(module, in.readAllBytes()));
+      call(
+          "cuModuleLoadData %s, of %s".formatted(resource, CudaKernels.made()),
+          cuModuleLoadData(module, in.readAllBytes()));
       return module;
     } catch (IOException e) {
       throw new CudaException("cannot read " + resource + ": " + e, e);
@@ -326,6 +317,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void launch(String kernel, Grid grid, int sharedBytes, CudaArguments values) {
+    enter();
     Kernel found = kernel(kernel);
     if (sharedBytes > DYNAMIC_SHARED_WITHOUT_ASKING) {
       throw new CudaException(kernel + " asks for " + sharedBytes + " bytes of shared memory");
@@ -366,11 +358,13 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void synchronise() {
+    enter();
     call("cuStreamSynchronize", cuStreamSynchronize(stream));
   }
 
   @Override
   public double seconds(Runnable work) {
+    enter();
     CUevent start = new CUevent();
     CUevent end = new CUevent();
     call("cuEventCreate", cuEventCreate(start, 0));
@@ -388,15 +382,25 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void close() {
-    if (!closed) {
-      cuStreamSynchronize(stream);
+    if (closed) {
+      return;
+    }
+    try {
+      synchronise();
+    } catch (CudaException e) {
+      // Whoever asked for results has been told; what can be released is.
+    }
+    if (broken) { // what is left of the context would refuse everything to whoever is next
+      cuDevicePrimaryCtxReset(device);
+    } else {
       live.keySet().forEach(address -> cuMemFree(new DevicePointer(address)));
-      live.clear();
       modules.values().forEach(module -> cuModuleUnload(module));
       cuMemFreeHost(staging);
       cuStreamDestroy(stream);
-      cuDevicePrimaryCtxRelease(device);
-      closed = true;
     }
+    live.clear();
+    cuCtxSetCurrent(new CUcontext());
+    cuDevicePrimaryCtxRelease(device);
+    closed = true;
   }
 }

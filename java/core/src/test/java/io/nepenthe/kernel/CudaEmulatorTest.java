@@ -8,6 +8,7 @@ import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
@@ -159,6 +160,34 @@ class CudaEmulatorTest {
         (b, _) -> {
           b.launch("planted_warp_exchange", b.out, 1);
           assertEquals(6, b.out(8)[7]);
+        });
+  }
+
+  @Test
+  void findsAVectorThatIsNotAligned() {
+    finds("misaligned", (b, _) -> b.launch("planted_misaligned", b.values, b.out, 2));
+    everySchedule(1, (b, _) -> b.launch("planted_misaligned", b.values, b.out, 4));
+  }
+
+  /** Of cuLaunchKernel: 2³¹ − 1 blocks along x, 65,535 along y and z. */
+  @Test
+  void aGridHasLimits() {
+    everySchedule(
+        1,
+        (b, _) -> {
+          CudaArguments none = new CudaArguments();
+          none.set(b.out);
+          for (CudaDriver.Grid grid :
+              List.of(
+                  new CudaDriver.Grid(1L << 31, 1, 1),
+                  new CudaDriver.Grid(1, 65536, 1),
+                  new CudaDriver.Grid(1, 1, 65536),
+                  new CudaDriver.Grid(0, 1, 1))) {
+            CudaException seen =
+                assertThrows(
+                    CudaException.class, () -> b.driver.launch("planted_race", grid, 0, none));
+            assertTrue(seen.getMessage().contains("that no device takes"), seen.getMessage());
+          }
         });
   }
 

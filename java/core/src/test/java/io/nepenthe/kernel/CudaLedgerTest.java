@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +20,9 @@ import org.junit.jupiter.api.Test;
  * the failure names.
  */
 class CudaLedgerTest {
+  private static final int REGISTERS = 65536;
+  private static final int STATIC_SHARED = 48 << 10;
+
   private static final Pattern KERNEL =
       Pattern.compile("Compiling entry function '(\\w+)' for '(sm_\\w+)'");
   private static final Pattern SPILLS =
@@ -48,6 +52,27 @@ class CudaLedgerTest {
         ledger.get(0).equals(lines.get(0)),
         "the ledger is of another compiler: " + ledger.get(0) + ", this is " + lines.get(0));
     assertEquals(String.join("\n", ledger), String.join("\n", lines), "if meant: cp " + now);
+  }
+
+  /** A block's registers, which warps take 256 at a time, and its shared memory are to be had. */
+  private static void assertLaunches(
+      EmulatedDriver driver, String kernel, int registers, int shared) {
+    int warps = (driver.threads(kernel) + 31) / 32;
+    int taken = warps * ((registers * 32 + 255) / 256) * 256;
+    assertTrue(taken <= REGISTERS, kernel + " needs " + taken + " registers a block");
+    assertTrue(shared <= STATIC_SHARED, kernel + " has " + shared + " bytes of shared memory");
+  }
+
+  @Test
+  void everyKernelCanBeLaunched() {
+    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+    try (EmulatedDriver driver = new EmulatedDriver(EmulatedDriver.packaged(), 1)) {
+      for (String line :
+          Repository.read(Repository.path("cuda/ledger.txt")).lines().skip(2).toList()) {
+        String[] needs = line.split("[:,] ");
+        assertLaunches(driver, needs[0], Integer.parseInt(needs[2]), Integer.parseInt(needs[3]));
+      }
+    }
   }
 
   private static void read(String log, TreeMap<String, String> found) {

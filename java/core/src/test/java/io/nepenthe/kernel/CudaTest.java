@@ -1,5 +1,8 @@
 package io.nepenthe.kernel;
 
+import static jcuda.driver.JCudaDriver.cuDeviceGet;
+import static jcuda.driver.JCudaDriver.cuDevicePrimaryCtxRetain;
+import static jcuda.driver.JCudaDriver.cuInit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.nepenthe.tensor.Shape;
@@ -7,7 +10,10 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.SplittableRandom;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
 import org.junit.jupiter.api.Assumptions;
 
 /** What tests of CUDA kernels share: a device under many schedules, and memory on it. */
@@ -20,6 +26,8 @@ final class CudaTest {
 
   private static final float POISON = Float.intBitsToFloat(0x7fa5a5a5);
 
+  private static Optional<CUcontext> kept = Optional.empty();
+
   private CudaTest() {}
 
   /**
@@ -28,10 +36,26 @@ final class CudaTest {
    */
   static CudaBackend emulated(long seed, Precision precision) {
     if (RequireGpu.Condition.required()) {
+      keepContext();
       return (CudaBackend) Device.cuda(0, precision).open();
     }
     return new CudaBackend(
         new Device.Cuda(0, precision), new EmulatedDriver(EmulatedDriver.packaged(), seed));
+  }
+
+  /**
+   * Keeps the first device's primary context for as long as the process lives: to make one takes
+   * long, and tests open the device many times.
+   */
+  static synchronized void keepContext() {
+    if (kept.isEmpty()) {
+      cuInit(0);
+      CUdevice device = new CUdevice();
+      cuDeviceGet(device, 0);
+      CUcontext context = new CUcontext();
+      cuDevicePrimaryCtxRetain(context, device);
+      kept = Optional.of(context);
+    }
   }
 
   /**
