@@ -210,6 +210,17 @@ void nep_average_pool(const float* x, float* y, const int64_t* geometry, int32_t
 void nep_average_pool_gradient(const float* dy, float* dx, const int64_t* geometry, int32_t padding_counts,
                                int32_t threads);
 
+/* ---- padding ----------------------------------------------------------------------------------------------
+ */
+
+/* geometry: batch, height, width, channels, padding top, left, bottom, right, mode. Modes: 0 holds the value,
+ * 1 is mirrored at the outermost position and less than a side, 2 repeats the nearest, 3 the other end and at
+ * most a side. */
+void nep_pad(const float* x, float* y, const int64_t* geometry, float value, int32_t threads);
+
+/* dx = the sums of dy over the positions that repeat one. */
+void nep_pad_gradient(const float* dy, float* dx, const int64_t* geometry, int32_t threads);
+
 /* ---- batch normalisation ----------------------------------------------------------------------------------
  */
 

@@ -114,7 +114,7 @@ final class TorchNetwork implements AutoCloseable {
             case Layer.GlobalAveragePool _ -> torch.adaptive_avg_pool2d(x, 1, 1);
             case Layer.Add _ -> x.add(values.get(node.inputs().get(1)));
             case Layer.Flatten _ -> x.permute(0, 2, 3, 1).flatten(1, -1);
-            case Layer.Celu _, Layer.AveragePool _, Layer.Dropout _ ->
+            case Layer.Celu _, Layer.AveragePool _, Layer.Pad _, Layer.Dropout _ ->
                 throw new IllegalArgumentException("no peer for " + node.layer());
           });
     }

@@ -10,7 +10,10 @@ import io.nepenthe.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
-/** Bindings of native/src/kernels/{activation,batch_norm}.cpp; pooling is in {@link CpuPool}. */
+/**
+ * Bindings of native/src/kernels/{activation,batch_norm}.cpp; others are in {@link CpuPool} and
+ * {@link CpuPad}.
+ */
 final class CpuDense implements Dense {
   private static final MethodHandle RELU =
       NativeLibrary.action("nep_relu", POINTER, POINTER, LONG, INT);
@@ -67,11 +70,13 @@ final class CpuDense implements Dense {
 
   private final Workspace workspace;
   private final CpuPool pool;
+  private final CpuPad pad;
   private final int threads;
 
   CpuDense(Workspace workspace, int threads) {
     this.workspace = workspace;
     this.pool = new CpuPool(workspace, threads);
+    this.pad = new CpuPad(workspace, threads);
     this.threads = threads;
   }
 
@@ -163,6 +168,16 @@ final class CpuDense implements Dense {
   @Override
   public void averagePoolGradient(Tensor dy, Tensor dx, Window window, boolean paddingCounts) {
     pool.averageGradient(dy, dx, window, paddingCounts);
+  }
+
+  @Override
+  public void pad(Tensor x, Tensor y, Padding padding) {
+    pad.pad(x, y, padding);
+  }
+
+  @Override
+  public void padGradient(Tensor dy, Tensor dx, Padding padding) {
+    pad.gradient(dy, dx, padding);
   }
 
   @Override

@@ -16,6 +16,7 @@ final class CudaDense implements Dense, AutoCloseable {
   private final CudaGemm gemm;
   private final CudaDnn.Choice convolutions;
   private final CudaLosses losses;
+  private final CudaPad pad;
 
   CudaDense(CudaContext context, Precision precision) {
     this(context, precision, CudaDnn.of(context, precision));
@@ -26,6 +27,7 @@ final class CudaDense implements Dense, AutoCloseable {
     this.convolutions = convolutions;
     this.gemm = CudaGemm.of(context, precision);
     this.losses = new CudaLosses(context);
+    this.pad = new CudaPad(context);
   }
 
   CudaGemm gemm() {
@@ -227,6 +229,16 @@ final class CudaDense implements Dense, AutoCloseable {
     Object[] all = new Object[before + sizes.length + after];
     System.arraycopy(sizes, 0, all, before, sizes.length);
     return all;
+  }
+
+  @Override
+  public void pad(Tensor x, Tensor y, Padding padding) {
+    pad.pad(x, y, padding);
+  }
+
+  @Override
+  public void padGradient(Tensor dy, Tensor dx, Padding padding) {
+    pad.gradient(dy, dx, padding);
   }
 
   @Override

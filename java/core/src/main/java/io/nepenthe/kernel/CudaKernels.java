@@ -22,6 +22,7 @@ final class CudaKernels {
           "loss",
           "masked_adam",
           "masked_sgd",
+          "pad",
           "pair_scores",
           "philox",
           "pool",

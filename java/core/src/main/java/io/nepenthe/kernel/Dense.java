@@ -47,6 +47,12 @@ public sealed interface Dense permits CpuDense, CudaDense {
   /** The gradient of {@link #averagePool}. */
   void averagePoolGradient(Tensor dy, Tensor dx, Window window, boolean paddingCounts);
 
+  /** x with positions around it. */
+  void pad(Tensor x, Tensor y, Padding padding);
+
+  /** The gradient of {@link #pad}: a position's and those of its copies, added up. */
+  void padGradient(Tensor dy, Tensor dx, Padding padding);
+
   /**
    * Mean and biased variance of every channel, the last dimension of x, over all others.
    *

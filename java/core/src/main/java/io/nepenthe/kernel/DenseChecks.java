@@ -126,6 +126,18 @@ final class DenseChecks {
     }
   }
 
+  /** Of a padding from x to y. */
+  static void padding(Shape x, Shape y, Padding p) {
+    if (x.rank() != 4 || x.elements() == 0) {
+      throw new IllegalArgumentException("padding needs N·H·W·C images, found " + x);
+    }
+    Shape padded =
+        Shape.of(x.size(0), p.outputHeight(x.size(1)), p.outputWidth(x.size(2)), x.size(3));
+    if (!y.equals(padded)) {
+      throw new IllegalArgumentException("padding " + x + " gives " + padded + ", found " + y);
+    }
+  }
+
   static void maxPoolGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window) {
     pooling(x.shape(), y.shape(), window);
     Checks.shape("dy", dy, y.shape());

@@ -165,6 +165,7 @@ final class BatchPlan implements AutoCloseable {
           new PlainSteps.AveragePool(dense, pool.window(), pool.paddingCounts(), x, y, dy, edge);
       case Layer.GlobalAveragePool _ ->
           new PlainSteps.AveragePool(dense, whole(source(i, 0)), false, x, y, dy, edge);
+      case Layer.Pad pad -> new PlainSteps.Pad(dense, pad.padding(), x, y, dy, edge);
       case Layer.Add _ -> new PlainSteps.Add(dense, x, input(i, 1), y, dy, edge, edge(i, 1));
       case Layer.Flatten _ -> new PlainSteps.Flatten(dense, dy, edge);
       case Layer.Dropout dropout ->

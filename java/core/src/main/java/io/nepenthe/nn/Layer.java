@@ -1,5 +1,6 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.ParameterSpec.Role;
 import io.nepenthe.tensor.Shape;
@@ -223,6 +224,19 @@ public sealed interface Layer {
     @Override
     public Extent output(List<Extent> inputs) {
       return Extent.image(1, 1, Layers.image(this, inputs).channels());
+    }
+  }
+
+  /**
+   * An image with positions around it. A convolution whose padding is not zeros, for instance a
+   * circular one, is this layer and a convolution without padding.
+   */
+  record Pad(Padding padding) implements Layer {
+    @Override
+    public Extent output(List<Extent> inputs) {
+      Extent in = Layers.image(this, inputs);
+      return Extent.image(
+          padding.outputHeight(in.height()), padding.outputWidth(in.width()), in.channels());
     }
   }
 

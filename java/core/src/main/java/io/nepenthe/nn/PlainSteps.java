@@ -1,6 +1,7 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.tensor.Tensor;
 
@@ -73,6 +74,22 @@ final class PlainSteps {
     public void backward(LayerVisitor visitor) {
       if (edge.wanted()) {
         dense.averagePoolGradient(dy, edge.destination(), window, paddingCounts);
+        edge.finish(dense);
+      }
+    }
+  }
+
+  record Pad(Dense dense, Padding padding, Tensor x, Tensor y, Tensor dy, Step.Edge edge)
+      implements Step {
+    @Override
+    public void forward() {
+      dense.pad(x, y, padding);
+    }
+
+    @Override
+    public void backward(LayerVisitor visitor) {
+      if (edge.wanted()) {
+        dense.padGradient(dy, edge.destination(), padding);
         edge.finish(dense);
       }
     }

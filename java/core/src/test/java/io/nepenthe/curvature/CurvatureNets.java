@@ -1,6 +1,7 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.data.ImageShape;
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Layer;
@@ -47,6 +48,27 @@ final class CurvatureNets {
         .then(new Layer.Relu())
         .then(tied)
         .then(new Layer.Linear("head", 10, CLASSES, true))
+        .build();
+  }
+
+  /**
+   * Convolutions of padded images: circular, with groups and stride; mirrored; the nearest
+   * position.
+   */
+  static Network padded() {
+    return Network.builder(INPUT)
+        .then(new Layer.Pad(new Padding(2, 1, 0, 3, Padding.Mode.CIRCULAR, 0)))
+        .then(new Layer.Conv2d("first", 2, 4, Window.square(3), true))
+        .then(new Layer.Relu())
+        .then(new Layer.Pad(Padding.of(1, Padding.Mode.CIRCULAR)))
+        .then(new Layer.Conv2d("grouped", 4, 6, Window.square(3).withStride(2), 2, true))
+        .then(new Layer.Relu())
+        .then(new Layer.Pad(Padding.of(1, Padding.Mode.REFLECT)))
+        .then(new Layer.Conv2d("mirrored", 6, 5, Window.square(3), false))
+        .then(new Layer.Pad(Padding.of(1, Padding.Mode.REPLICATE)))
+        .then(new Layer.Conv2d("nearest", 5, 4, Window.square(3).withStride(2), true))
+        .then(new Layer.Flatten())
+        .then(new Layer.Linear("fc", 4 * 2 * 2, CLASSES, true))
         .build();
   }
 

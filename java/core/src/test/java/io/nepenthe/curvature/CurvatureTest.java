@@ -83,13 +83,18 @@ class CurvatureTest {
       value = Labels.class,
       names = {"TRUE", "SAMPLED", "EXACT"})
   void factorsAgreeWithTheReference(Labels fisher) {
+    factorsAgreeWithTheReference(fisher, CurvatureNets.all());
+    factorsAgreeWithTheReference(fisher, CurvatureNets.padded());
+  }
+
+  private static void factorsAgreeWithTheReference(Labels fisher, Network network) {
     TinyData data = CurvatureNets.data(11);
     for (boolean reduce : new boolean[] {false, true}) {
       for (boolean joint : new boolean[] {false, true}) {
         FactorOptions options = FactorOptions.defaults().withFisher(fisher).withBatchSize(4);
         options = reduce ? options.withReduce() : options;
         options = joint ? options : options.withSeparateBias();
-        try (Fitted fitted = Fitted.of(CurvatureNets.all(), data, options)) {
+        try (Fitted fitted = Fitted.of(network, data, options)) {
           Captured captured = Captured.fisher(fitted.model, data, options, 0);
           for (ParameterBlock block : fitted.factors.blocks()) {
             if (reduce && block.layer().startsWith("tied")) {
@@ -117,10 +122,15 @@ class CurvatureTest {
   /** Λ in the shipped basis: the reference rotates by the very vectors that were kept. */
   @Test
   void correctedEigenvaluesAgreeInEveryOrderOfContraction() {
+    correctedEigenvaluesAgree(CurvatureNets.all());
+    correctedEigenvaluesAgree(CurvatureNets.padded());
+  }
+
+  private static void correctedEigenvaluesAgree(Network network) {
     TinyData data = CurvatureNets.data(11);
     FactorOptions options = FactorOptions.defaults().withFisher(Labels.TRUE).withBatchSize(4);
     for (FactorOptions some : new FactorOptions[] {options, options.withSeparateBias()}) {
-      try (Fitted fitted = Fitted.of(CurvatureNets.all(), data, some)) {
+      try (Fitted fitted = Fitted.of(network, data, some)) {
         Captured captured = Captured.fisher(fitted.model, data, some, 1);
         for (ParameterBlock block : fitted.ekfac.blocks()) {
           for (int group = 0; !block.isDiagonal() && group < block.groups(); group++) {
@@ -135,6 +145,30 @@ class CurvatureTest {
             // ΣΛ = ΣD = mean ‖P‖².
             double trace = Arrays.stream(reference.diagonal()).sum();
             assertEquals(1, Arrays.stream(actual).sum() / trace, FLOAT);
+          }
+        }
+      }
+    }
+  }
+
+  /** The reference's own rows: a circular padding's patches are those of an endless image. */
+  @Test
+  void aCircularlyPaddedConvolutionSeesTheOtherEnd() {
+    TinyData data = CurvatureNets.data(3);
+    FactorOptions options = FactorOptions.defaults().withFisher(Labels.TRUE);
+    try (Model model = Model.initialise(CurvatureNets.padded(), 3);
+        Arena arena = Arena.ofConfined()) {
+      double[][][] rows = Captured.fisher(model, data, options, 0).blocks.get("first").a();
+      Tensor image = Tensor.zeros(arena, 7, 6, 2);
+      for (int n = 0; n < 3; n++) {
+        data.pixels(n, image.segment(), 0);
+        assertEquals(7 * 8, rows[n].length);
+        for (int t = 0; t < rows[n].length; t++) {
+          assertEquals(1, rows[n][t][18]);
+          for (int j = 0; j < 18; j++) {
+            int y = Math.floorMod(t / 8 - 2 + j / 6, 7);
+            int x = Math.floorMod(t % 8 - 1 + j / 2 % 3, 6);
+            assertEquals(image.get((y * 6L + x) * 2 + j % 2), rows[n][t][j]);
           }
         }
       }
@@ -266,8 +300,13 @@ class CurvatureTest {
 
   @Test
   void sampleGradientsAreThoseOfTheTrainingPath() {
+    sampleGradientsAreThoseOfTheTrainingPath(CurvatureNets.all());
+    sampleGradientsAreThoseOfTheTrainingPath(CurvatureNets.padded());
+  }
+
+  private static void sampleGradientsAreThoseOfTheTrainingPath(Network network) {
     TinyData data = CurvatureNets.data(5);
-    try (Model model = Model.initialise(CurvatureNets.all(), 3);
+    try (Model model = Model.initialise(network, 3);
         Backend backend = Device.cpu(2).open();
         Arena arena = Arena.ofConfined()) {
       Map<String, Tensor> out = new LinkedHashMap<>();

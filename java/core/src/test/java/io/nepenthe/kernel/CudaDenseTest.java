@@ -105,6 +105,40 @@ class CudaDenseTest {
         });
   }
 
+  static Padding padding(Board board) {
+    var mode = Padding.Mode.values()[board.random().nextInt(4)];
+    int most = mode == Padding.Mode.REFLECT ? 5 : 6; // of 6 × 7 images
+    return new Padding(
+        board.random().nextInt(most + 1),
+        board.random().nextInt(most + 1),
+        board.random().nextInt(most + 1),
+        board.random().nextInt(most + 1),
+        mode,
+        mode == Padding.Mode.CONSTANT ? 0.3f : 0);
+  }
+
+  @Test
+  void padding() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          Padding p = padding(board);
+          int batch = board.pick(1, 2);
+          int channels = board.pick(1, 3, 5);
+          Shape out = Shape.of(batch, p.outputHeight(6), p.outputWidth(7), channels);
+          Twin x = board.twin(board.normal(batch, 6, 7, channels));
+          Twin y = board.twin(Tensor.zeros(board.arena(), out));
+          Twin dy = board.twin(board.normal(out.elements()).reshape(out));
+          Twin dx = board.twin(board.normal(batch, 6, 7, channels));
+          board.cpu().dense().pad(x.host, y.host, p);
+          board.cuda().dense().pad(x.device, y.device, p);
+          y.assertSame();
+          board.cpu().dense().padGradient(dy.host, dx.host, p);
+          board.cuda().dense().padGradient(dy.device, dx.device, p);
+          dx.assertSame();
+        });
+  }
+
   @Test
   void batchNormalisation() {
     everySchedule(

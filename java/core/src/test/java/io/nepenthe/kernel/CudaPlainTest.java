@@ -131,6 +131,28 @@ class CudaPlainTest {
   }
 
   @Test
+  void padding() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          Padding p = CudaDenseTest.padding(board);
+          int batch = board.pick(1, 3);
+          int channels = board.pick(1, 3, 5);
+          Shape images = Shape.of(batch, 6, 7, channels);
+          Shape padded = Shape.of(batch, p.outputHeight(6), p.outputWidth(7), channels);
+          long threads = (long) batch * channels;
+          try (Bench bench = new Bench(board)) {
+            Object[] sizes = CudaPad.sizes(images, padded, p, 1);
+            sizes[0] = bench.read(board.normal(images.elements()));
+            bench.compare("nep_pad", threads, padded, 1, sizes);
+            sizes = CudaPad.sizes(images, padded, p, 0);
+            sizes[0] = bench.read(board.normal(padded.elements()));
+            bench.compare("nep_pad_gradient", threads, images, 1, sizes);
+          }
+        });
+  }
+
+  @Test
   void unfolding() {
     everySchedule(
         Precision.FP32,

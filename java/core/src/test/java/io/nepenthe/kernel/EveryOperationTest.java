@@ -28,6 +28,7 @@ class EveryOperationTest {
           "CudaDnn", // cuDNN
           "CpuDense", // a network's forward and backward pass, tested as such
           "CpuPool",
+          "CpuPad",
           "EmulatedDriver", // the seam to a device
           "Handles", // of CudaRanges: a profiler's time line
           "Lapack", // of SymmetricEigen
@@ -36,7 +37,7 @@ class EveryOperationTest {
 
   /** The sources of those in native/src/kernels. */
   private static final Set<String> OTHER_SOURCES =
-      Set.of("activation", "batch_norm", "pool", "roof");
+      Set.of("activation", "batch_norm", "pad", "pool", "roof");
 
   /** The operations' classes: those that bind native functions. */
   private static List<Class<?>> operations() {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -55,6 +56,14 @@ class GradientTest {
     AVERAGE_POOL(new Layer.AveragePool(Window.of(2, 3).withPadding(1, 1, 0, 2), false)),
     AVERAGE_POOL_OF_ALL(new Layer.AveragePool(Window.square(3).withPadding(1, 2, 1, 0), true)),
     GLOBAL_AVERAGE_POOL(new Layer.GlobalAveragePool()),
+    PAD_CONSTANT(new Layer.Pad(new Padding(1, 0, 2, 3, Padding.Mode.CONSTANT, -0.7f))),
+    PAD_REFLECT(new Layer.Pad(new Padding(6, 1, 2, 5, Padding.Mode.REFLECT, 0))),
+    PAD_REPLICATE(new Layer.Pad(new Padding(9, 1, 0, 2, Padding.Mode.REPLICATE, 0))),
+    PAD_CIRCULAR(new Layer.Pad(new Padding(7, 1, 2, 6, Padding.Mode.CIRCULAR, 0))),
+    CONVOLUTION_PADDED_CIRCULARLY(
+        new Layer.Relu(),
+        new Layer.Pad(Padding.of(1, Padding.Mode.CIRCULAR)),
+        new Layer.Conv2d("under", 4, 6, Window.square(3).withStride(2), 2, true)),
     DROPOUT_FROZEN(new Layer.Dropout(0)),
     CHAIN(
         new Layer.BatchNorm2d("norm", 4),

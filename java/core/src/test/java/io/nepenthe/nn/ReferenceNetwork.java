@@ -1,5 +1,6 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -76,6 +77,7 @@ final class ReferenceNetwork {
                     pool.paddingCounts() ? Pool.MEAN_OF_ALL : Pool.MEAN);
             case Layer.GlobalAveragePool _ ->
                 pool(Window.of((int) in.height(), (int) in.width()), x, batch, in, out, Pool.MEAN);
+            case Layer.Pad pad -> pad(pad.padding(), x, batch, in, out);
             case Layer.Add _ -> add(x, outputs.get(node.inputs().get(1)));
             case Layer.Flatten _, Layer.Dropout _ -> x;
             case Layer.Input _ -> throw new AssertionError();
@@ -185,6 +187,34 @@ final class ReferenceNetwork {
       y[at] = kind == Pool.MAX ? max : sum / (kind == Pool.MEAN ? count : taps);
     }
     return y;
+  }
+
+  private static double[] pad(Padding padding, double[] x, int batch, Extent in, Extent out) {
+    double[] y = new double[(int) (batch * out.elements())];
+    for (int at = 0; at < y.length; at++) {
+      int c = at % (int) out.channels();
+      int column = at / (int) out.channels() % (int) out.width() - padding.left();
+      int row = at / (int) (out.channels() * out.width()) % (int) out.height() - padding.top();
+      int n = at / (int) out.elements();
+      int i = within(row, (int) in.height(), padding.mode());
+      int j = within(column, (int) in.width(), padding.mode());
+      y[at] =
+          i < 0 || j < 0
+              ? padding.value()
+              : x[(int) (n * in.elements() + (i * in.width() + j) * in.channels()) + c];
+    }
+    return y;
+  }
+
+  /** A position of an endless line of copies of a side, as one of the side; −1 is the constant. */
+  private static int within(int i, int size, Padding.Mode mode) {
+    return switch (mode) {
+      case CONSTANT -> i >= 0 && i < size ? i : -1;
+      case REFLECT ->
+          size == 1 ? 0 : size - 1 - Math.abs(size - 1 - Math.floorMod(i, 2 * (size - 1)));
+      case REPLICATE -> Math.clamp(i, 0, size - 1);
+      case CIRCULAR -> Math.floorMod(i, size);
+    };
   }
 
   private double[] batchNorm(Layer.BatchNorm2d layer, double[] x) {

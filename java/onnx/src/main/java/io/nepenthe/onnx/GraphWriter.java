@@ -2,6 +2,7 @@ package io.nepenthe.onnx;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Layer;
@@ -116,6 +117,7 @@ final class GraphWriter {
           }
           case Layer.AveragePool pool -> average(name, inputs.get(0), pool);
           case Layer.GlobalAveragePool _ -> start("GlobalAveragePool", name, inputs.get(0));
+          case Layer.Pad pad -> pad(name, inputs.get(0), pad.padding());
           case Layer.Add _ -> start("Add", name, inputs.get(0)).addInput(inputs.get(1));
           case Layer.Flatten _ ->
               start("Flatten", name, flattened(index, name, inputs.get(0)))
@@ -168,24 +170,50 @@ final class GraphWriter {
     return transposed;
   }
 
-  /** A constant node, not an initialiser: it is no weight. */
+  private NodeProto.Builder pad(String name, String input, Padding padding) {
+    TensorProto.Builder pads =
+        TensorProto.newBuilder().setDataType(TensorProto.DataType.INT64_VALUE).addDims(8);
+    int[] sides = {0, 0, padding.top(), padding.left(), 0, 0, padding.bottom(), padding.right()};
+    for (int side : sides) {
+      pads.addInt64Data(side);
+    }
+    NodeProto.Builder node =
+        start("Pad", name, input)
+            .addInput(constant(name + "_pads", pads))
+            .addAttribute(text("mode", PadReader.name(padding.mode())));
+    if (padding.value() != 0) {
+      node.addInput(constant(name + "_value", real(padding.value())));
+    }
+    if (padding.mode() == Padding.Mode.CIRCULAR) {
+      opset = Math.max(opset, PadReader.CIRCULAR);
+    }
+    return node;
+  }
+
   private String ratio(String name, Layer.Dropout dropout) {
-    String ratio = names.fresh(name + "_ratio");
-    TensorProto.Builder value =
-        TensorProto.newBuilder()
-            .setDataType(TensorProto.DataType.FLOAT_VALUE)
-            .addFloatData((float) dropout.probability());
+    return constant(name + "_ratio", real((float) dropout.probability()));
+  }
+
+  /** A constant node, not an initialiser: it is no weight. */
+  private String constant(String wish, TensorProto.Builder value) {
+    String name = names.fresh(wish);
     graph.addNode(
         NodeProto.newBuilder()
             .setOpType("Constant")
-            .setName(ratio)
+            .setName(name)
             .addAttribute(
                 AttributeProto.newBuilder()
                     .setName("value")
                     .setType(AttributeType.TENSOR)
                     .setT(value))
-            .addOutput(ratio));
-    return ratio;
+            .addOutput(name));
+    return name;
+  }
+
+  private static TensorProto.Builder real(float value) {
+    return TensorProto.newBuilder()
+        .setDataType(TensorProto.DataType.FLOAT_VALUE)
+        .addFloatData(value);
   }
 
   private static NodeProto.Builder start(String operator, String name, String input) {
@@ -211,6 +239,14 @@ final class GraphWriter {
 
   private static AttributeProto integer(String name, long value) {
     return AttributeProto.newBuilder().setName(name).setType(AttributeType.INT).setI(value).build();
+  }
+
+  private static AttributeProto text(String name, String value) {
+    return AttributeProto.newBuilder()
+        .setName(name)
+        .setType(AttributeType.STRING)
+        .setS(ByteString.copyFromUtf8(value))
+        .build();
   }
 
   private static AttributeProto real(String name, float value) {

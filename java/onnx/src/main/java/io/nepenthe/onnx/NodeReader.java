@@ -1,5 +1,6 @@
 package io.nepenthe.onnx;
 
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Layer;
 import io.nepenthe.onnx.GraphIndex.Located;
@@ -16,8 +17,8 @@ import java.util.function.Supplier;
 final class NodeReader {
   private static final String OPERATORS =
       "Add, AveragePool, BatchNormalization, Celu, Constant, Conv, Dropout, Flatten, Gemm,"
-          + " GlobalAveragePool, Identity, LogSoftmax, MatMul, MaxPool, Relu, Reshape, Softmax or"
-          + " Transpose";
+          + " GlobalAveragePool, Identity, LogSoftmax, MatMul, MaxPool, Pad, Relu, Reshape, Softmax"
+          + " or Transpose";
 
   private final GraphIndex index;
   private final NetworkCollector network;
@@ -60,6 +61,7 @@ final class NodeReader {
           }
           case "MaxPool" -> pool(at, attributes, true);
           case "AveragePool" -> pool(at, attributes, false);
+          case "Pad" -> pad(at, attributes);
           case "GlobalAveragePool" -> plain(at, attributes, Layer.GlobalAveragePool::new);
           case "Add" -> add(at, attributes);
           case "Flatten" -> flatten(at, attributes);
@@ -138,6 +140,15 @@ final class NodeReader {
           return max ? new Layer.MaxPool(window) : new Layer.AveragePool(window, paddingCounts);
         },
         List.of(x));
+  }
+
+  private Value pad(Located at, Attributes attributes) {
+    Value x = inputs.first(at, 1, 4).get(0);
+    if (x.extent().isVector()) {
+      throw new OnnxException(at.where(), "images", "vectors of " + x.extent());
+    }
+    Padding padding = new PadReader(at, attributes, index, opset).read();
+    return network.add(at.where(), () -> new Layer.Pad(padding), List.of(x));
   }
 
   private Value add(Located at, Attributes attributes) {

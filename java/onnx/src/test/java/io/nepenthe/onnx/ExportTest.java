@@ -130,6 +130,11 @@ class ExportTest {
   }
 
   @Test
+  void padding() throws IOException {
+    check(Networks.padded(), 107);
+  }
+
+  @Test
   void imagesAsTheOutput() throws IOException {
     check(
         Network.builder(Extent.image(5, 4, 2))

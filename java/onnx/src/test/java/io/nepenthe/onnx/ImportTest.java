@@ -129,6 +129,49 @@ class ImportTest {
         model -> assertEquals(List.of("w"), RoundTrip.names(model)));
   }
 
+  /** Sides and value as attributes, as inputs, and as inputs for some dimensions. */
+  @Test
+  void paddingInItsForms() {
+    for (String mode : List.of("constant", "reflect", "edge", "wrap")) {
+      for (int opset : new int[] {10, 11, 17, 18, 19, 21}) {
+        if (mode.equals("wrap") && opset < 19) {
+          continue;
+        }
+        Foreign foreign =
+            new Foreign(opset)
+                .versions(opset, opset < 19 ? 8 : 10)
+                .input("x", 0, 2, 4, 5)
+                .weight("w", 3, 2, 3, 3);
+        if (opset == 10) {
+          foreign.node(
+              "Pad",
+              "x -> p",
+              text("mode", mode),
+              integers("pads", 0, 0, 1, 2, 0, 0, 3, 4),
+              real("value", 0.5f));
+        } else if (opset < 18) {
+          foreign
+              .whole("pads", 0, 0, 1, 2, 0, 0, 3, 4)
+              .weight("value")
+              .node("Pad", "x pads value -> p", text("mode", mode));
+        } else {
+          foreign
+              .whole("pads", 2, 1, 4, 3)
+              .whole("axes", -1, 2)
+              .node("Pad", "x pads _ axes -> p", text("mode", mode));
+        }
+        foreign.node("Conv", "p w -> y").output("y", 0, 3, 6, 9);
+        RoundTrip.check(
+            folder,
+            foreign,
+            model -> {
+              assertEquals(List.of("w"), RoundTrip.names(model));
+              assertEquals(List.of(), model.notes());
+            });
+      }
+    }
+  }
+
   @Test
   void gemmInItsForms() {
     for (int transB = 0; transB <= 1; transB++) {

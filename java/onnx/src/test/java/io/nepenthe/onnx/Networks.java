@@ -1,5 +1,6 @@
 package io.nepenthe.onnx;
 
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Layer;
@@ -62,6 +63,25 @@ final class Networks {
       features = outputs;
     }
     return builder.then(new Layer.Linear("head", features, 5, random.nextBoolean())).build();
+  }
+
+  /** Every kind of padding, between layers that show a wrong one. */
+  static Network padded() {
+    return Network.builder(Extent.image(5, 6, 2))
+        .then(new Layer.Pad(Padding.of(1, Padding.Mode.CIRCULAR)))
+        .then(new Layer.Conv2d("circular", 2, 4, Window.square(3), true))
+        .then(new Layer.Relu())
+        .then(new Layer.Pad(new Padding(4, 0, 1, 5, Padding.Mode.REFLECT, 0)))
+        .then(new Layer.Conv2d("mirrored", 4, 4, Window.square(3).withStride(2), 2, false))
+        .then(new Layer.Celu(0.5f))
+        .then(new Layer.Pad(new Padding(0, 7, 3, 1, Padding.Mode.REPLICATE, 0)))
+        .then(new Layer.Conv2d("edge", 4, 3, Window.square(3).withStride(2), true))
+        .then(new Layer.Pad(new Padding(0, 1, 0, 1, Padding.Mode.CONSTANT, -0.75f)))
+        .then(new Layer.Pad(new Padding(1, 0, 1, 0, Padding.Mode.CONSTANT, 0)))
+        .then(new Layer.Conv2d("constant", 3, 2, Window.square(2), true))
+        .then(new Layer.Flatten())
+        .then(new Layer.Linear("head", 2 * 4 * 7, 4, true))
+        .build();
   }
 
   private static void activation(Network.Builder builder, Random random) {

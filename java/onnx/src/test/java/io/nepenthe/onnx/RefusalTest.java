@@ -14,6 +14,7 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.Mode;
+import io.nepenthe.nn.Network;
 import io.nepenthe.onnx.schema.AttributeProto;
 import io.nepenthe.onnx.schema.ModelProto;
 import io.nepenthe.onnx.schema.StringStringEntryProto;
@@ -239,7 +240,68 @@ class RefusalTest {
                     .node("Reshape", "c s -> p")
                     .graph()
                     .setOutput(0, Foreign.value("p", 0, 3, 16))));
+    String pad = "node \"pad4\" (Pad): expected ";
+    cases.add(new Case(pad + "images, found vectors of 48", padded(17, "f s -> p", 1, 1)));
+    cases.add(
+        new Case(
+            pad + "pads for both ends of different dimensions, found [1, 1, 1] for [0, 1, 2, 3]",
+            padded(17, "c s -> p", 1, 1, 1)));
+    cases.add(
+        new Case(
+            pad + "pads of height and width only, found [0, 1, 0, 0, 0, 0, 0, 0]",
+            padded(17, "c s -> p", 0, 1, 0, 0, 0, 0, 0, 0)));
+    cases.add(
+        new Case(
+            pad + "pads in 0…1048576, found -1", padded(17, "c s -> p", 0, 0, -1, 0, 0, 0, 0, 0)));
+    cases.add(
+        new Case(
+            pad + "pads in 0…1048576, found 4294967296",
+            padded(17, "c s -> p", 0, 0, 1L << 32, 0, 0, 0, 0, 0)));
+    cases.add(
+        new Case(
+            pad + "constant pads, found the computed \"f\"",
+            padded(17, "c f -> p", 0, 0, 1, 0, 0, 0, 0, 0)));
+    cases.add(
+        new Case(
+            pad + "one finite constant_value, found 3 values",
+            padded(17, "c s h -> p", 0, 0, 1, 0, 0, 0, 0, 0)));
+    cases.add(
+        new Case(
+            pad + "2 to 3 inputs, found 4", padded(17, "c s _ s -> p", 0, 0, 1, 0, 0, 0, 0, 0)));
+    cases.add(
+        new Case(
+            pad + "pads for both ends of different dimensions, found [1, 0, 1, 0] for [1, 0, 1, 0]",
+            padded(18, "c s _ s -> p", 1, 0, 1, 0)));
+    cases.add(new Case(pad + "pads, found none", padded(10, "c -> p")));
+    cases.add(
+        new Case(
+            pad + "mode constant, reflect, edge, found \"wrap\"",
+            padded(18, "wrap", "c s -> p", 0, 0, 1, 0, 0, 0, 0, 0)));
+    cases.add(
+        new Case(
+            pad + "what the engine computes, found circular padding of 5 positions needs a height",
+            padded(19, "wrap", "c s -> p", 0, 0, 1, 0, 0, 0, 5, 0)));
+    cases.add(
+        new Case(
+            pad + "what the engine computes, found reflect padding of 4 positions needs a width",
+            padded(13, "reflect", "c s -> p", 0, 0, 0, 0, 0, 0, 0, 4)));
+    cases.add(
+        new Case(
+            pad + "at most 2147483647 values a sample",
+            padded(13, "edge", "c s -> p", 0, 0, 1 << 20, 0, 0, 0, 0, 1 << 20)));
     return cases;
+  }
+
+  private static Consumer<Foreign> padded(int opset, String wiring, long... sides) {
+    return padded(opset, "constant", wiring, sides);
+  }
+
+  /** A further node, of which the file's output is. */
+  private static Consumer<Foreign> padded(int opset, String mode, String wiring, long... sides) {
+    return f -> {
+      f.versions(opset, 9).whole("s", sides).node("Pad", wiring, text("mode", mode));
+      f.graph().setOutput(0, Foreign.value("p", 0, 3, 4, 4));
+    };
   }
 
   @TestFactory
@@ -299,12 +361,13 @@ class RefusalTest {
     Random random = new Random(2026);
     int refused = 0;
     int run = 0;
-    for (int style = 0; style < 4; style++) {
+    for (int style = 0; style < 5; style++) {
       byte[] intact;
       if (style == 0) {
         intact = sound().proto().toByteArray();
       } else {
-        try (OnnxModel model = OnnxModel.of(Networks.model(Networks.random(style), style))) {
+        Network network = style == 4 ? Networks.padded() : Networks.random(style);
+        try (OnnxModel model = OnnxModel.of(Networks.model(network, style))) {
           intact = OnnxWriter.proto(model).toByteArray();
         }
       }
