@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** One table a question: what heals, what comes near to retraining. */
 final class SummaryTables {
@@ -182,13 +183,15 @@ final class SummaryTables {
     String title = Measured.title(LOOKED_AT);
     page.section(
         title + "'s place",
-        "Its gap less that of the three best others, in points, by seed: mean ± deviation and t, the mean"
-            + " over its standard error.",
-        "Beyond ±2.8 for n = 5 and ±4.3 for n = 3 it is no chance at 5 %, of one comparison; negative"
-            + " where "
+        "Its gap and the distances of UA, RA, TA and MIA-efficacy from retraining of which it is the mean;"
+            + " then its gap less that",
+        "of the three best others, by seed: mean ± deviation and t, the mean over its standard error. All"
+            + " in points but t, which at",
+        "5 % is no chance beyond ±2.8 for n = 5, ±4.3 for n = 3 and ±12.7 for n = 2, for one comparison;"
+            + " negative where "
             + title
             + " is nearer.");
-    head("table", List.of("place", "gap"), "first", "second", "third");
+    head("table", List.of("place", "gap", "UA, RA, TA, MIA"), "first", "second", "third");
     for (Setting setting : settings) {
       List<String> order =
           UnlearningTables.METHODS.stream()
@@ -203,12 +206,23 @@ final class SummaryTables {
         List<String> cells = new ArrayList<>();
         cells.add(Figures.format("%d of %d", place + 1, order.size()));
         cells.add(number(gap(setting, LOOKED_AT), 2));
+        cells.add(distances(setting));
         others.forEach(other -> cells.add(difference(setting, other)));
         cells.addAll(Collections.nCopies(3 - others.size(), "–"));
         row(setting.title(), cells);
       }
     }
     page.line("");
+  }
+
+  private String distances(Setting setting) {
+    List<List<Double>> bySeed =
+        measured.of(setting.task, setting.data, 1, LOOKED_AT).stream()
+            .map(row -> Tuning.distances(row, measured.sameCell(row, "retrain").orElseThrow()))
+            .toList();
+    return IntStream.range(0, bySeed.getFirst().size())
+        .mapToObj(i -> number(100 * mean(bySeed.stream().map(each -> each.get(i)).toList()), 1))
+        .collect(Collectors.joining(", "));
   }
 
   /** By seed, where both have it. */

@@ -27,10 +27,14 @@ final class Tuning {
 
   /** The mean over UA, RA, TA and MIA-efficacy of the distance to retraining, a fraction of one. */
   static double gap(Row row, Row retrained) {
+    return Figures.mean(distances(row, retrained));
+  }
+
+  /** How far UA, RA, TA and MIA-efficacy are from retraining, fractions of one. */
+  static List<Double> distances(Row row, Row retrained) {
     return COMPARED.stream()
-        .mapToDouble(name -> Math.abs(row.value(name) - retrained.value(name)))
-        .average()
-        .orElse(Double.NaN);
+        .map(name -> Math.abs(row.value(name) - retrained.value(name)))
+        .toList();
   }
 
   /** The seeds on which a cell's settings are chosen. */
