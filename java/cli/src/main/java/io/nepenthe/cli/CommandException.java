@@ -1,7 +1,7 @@
 package io.nepenthe.cli;
 
 /** A failure whose message is fit to be shown to a person as it is. */
-final class CommandException extends RuntimeException {
+class CommandException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   CommandException(String message) {

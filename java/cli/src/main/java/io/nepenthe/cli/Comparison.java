@@ -35,7 +35,8 @@ final class Comparison {
       ObjectNode json = run.result().json();
       ObjectNode options = ((ObjectNode) json.get("options")).deepCopy();
       // What does not change a single result.
-      options.remove(List.of("out", "json", "methods", "set", "seeds", "seed", "threads", "quiet"));
+      options.remove(
+          List.of("out", "json", "methods", "set", "seeds", "tune", "seed", "threads", "quiet"));
       options.remove(List.of("stacktrace", "device"));
       return options + "\n" + json.get("inputs") + "\n" + json.get("versions").get("nepenthe");
     }
@@ -55,27 +56,52 @@ final class Comparison {
     this.cells = cells;
   }
 
-  /** Everything; the first row is that of the models before. */
+  /**
+   * Everything; the first row is that of the models before.
+   *
+   * @param methods the standard first
+   */
   List<Row> rows(List<Chosen> methods) {
     List<Row> rows = new ArrayList<>();
     rows.add(new Row("before", "Before", new ArrayList<>()));
     methods.forEach(method -> rows.add(new Row(method.name(), method.title(), new ArrayList<>())));
-    List<Cells.Key> first = new ArrayList<>();
+    Chosen standard = methods.getFirst();
     for (long seed : plan.seeds) {
-      List<Cells.Key> keys = new ArrayList<>(List.of(new Cells.Key(seed, "before", "")));
-      rows.getFirst().cells.add(done(keys.getFirst(), () -> trained(keys.getFirst())));
+      rows.getFirst().cells.add(before(seed));
       for (int i = 0; i < methods.size(); i++) {
-        Chosen method = methods.get(i);
-        Cells.Key key = new Cells.Key(seed, method.name(), Settings.of(method.method()).toString());
-        keys.add(key);
-        Models others = new Models(keys.get(0), keys.get(1));
-        rows.get(i + 1).cells.add(done(key, () -> forgotten(others, key, method)));
+        rows.get(i + 1).cells.add(after(seed, standard, methods.get(i)));
       }
-      first = first.isEmpty() ? keys : first;
     }
-    List<Cells.Key> portrayed = first;
-    run.phase("portray", () -> portray(plan.seeds.getFirst(), portrayed, rows));
+    long first = plan.seeds.getFirst();
+    List<Cells.Key> portrayed = new ArrayList<>(List.of(key(first)));
+    methods.forEach(method -> portrayed.add(key(first, method)));
+    run.phase("portray", () -> portray(first, portrayed, rows));
     return rows;
+  }
+
+  /** The record of the model before, which is trained if there is none. */
+  ObjectNode before(long seed) {
+    Cells.Key key = key(seed);
+    return done(key, () -> trained(key));
+  }
+
+  /**
+   * The record of the model after a method, which is made if there is none.
+   *
+   * @param standard what it is compared with, done before unless it is the method itself
+   */
+  ObjectNode after(long seed, Chosen standard, Chosen method) {
+    Cells.Key key = key(seed, method);
+    Models others = new Models(key(seed), key(seed, standard));
+    return done(key, () -> forgotten(others, key, method));
+  }
+
+  private static Cells.Key key(long seed) {
+    return new Cells.Key(seed, "before", "");
+  }
+
+  private static Cells.Key key(long seed, Chosen method) {
+    return new Cells.Key(seed, method.name(), Settings.of(method.method()).toString());
   }
 
   /**

@@ -34,10 +34,19 @@ final class Traces {
     }
   }
 
+  /** A method ruined the model. */
+  static final class NotFinite extends CommandException {
+    private static final long serialVersionUID = 1L;
+
+    NotFinite(String message) {
+      super(message);
+    }
+  }
+
   /**
    * A method may have ruined the model: a rate too high leaves weights that are no numbers.
    *
-   * @throws CommandException if so
+   * @throws NotFinite if so
    */
   static void requireFinite(Model model, String method) {
     requireFinite(model, method, "weaker settings, for instance a smaller learningRate");
@@ -46,11 +55,11 @@ final class Traces {
   /**
    * The same of any change of the weights.
    *
-   * @throws CommandException if so
+   * @throws NotFinite if so
    */
   static void requireFinite(Model model, String what, String remedy) {
     if (!model.isFinite()) {
-      throw new CommandException(
+      throw new NotFinite(
           what
               + ": the weights are no longer finite numbers: no model is written; remedy: "
               + remedy);

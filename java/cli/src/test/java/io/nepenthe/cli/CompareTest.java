@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -143,6 +144,60 @@ class CompareTest {
   }
 
   @Test
+  void strengthsAreChosenOnSeedsOfTheirOwn() throws Exception {
+    Path out = folder.resolve("tuned");
+    String line =
+        TASK.replace(" --target 0", "")
+            + " --methods fine-tune,eu-k --seeds 1 --tune 2"
+            + " --held-out glyphs:test/100 --set fine-tune.epochs=2";
+    JsonNode json = run(line, out);
+    JsonNode tuning = json.get("tuning");
+    assertEquals("leastGap", tuning.get("rule").asText());
+    assertEquals("[-1,0]", tuning.get("seeds").toString());
+    assertEquals(1, tuning.get("methods").size(), "eu-k and retrain have no strength");
+    JsonNode method = tuning.get("methods").get(0);
+    assertEquals(0.01, method.get("before").asDouble(), 1e-6);
+    assertEquals(6, method.get("tried").size());
+    double chosen = method.get("chosen").asDouble();
+    Map<Double, Double> costs = new TreeMap<>();
+    for (JsonNode tried : method.get("tried")) {
+      costs.put(
+          tried.get("value").asDouble(), tried.path("cost").asDouble(Double.POSITIVE_INFINITY));
+    }
+    assertEquals(Collections.min(costs.values()), costs.get(chosen));
+    JsonNode used = json.get("methods").get(1).get("seeds").get(0).get("settings");
+    assertEquals(chosen, used.get("learningRate").asDouble(), 1e-6 * chosen);
+    assertTrue(
+        Files.readString(out.resolve("report.html"))
+            .contains(
+                "fine-tune learningRate " + method.get("chosen").decimalValue().toPlainString()));
+    Map<String, Long> tries = models(out.resolve("tuning"));
+    assertEquals(tuning, run(line, out).get("tuning"));
+    assertEquals(tries, models(out.resolve("tuning")), "nothing computed again");
+  }
+
+  @Test
+  void aRepairIsAsStrongAsCostsNoMoreThanAPoint() {
+    Path out = folder.resolve("repair");
+    JsonNode json =
+        run(
+            TASK
+                + " --methods gradient-ascent,ssd-published --seeds 1 --tune 1"
+                + " --held-out glyphs:test/100",
+            out);
+    JsonNode tuning = json.get("tuning");
+    assertEquals("strongestTolerated", tuning.get("rule").asText());
+    assertEquals(1, tuning.get("methods").size(), "dampening keeps its threshold");
+    JsonNode method = tuning.get("methods").get(0);
+    double chosen = method.get("chosen").asDouble();
+    for (JsonNode tried : method.get("tried")) {
+      if (tried.get("value").asDouble() == chosen) {
+        assertTrue(tried.get("cost").asDouble() <= 0.01, tried.toString());
+      }
+    }
+  }
+
+  @Test
   void onlyWhatIsNewIsComputed() throws Exception {
     Path out = folder.resolve("grown");
     run(TASK + " --methods fine-tune --seeds 1", out);
@@ -174,6 +229,8 @@ class CompareTest {
       strings = {
         " --methods magic",
         " --seeds 0",
+        " --tune -1",
+        " --tune 1",
         " --set fine-tune=1",
         " --methods ssd-published --set fine-tune.epochs=1",
         " --set fine-tune.magic=1",

@@ -1,0 +1,131 @@
+package io.nepenthe.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.unlearn.Ladder;
+import io.nepenthe.unlearn.Strength;
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/**
+ * Chooses how strong each method is, with as many tries for each, before the comparison itself and
+ * on seeds that it does not show: published strengths are for the networks of their papers.
+ *
+ * @param tries judged by held-out data
+ * @param seeds of the models that tell
+ * @param corrective whether a model is to be repaired: then the largest learning rate is taken that
+ *     costs no more than {@link #TOLERATED} of the accuracy, and whatever else makes a method
+ *     stronger stays; otherwise the strength that is nearest to training anew
+ */
+record Tuning(Comparison tries, List<Long> seeds, boolean corrective) {
+  private static final double TOLERATED = 0.01;
+
+  /**
+   * What came of a method.
+   *
+   * @param method with the strength chosen
+   * @param before the strength that it had
+   * @param value the one that was chosen
+   */
+  record Choice(Chosen method, Strength before, double value, List<Try> tried) {}
+
+  /**
+   * One strength.
+   *
+   * @param cost what is to be small; NaN if the method failed
+   */
+  record Try(double value, double cost) {}
+
+  /** Chooses for a method; empty if it has no strength to choose. */
+  Optional<Choice> of(Chosen method, Chosen standard) {
+    return Strength.of(method.name(), method.method())
+        .filter(it -> !corrective || it.setting().equals(Strength.LEARNING_RATE))
+        .map(strength -> choose(method, standard, strength));
+  }
+
+  private Choice choose(Chosen method, Chosen standard, Strength strength) {
+    List<Try> tried = new ArrayList<>();
+    int rung =
+        corrective
+            ? Ladder.strongest(it -> cost(method, standard, strength, it, tried), TOLERATED)
+            : Ladder.cheapest(it -> cost(method, standard, strength, it, tried));
+    Chosen chosen = new Chosen(method.name(), method.title(), strength.at(rung));
+    return new Choice(chosen, strength, strength.value(rung), tried);
+  }
+
+  private double cost(
+      Chosen method, Chosen standard, Strength strength, int rung, List<Try> tried) {
+    double value = strength.value(rung);
+    double cost;
+    try {
+      String name = method.name() + "-" + strength.setting() + "=" + value;
+      Chosen now = new Chosen(name, method.title(), strength.at(rung));
+      cost = seeds.stream().mapToDouble(seed -> cost(seed, now, standard)).average().orElseThrow();
+    } catch (Traces.NotFinite | IllegalArgumentException _) {
+      // It ruins the model, or does not take so much: as useless.
+      cost = Double.NaN;
+    }
+    tried.add(new Try(value, cost));
+    return cost;
+  }
+
+  private double cost(long seed, Chosen method, Chosen standard) {
+    JsonNode before = tries.before(seed).get("metrics");
+    JsonNode anew = tries.after(seed, standard, standard).get("metrics");
+    JsonNode metrics = tries.after(seed, standard, method).get("metrics");
+    return corrective
+        ? before.get("testAccuracy").asDouble() - metrics.get("testAccuracy").asDouble()
+        : Figures.averageGap(Figures.gap(metrics, anew)).orElseThrow();
+  }
+
+  /** Adds {@code tuning}: what was tried, and what was chosen. */
+  void to(List<Choice> choices, ObjectNode json) {
+    ObjectNode node = json.putObject("tuning");
+    node.put("rule", corrective ? "strongestTolerated" : "leastGap");
+    ArrayNode on = node.putArray("seeds");
+    seeds.forEach(on::add);
+    ArrayNode methods = node.putArray("methods");
+    for (Choice choice : choices) {
+      ObjectNode one = methods.addObject().put("name", choice.method.name());
+      one.put("setting", choice.before.setting());
+      one.put("before", choice.before.value()).put("chosen", choice.value);
+      ArrayNode tried = one.putArray("tried");
+      for (Try it : choice.tried) {
+        ObjectNode at = tried.addObject().put("value", it.value);
+        if (Double.isFinite(it.cost)) {
+          at.put("cost", it.cost);
+        }
+      }
+    }
+  }
+
+  /** What was chosen, in a sentence without its full stop. */
+  String sentence(List<Choice> choices) {
+    String rule =
+        corrective
+            ? "the largest learning rate that costs no more than a point on held-out data"
+            : "the strength nearest to training anew on held-out data";
+    String settings =
+        choices.stream()
+            .map(
+                it ->
+                    "%s %s %s (was %s)"
+                        .formatted(
+                            it.method.name(),
+                            it.before.setting(),
+                            plain(it.value),
+                            plain(it.before.value())))
+            .collect(Collectors.joining("; "));
+    String on = seeds.stream().map(String::valueOf).collect(Collectors.joining(", "));
+    return "Chosen on seed%s %s, %s: %s"
+        .formatted(seeds.size() == 1 ? "" : "s", on, rule, settings);
+  }
+
+  private static String plain(double value) {
+    return BigDecimal.valueOf(value).stripTrailingZeros().toPlainString();
+  }
+}
