@@ -35,9 +35,14 @@ public record MembershipInference(int most, long seed) {
    * features) learns D_r against D_t; the share of D_f that it judges <em>not</em> trained on. More
    * is better forgotten; the aim is what retraining gives (Jia et al., "Model sparsity can simplify
    * machine unlearning", NeurIPS 2023; Fan et al., "SalUn", ICLR 2024).
+   *
+   * @return NaN if one of the three sets is empty
    */
   public double efficacy(Splits splits, Feature feature) {
     int side = smaller(splits.retain(), splits.test());
+    if (side == 0) {
+      return Double.NaN;
+    }
     Predicate<double[]> member =
         Classifiers.supportVectors(
             drawn(splits.retain(), feature, side, 1), drawn(splits.test(), feature, side, 2));
@@ -48,9 +53,14 @@ public record MembershipInference(int most, long seed) {
    * Training privacy: the same attacker learns one half of equal parts of D_r and D_t, and is
    * judged on the other: the mean of its accuracies on members and on non-members. 0.5 is ideal
    * (the same authors).
+   *
+   * @return NaN if there are not two samples on each side
    */
   public double trainingPrivacy(Splits splits, Feature feature) {
     int side = smaller(splits.retain(), splits.test()) / 2 * 2;
+    if (side == 0) {
+      return Double.NaN;
+    }
     double[][] members = drawn(splits.retain(), feature, side, 1);
     double[][] others = drawn(splits.test(), feature, side, 2);
     int half = side / 2;
@@ -65,8 +75,13 @@ public record MembershipInference(int most, long seed) {
    * Entropy attack: balanced logistic regression on the entropy learns D_r against D_t; the share
    * of D_f that it judges trained on. Less is better (Chundawat et al., AAAI 2023; Foster et al.,
    * "SSD", AAAI 2024; Golatkar et al. with a support vector machine).
+   *
+   * @return NaN if one of the three sets is empty
    */
   public double entropyAttack(Splits splits) {
+    if (smaller(splits.retain(), splits.test()) == 0) {
+      return Double.NaN;
+    }
     double[][] members = Feature.ENTROPY.of(splits.retain());
     double[][] others = Feature.ENTROPY.of(splits.test());
     return share(Feature.ENTROPY.of(splits.forget()), Classifiers.logistic(members, others));

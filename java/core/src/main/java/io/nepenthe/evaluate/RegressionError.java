@@ -39,8 +39,13 @@ public record RegressionError(
                 + targets.length);
       }
       double sum = 0;
+      double least = Double.POSITIVE_INFINITY;
+      double most = Double.NEGATIVE_INFINITY;
       for (long n = 0; n < data.size(); n++) {
-        sum += targets[data.label(n)];
+        double target = targets[data.label(n)];
+        sum += target;
+        least = Math.min(least, target);
+        most = Math.max(most, target);
       }
       double mean = sum / data.size();
       double squares = 0;
@@ -54,7 +59,10 @@ public record RegressionError(
         spread += (target - mean) * (target - mean);
       }
       return new RegressionError(
-          data.size(), squares / data.size(), absolutes / data.size(), 1 - squares / spread);
+          data.size(),
+          squares / data.size(),
+          absolutes / data.size(),
+          least < most ? 1 - squares / spread : Double.NaN);
     }
   }
 }

@@ -51,24 +51,11 @@ public interface Retraining {
         try (Predictor predictor = new Predictor(model, backend, 256)) {
           Predictions found = Predictions.of(predictor, queries, normalisation);
           return IntStream.range(0, found.size())
-              .mapToDouble(n -> outcome == Outcome.LOSS ? found.loss(n) : margin(found, n))
+              .mapToDouble(n -> outcome == Outcome.LOSS ? found.loss(n) : found.logOdds(n))
               .toArray();
         }
       }
     };
-  }
-
-  private static double margin(Predictions found, int n) {
-    int label = found.label(n);
-    double most = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < found.classes(); c++) {
-      most = c == label ? most : Math.max(most, found.logit(n, c));
-    }
-    double sum = 0;
-    for (int c = 0; c < found.classes(); c++) {
-      sum += c == label ? 0 : Math.exp(found.logit(n, c) - most);
-    }
-    return found.logit(n, label) - most - Math.log(sum);
   }
 
   /** The mean over seeds first, first + 1, … */

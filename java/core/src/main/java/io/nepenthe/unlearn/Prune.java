@@ -19,7 +19,8 @@ import java.util.Optional;
  * "Model sparsity can simplify machine unlearning", NeurIPS 2023).
  *
  * @param scope which weights are ranked; biases and normalisation never are
- * @param rate the share of them that becomes 0, from 0 to 1
+ * @param rate the share of them that becomes 0, from 0 to 1; under a mask those of them that the
+ *     mask selects, as the others keep their bits
  * @param method what unlearns afterwards
  */
 public record Prune(Scope scope, double rate, GradientMethod method) implements GradientMethod {
@@ -86,9 +87,10 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
     backend.selectTop(weights, kept, 1 - rate);
     for (int t = 0; t < ranked.size(); t++) {
       for (long i = 0; i < weights.get(t).elements(); i++) {
-        if (!kept.mask(0).get(t, i)) {
+        long flatIndex = ranked.get(t).offset() + i;
+        if (!kept.mask(0).get(t, i) && left.get(flatIndex)) {
           weights.get(t).set(i, 0);
-          left.set(ranked.get(t).offset() + i, false);
+          left.set(flatIndex, false);
         }
       }
     }

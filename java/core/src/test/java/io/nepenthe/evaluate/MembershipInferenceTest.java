@@ -98,5 +98,23 @@ class MembershipInferenceTest {
   void tooFewSamplesGiveNoNumber() {
     Splits few = new Splits(draw(50, 4, 1), draw(3, 0, 2), draw(50, 0, 3));
     assertTrue(Double.isNaN(ATTACK.lossAttack(few)));
+    Predictions some = draw(50, 0, 4);
+    Predictions none = draw(0, 0, 5);
+    for (Splits splits :
+        new Splits[] {new Splits(none, some, some), new Splits(some, some, draw(1, 0, 6))}) {
+      assertTrue(Double.isNaN(ATTACK.trainingPrivacy(splits, Feature.CONFIDENCE)));
+    }
+    for (Splits splits :
+        new Splits[] {
+          new Splits(none, some, some), new Splits(some, none, some), new Splits(some, some, none)
+        }) {
+      assertTrue(Double.isNaN(ATTACK.efficacy(splits, Feature.CONFIDENCE)));
+      assertTrue(Double.isNaN(ATTACK.entropyAttack(splits)));
+    }
+    for (Splits splits :
+        new Splits[] {new Splits(some, none, some), new Splits(some, some, none)}) {
+      assertTrue(Double.isNaN(ATTACK.lossAttack(splits)));
+      assertTrue(Double.isNaN(ATTACK.thresholdAttack(splits, Feature.CONFIDENCE)));
+    }
   }
 }

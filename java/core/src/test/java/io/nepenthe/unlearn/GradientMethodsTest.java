@@ -242,6 +242,19 @@ class GradientMethodsTest {
   }
 
   @Test
+  void pruningUnderAMaskKeepsTheOtherWeights() {
+    FineTune tune = new FineTune(new Steps(1, 64, SGD));
+    float[] weights = after(new Masked(new Prune(Prune.Scope.ALL_WEIGHTS, 0.9, tune), 0.1), 2);
+    long moved = 0;
+    try (Model before = TinyTask.model()) {
+      for (int j = 0; j < weights.length; j++) {
+        moved += weights[j] == before.parameters().flat().get(j) ? 0 : 1;
+      }
+    }
+    assertTrue(moved > 0 && moved <= weights.length / 10, "moved " + moved);
+  }
+
+  @Test
   void anotherNumberOfThreadsGivesTheSameBits() {
     Steps steps = new Steps(1, 64, SGD);
     for (Method method :

@@ -8,6 +8,7 @@ import io.nepenthe.curvature.FisherDiagonal;
 import io.nepenthe.curvature.Labels;
 import io.nepenthe.curvature.Weighting;
 import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.evaluate.RegressionError;
@@ -84,6 +85,18 @@ class RegressionTest {
                 name + " needs classes");
         assertTrue(refusal.getMessage().contains("regression"), name + ": " + refusal.getMessage());
       }
+    }
+  }
+
+  @Test
+  void ofEqualTargetsNothingIsDetermined() {
+    Dataset equal = Datasets.ofClasses(DATA, 3);
+    try (Backend backend = Device.cpu(1).open();
+        Model model = Model.initialise(NETWORK, 1);
+        Predictor predictor = new Predictor(model, backend, 100)) {
+      RegressionError error = RegressionError.of(predictor, equal, NORMALISATION, LOSS);
+      assertTrue(error.meanSquared() > 0);
+      assertTrue(Double.isNaN(error.determination()), error.toString());
     }
   }
 
