@@ -96,7 +96,8 @@ public final class Datasets {
    */
   public static Dataset shuffled(Dataset dataset, long seed) {
     return Subset.at(
-        dataset, Memory.permutation(dataset.name(), dataset.size(), new Random64(seed, 1)));
+        dataset,
+        Memory.permutation(dataset.name(), dataset.size(), new Random64(seed, Random64.SHUFFLE)));
   }
 
   /**
@@ -117,7 +118,7 @@ public final class Datasets {
     // Selection sampling (Knuth, 3.4.2, algorithm S): each image once, in order, no sorting.
     MemorySegment chosen = Memory.allocate(dataset.name(), first * 8);
     MemorySegment rest = Memory.allocate(dataset.name(), (size - first) * 8);
-    Random64 random = new Random64(seed, 2);
+    Random64 random = new Random64(seed, Random64.SPLIT);
     long taken = 0;
     for (long i = 0; i < size; i++) {
       if (first > taken && random.nextLong(size - i) < first - taken) {

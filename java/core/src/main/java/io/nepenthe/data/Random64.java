@@ -5,6 +5,16 @@ package io.nepenthe.data;
  * (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
  */
 final class Random64 {
+  /**
+   * What streams of a seed are for. The order of an epoch is drawn from (seed, epoch), with epochs
+   * from 0 on: a purpose below 0 is no epoch's. A split drawn from an epoch's own stream would take
+   * the samples that come first in that epoch.
+   */
+  static final long SHUFFLE = -1;
+
+  static final long SPLIT = -2;
+  static final long CHOICE = -3;
+
   private static final long GOLDEN = 0x9e3779b97f4a7c15L;
 
   private long state;

@@ -11,6 +11,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.stream.LongStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -115,6 +117,35 @@ class BatchesTest {
     assertThrows(
         IllegalArgumentException.class, () -> batches.fill(0, room, new int[3], new long[3], grey));
     assertThrows(IllegalArgumentException.class, () -> Batches.inOrder(Fixtures.random(5), 0));
+  }
+
+  @Test
+  void whatIsDrawnByASeedIsAnywhereInTheEpochsOfThatSeed() {
+    int size = 2000;
+    int tenth = size / 10;
+    Dataset data = Fixtures.random(size, new ImageShape(1, 1, 1), 4, 1);
+    BadNets anyClass = new BadNets(0, Amount.count(tenth), 1, BadNets.Corner.TOP_LEFT, 1, true);
+    // Hypergeometric: how many of the tenth are in an order's first tenth.
+    double expected = tenth / 10.0;
+    double deviation = Math.sqrt(expected * 0.9 * (size - tenth) / (size - 1.0));
+    for (long seed = 1; seed <= 3; seed++) {
+      long[][] drawn = {
+        Datasets.ids(Datasets.split(data, 0.1, seed).first()),
+        Datasets.ids(Subset.range(Datasets.shuffled(data, seed), 0, tenth - 1)),
+        LabelNoise.of(0.1).apply(data, 0, seed).manipulatedIds(),
+        anyClass.apply(data, 0, seed).manipulatedIds()
+      };
+      for (int epoch = 0; epoch < 8; epoch++) {
+        long[] first = new long[tenth];
+        Batches.shuffled(data, tenth, seed, epoch)
+            .fill(0, MemorySegment.ofArray(new float[tenth]), new int[tenth], first);
+        for (long[] ids : drawn) {
+          Set<Long> both = new HashSet<>(LongStream.of(first).boxed().toList());
+          both.retainAll(LongStream.of(ids).boxed().toList());
+          assertEquals(expected, both.size(), 5 * deviation, "seed " + seed + ", epoch " + epoch);
+        }
+      }
+    }
   }
 
   @Test
