@@ -1,6 +1,7 @@
 package io.nepenthe.cli;
 
 import java.io.PrintWriter;
+import java.util.Locale;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
@@ -46,6 +47,8 @@ public final class Main implements Runnable {
    * @param arguments as typed
    */
   public static void main(String[] arguments) {
+    // Words are English, and so are numbers: the same output on every machine.
+    Locale.setDefault(Text.LOCALE);
     System.exit(
         execute(new PrintWriter(System.out, true), new PrintWriter(System.err, true), arguments));
   }

@@ -37,6 +37,15 @@ class MainTest {
   }
 
   @Test
+  void numbersAreTheSameInEveryLanguage() {
+    String arabic = "-Duser.language=ar -Duser.country=EG";
+    Nepenthe.Outcome outcome =
+        Nepenthe.run(Map.of("JAVA_TOOL_OPTIONS", arabic), "doctor", "--device", "cpu");
+    assertEquals(0, outcome.status(), outcome.err());
+    assertTrue(outcome.out().chars().allMatch(c -> c < 0x600 || c > 0x6ff), outcome.out());
+  }
+
+  @Test
   void doctorDoesNotFallBackItReports() {
     assertFalse(Nepenthe.here("doctor").out().contains("running on the processor"));
   }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -32,7 +33,9 @@ record StageFolder(Path path) {
 
   /** The file of one chunk, counted from 0. */
   Path piece(String stage, int chunk, int chunks) {
-    return path.resolve("%s.%02d-of-%02d%s".formatted(stage, chunk + 1, chunks, SUFFIX));
+    // Digits of no language: another machine is to find the file.
+    return path.resolve(
+        String.format(Locale.ROOT, "%s.%02d-of-%02d%s", stage, chunk + 1, chunks, SUFFIX));
   }
 
   /** The state of an unfinished file. */

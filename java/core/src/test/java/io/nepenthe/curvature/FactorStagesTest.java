@@ -24,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -154,6 +155,18 @@ class FactorStagesTest {
         StageMerge.all(shared, new Heard(new long[] {-1}));
       }
       assertSameFiles(expected, shared);
+    }
+  }
+
+  @Test
+  void filesAreNamedTheSameInEveryLanguage() {
+    Locale before = Locale.getDefault();
+    try {
+      Locale.setDefault(Locale.of("ar", "EG"));
+      Path piece = new StageFolder(folder).piece("covariance", 0, 12);
+      assertEquals("covariance.01-of-12.safetensors", piece.getFileName().toString());
+    } finally {
+      Locale.setDefault(before);
     }
   }
 
