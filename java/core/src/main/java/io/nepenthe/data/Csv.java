@@ -12,16 +12,20 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Comma-separated values, one image a line: a label and its pixels, H·W·C. A first line of names is
- * recognised by having a word where numbers stand; the label is the column named label, class,
- * target or y, else the first. Labels are whole numbers from 0, or words, which are numbered in the
- * order of the alphabet. Pixels are all from 0 to 1 or all whole from 0 to 255; as many as a square
- * (or three) make a square image, others one row. A field may stand in double quotes if it contains
- * none. The file may be compressed by gzip.
+ * recognised by having a word where numbers stand, or by the name of the label before columns that
+ * are only numbered; the label is the column named label, class, target or y, else the first.
+ * Labels are whole numbers from 0, or words, which are numbered in the order of the alphabet.
+ * Pixels are all from 0 to 1 or all whole from 0 to 255; as many as a square (or three) make a
+ * square image, others one row. A field may stand in double quotes if it contains none. The file
+ * may be compressed by gzip.
  */
 public final class Csv {
+  private static final Set<String> LABEL_NAMES = Set.of("label", "class", "target", "y");
+
   private final Input in;
   private final Limits limits;
   private final Map<String, Integer> labels = new LinkedHashMap<>();
@@ -168,19 +172,33 @@ public final class Csv {
     for (String field : first) {
       words += isNumber(field) ? 0 : 1;
     }
-    return words > 1 || words == 1 && isNumber(first.getFirst());
+    return words > 1
+        || words == 1 && isNumber(first.getFirst())
+        || isLabelName(first.getFirst()) && areNumbered(first.subList(1, first.size()));
+  }
+
+  /** Whether these are 0, 1, 2, … or 1, 2, 3, …: columns that have no names of their own. */
+  private static boolean areNumbered(List<String> names) {
+    int start = names.getFirst().equals("0") ? 0 : 1;
+    for (int i = 0; i < names.size(); i++) {
+      if (!names.get(i).equals(Integer.toString(start + i))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static int labelColumn(List<String> names) {
     for (int i = 0; i < names.size(); i++) {
-      switch (names.get(i).toLowerCase(Locale.ROOT)) {
-        case "label", "class", "target", "y" -> {
-          return i;
-        }
-        default -> {}
+      if (isLabelName(names.get(i))) {
+        return i;
       }
     }
     return 0;
+  }
+
+  private static boolean isLabelName(String name) {
+    return LABEL_NAMES.contains(name.toLowerCase(Locale.ROOT));
   }
 
   /** The class of every word, and the names of the classes. */

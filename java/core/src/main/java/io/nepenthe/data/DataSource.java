@@ -29,9 +29,11 @@ import java.util.Locale;
  *
  * <p>Each may end in {@code #FIRST-LAST}, the positions from FIRST to LAST, both included, counted
  * from 0; or in {@code #@FILE}, the ids listed in a file, one decimal number a line ({@link
- * IdList}).
+ * IdList}). Another # is part of a file's name.
  */
 public final class DataSource {
+  private static final String RANGE = "[0-9]{1,18}-[0-9]{1,18}";
+
   private DataSource() {}
 
   /**
@@ -56,7 +58,7 @@ public final class DataSource {
    * @throws DataException if the argument has none of the forms, or its files are missing or wrong
    */
   public static Dataset open(String spec, long seed, Limits limits) {
-    int hash = spec.lastIndexOf('#');
+    int hash = hash(spec);
     Dataset whole = whole(spec, hash < 0 ? spec : spec.substring(0, hash), seed, limits);
     return hash < 0 ? whole : subset(spec, whole, spec.substring(hash + 1));
   }
@@ -70,7 +72,7 @@ public final class DataSource {
    */
   public static List<Path> files(String spec) {
     List<Path> files = new ArrayList<>();
-    int hash = spec.lastIndexOf('#');
+    int hash = hash(spec);
     String source = hash < 0 ? spec : spec.substring(0, hash);
     String kind = source.substring(0, source.indexOf(':') + 1);
     String rest = source.substring(kind.length());
@@ -95,6 +97,19 @@ public final class DataSource {
       files.add(path(spec.substring(hash + 2)));
     }
     return List.copyOf(files);
+  }
+
+  /** Where the subset begins, -1 if there is none: a file's name may have a # of its own. */
+  private static int hash(String spec) {
+    int hash = spec.lastIndexOf('#');
+    if (hash < 0 || spec.substring(hash + 1).matches("@.+|" + RANGE)) {
+      return hash;
+    }
+    if (spec.contains("#@")) {
+      return spec.lastIndexOf("#@");
+    }
+    String name = spec.substring(spec.indexOf(':') + 1).split(",|!/", 2)[0];
+    return !name.isEmpty() && Files.exists(path(name)) ? -1 : hash;
   }
 
   private static Dataset whole(String spec, String source, long seed, Limits limits) {
@@ -209,7 +224,7 @@ public final class DataSource {
     if (wanted.startsWith("@")) {
       return Subset.ofIds(whole, path(wanted.substring(1)));
     }
-    if (!wanted.matches("[0-9]{1,18}-[0-9]{1,18}")) {
+    if (!wanted.matches(RANGE)) {
       throw new DataException(
           spec, "#FIRST-LAST or #@FILE after the source", DataException.quote("#" + wanted));
     }

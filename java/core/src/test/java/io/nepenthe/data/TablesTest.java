@@ -54,6 +54,34 @@ class TablesTest {
   }
 
   @Test
+  void numberedColumnsAfterTheLabelsNameAreAHeader() throws IOException {
+    // As a data frame without names of columns is written.
+    for (String header : new String[] {"label,0,1,2,3", "Target,1,2,3,4"}) {
+      Dataset dataset = csv(header + "\n3,9,0,0,255\n1,0,0,0,0\n");
+      assertEquals(2, dataset.size());
+      assertArrayEquals(new int[] {3, 1}, Fixtures.labels(dataset));
+    }
+    Dataset letters = csv("y,0,2,1,3\nx,1,2,3,4\n");
+    assertEquals(List.of("x", "y"), letters.classNames());
+  }
+
+  @Test
+  void aFilesNameMayHaveANumberSign() throws IOException {
+    Path file = folder.resolve("a b#2 #x.csv");
+    Files.writeString(file, "1,2,3\n0,4,5\n");
+    Path ids = folder.resolve("ids#1.txt");
+    Files.writeString(ids, "1\n");
+    String spec = "csv:" + file;
+    assertEquals(2, DataSource.open(spec, 0).size());
+    assertEquals(List.of(file), DataSource.files(spec));
+    assertEquals(1, DataSource.open(spec + "#1-1", 0).size());
+    assertEquals(List.of(file), DataSource.files(spec + "#1-1"));
+    assertEquals(0, DataSource.open(spec + "#@" + ids, 0).label(0));
+    assertEquals(List.of(file, ids), DataSource.files(spec + "#@" + ids));
+    Fixtures.refused(() -> DataSource.open(spec + "#1-", 0), "#FIRST-LAST or #@FILE");
+  }
+
+  @Test
   void compressedByGzip() throws IOException {
     Path file = folder.resolve("x.csv.gz");
     Files.write(file, ImageFiles.gzip("label,a\n1,0.5\n".getBytes(StandardCharsets.US_ASCII)));
