@@ -25,6 +25,7 @@ import java.util.SequencedMap;
 public final class InfluenceFigures {
   private static final Map<String, Figure> FIGURES =
       Map.of(
+          "activations", new ActivationFigure(),
           "counterfactual", new CounterfactualFigure(),
           "detection", new DetectionFigure(),
           "lds", new DatamodelingFigure(),

@@ -1,5 +1,7 @@
 package io.nepenthe.cli;
 
+import io.nepenthe.curvature.ActivationPlan;
+import io.nepenthe.curvature.Activations;
 import io.nepenthe.curvature.Damping;
 import io.nepenthe.curvature.EkFac;
 import io.nepenthe.curvature.FactorOptions;
@@ -75,6 +77,8 @@ final class CurvatureOptions {
       })
   private KfacScaling scaling;
 
+  @Mixin private ActivationArguments activations;
+
   /** A curvature and what it is made of. */
   record Held(InverseCurvature inverse, AutoCloseable source) implements AutoCloseable {
     /** Of some layers alone; this is closed with it, or now if there are none of them. */
@@ -106,6 +110,7 @@ final class CurvatureOptions {
       throw new ParameterException(command.commandLine(), "a damping is 0 or more");
     }
     fisher.of(command.commandLine(), 0, 0);
+    activations.limit();
     if (kind != Kind.KFAC && scaling != KfacScaling.KFC) {
       throw new ParameterException(
           command.commandLine(), "--kfac-scaling is that of --curvature kfac");
@@ -149,10 +154,33 @@ final class CurvatureOptions {
     return absolute == null ? new Damping(damping, -1, Map.of()) : Damping.absolute(absolute);
   }
 
-  /** Computes it over the data. */
-  Held compute(Run run, ModelFile file, Dataset data, Normalisation normalisation) {
+  /** Whether several passes of scores, in this command or a later one, keep activations. */
+  ActivationPlan activations(ModelFile file, Dataset data, long passes, long seed) {
+    return ActivationPlan.scores(
+        file.model(),
+        options(file, seed),
+        data.size(),
+        activations.later(passes),
+        activations.limit());
+  }
+
+  /**
+   * Where several passes of scores keep them.
+   *
+   * @param here a folder for what this command alone needs
+   */
+  Activations activations(Run run, ModelFile file, Dataset data, long passes, Path here) {
+    return activations.open(run, file.model(), activations(file, data, passes, run.seed()), here);
+  }
+
+  /**
+   * Computes it over the data.
+   *
+   * @param here a folder for what this command alone needs
+   */
+  Held compute(Run run, ModelFile file, Dataset data, Normalisation normalisation, Path here) {
     FactorOptions options = options(file, run.seed());
-    Held all = compute(run, file, data, normalisation, options);
+    Held all = compute(run, file, data, normalisation, options, here);
     return options.layers().isEmpty() ? all : all.ofLayers(options.layers());
   }
 
@@ -184,7 +212,12 @@ final class CurvatureOptions {
   }
 
   private Held compute(
-      Run run, ModelFile file, Dataset data, Normalisation normalisation, FactorOptions options) {
+      Run run,
+      ModelFile file,
+      Dataset data,
+      Normalisation normalisation,
+      FactorOptions options,
+      Path here) {
     Model model = file.model();
     return switch (kind) {
       case IDENTITY -> new Held(InverseCurvature.identity(model), () -> {});
@@ -210,7 +243,7 @@ final class CurvatureOptions {
         }
       }
       case EKFAC, KFAC -> {
-        EkFac ekfac = ekfac(run, file, data, normalisation, options);
+        EkFac ekfac = ekfac(run, file, data, normalisation, options, here);
         yield new Held(
             kind == Kind.EKFAC
                 ? InverseCurvature.ekfac(ekfac, damping())
@@ -221,16 +254,26 @@ final class CurvatureOptions {
   }
 
   private EkFac ekfac(
-      Run run, ModelFile file, Dataset data, Normalisation normalisation, FactorOptions options) {
+      Run run,
+      ModelFile file,
+      Dataset data,
+      Normalisation normalisation,
+      FactorOptions options,
+      Path here) {
     if (factors != null) {
       return run.phase(
           "factors",
           () ->
               FactorStages.read(factors, file.model(), normalisation, new OnnxLayout(file.onnx())));
     }
-    try (KroneckerFactors computed =
-        Factors.covariance(run, file.model(), data, normalisation, options)) {
-      return Factors.lambda(run, file.model(), data, normalisation, computed);
+    Model model = file.model();
+    ActivationPlan plan =
+        ActivationPlan.factors(
+            model, options, data.size(), activations.later(2), activations.limit());
+    try (Activations kept = activations.open(run, model, plan, here);
+        KroneckerFactors computed =
+            Factors.covariance(run, model, data, normalisation, options, kept)) {
+      return Factors.lambda(run, model, data, normalisation, computed, kept);
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.nepenthe.cli;
 
+import io.nepenthe.curvature.Activations;
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.ScoreStages;
@@ -198,6 +199,17 @@ final class DetectCommand extends Operation {
       plans.addAll(StagePlan.scores(file.model(), factors, training.size(), 0, options));
     }
     Plans.show(run, plans);
+    run.say("%s", curvature.activations(file, training, passes(images(run)), run.seed()));
+  }
+
+  /** How many affected images there are; one if none were named. */
+  private long images(Run run) {
+    return affected == null ? 1 : run.data(affected).size();
+  }
+
+  /** Over the training data: one for every image, and one for the examples' own influence. */
+  private long passes(long images) {
+    return images + (relative ? 1 : 0);
   }
 
   private void check() {
@@ -319,13 +331,17 @@ final class DetectCommand extends Operation {
     Dataset images = run.phase("read", () -> run.data(affected));
     int[] labels = attackLabels(run, file.model(), images, normalisation);
     List<DeltaInfluence.Deltas> all = new ArrayList<>();
-    try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
+    Path here = folder == null ? outputs.folder() : folder;
+    try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation, here);
+        Activations kept =
+            curvature.activations(run, file, training, passes(labels.length), here)) {
+      Influence.Options options =
+          Influence.Options.defaults().withBatchSize(curvature.batchSize()).withActivations(kept);
       InfluenceDetection detection =
-          new InfluenceDetection(run, file, training, normalisation, curvature, images, labels);
+          new InfluenceDetection(
+              run, file, training, normalisation, curvature, options, images, labels);
       if (folder == null) {
-        for (int image = 0; image < labels.length; image++) {
-          all.add(detection.inMemory(held, image, settings(run, image)));
-        }
+        all.addAll(detection.inMemory(held, image -> settings(run, image)));
       } else {
         StageOptions where = stages.in(folder, spec.commandLine());
         Outputs.requireFolder(folder);

@@ -9,6 +9,8 @@ import io.nepenthe.detect.Detection;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Objects;
+import java.util.stream.Stream;
 import picocli.CommandLine.Option;
 
 /** What is told of a detection, and in which files. */
@@ -35,6 +37,15 @@ final class DetectOutputs {
         Outputs.requireWritable(file);
       }
     }
+  }
+
+  /** A folder that is written to. */
+  Path folder() {
+    return Stream.of(out, ids, report)
+        .filter(Objects::nonNull)
+        .map(file -> file.toAbsolutePath().getParent())
+        .findFirst()
+        .orElse(Path.of(System.getProperty("java.io.tmpdir")));
   }
 
   /** Prints the most suspect and writes the files that were asked for. */

@@ -1,5 +1,7 @@
 package io.nepenthe.cli;
 
+import io.nepenthe.curvature.ActivationPlan;
+import io.nepenthe.curvature.Activations;
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.FactorStages;
 import io.nepenthe.curvature.StageOptions;
@@ -34,6 +36,7 @@ final class FactorsCommand extends Operation {
   @Mixin private ModelOptions model;
   @Mixin private FisherOptions fisher;
   @Mixin private StageArguments stages;
+  @Mixin private ActivationArguments activations;
 
   @Option(
       names = "--data",
@@ -52,6 +55,7 @@ final class FactorsCommand extends Operation {
   @Override
   void run(Run run) {
     fisher.of(spec.commandLine(), 0, run.seed());
+    activations.limit();
     StageOptions where = stages.in(out, spec.commandLine());
     Outputs.requireFolder(out);
     try (ModelFile file = model.read(run)) {
@@ -62,30 +66,51 @@ final class FactorsCommand extends Operation {
             run,
             StagePlan.factors(
                 file.model(), dataset.size(), options, Runtime.getRuntime().availableProcessors()));
+        run.say("%s", activations(file, options, dataset));
         return;
       }
-      FactorStages pipeline =
-          run.phase(
-              "checksum",
-              () ->
-                  new FactorStages(
-                      file.model(),
-                      run.backend(),
-                      dataset,
-                      file.normalisationFor(dataset),
-                      options,
-                      new OnnxLayout(file.onnx()),
-                      where,
-                      new StageProgress(run)));
-      if (!run.phase("covariance", pipeline::covariance)) {
-        run.say("when all partitions are there: nepenthe merge %s, then this again", out);
-        return;
-      }
-      run.phase("eigen", pipeline::eigen);
-      if (!run.phase("lambda", pipeline::lambda)) {
-        run.say("when all partitions are there: nepenthe merge %s", out);
+      try (Activations kept =
+          activations.open(run, file.model(), activations(file, options, dataset), out)) {
+        compute(run, file, options, dataset, where, kept);
       }
       Plans.record(run);
+    }
+  }
+
+  /** Of the two passes. */
+  private ActivationPlan activations(ModelFile file, FactorOptions options, Dataset dataset) {
+    return ActivationPlan.factors(
+        file.model(), options, dataset.size(), activations.later(2), activations.limit());
+  }
+
+  private void compute(
+      Run run,
+      ModelFile file,
+      FactorOptions options,
+      Dataset dataset,
+      StageOptions where,
+      Activations kept) {
+    FactorStages pipeline =
+        run.phase(
+            "checksum",
+            () ->
+                new FactorStages(
+                    file.model(),
+                    run.backend(),
+                    dataset,
+                    file.normalisationFor(dataset),
+                    options,
+                    new OnnxLayout(file.onnx()),
+                    where,
+                    kept,
+                    new StageProgress(run)));
+    if (!run.phase("covariance", pipeline::covariance)) {
+      run.say("when all partitions are there: nepenthe merge %s, then this again", out);
+      return;
+    }
+    run.phase("eigen", pipeline::eigen);
+    if (!run.phase("lambda", pipeline::lambda)) {
+      run.say("when all partitions are there: nepenthe merge %s", out);
     }
   }
 }

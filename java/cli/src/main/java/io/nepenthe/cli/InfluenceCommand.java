@@ -1,5 +1,6 @@
 package io.nepenthe.cli;
 
+import io.nepenthe.curvature.Activations;
 import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.InfluenceScores;
@@ -14,6 +15,7 @@ import io.nepenthe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.TreeMap;
 import picocli.CommandLine.Command;
@@ -98,19 +100,31 @@ final class InfluenceCommand extends Operation {
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
       Normalisation normalisation = file.normalisationFor(training);
+      Optional<Dataset> asked =
+          queries == null
+              ? Optional.empty()
+              : Optional.of(run.phase("read", () -> run.data(queries)));
+      long passes = asked.map(all -> passes(file.model(), all.size())).orElse(1L);
       if (stages.plan()) {
-        long asked = queries == null ? 0 : run.data(queries).size();
         FactorOptions factors = curvature.options(file, run.seed());
-        Plans.show(run, StagePlan.scores(file.model(), factors, training.size(), asked, options()));
+        Influence.Options options = options(Activations.none());
+        long count = asked.map(Dataset::size).orElse(0L);
+        Plans.show(run, StagePlan.scores(file.model(), factors, training.size(), count, options));
+        run.say("%s", curvature.activations(file, training, passes, run.seed()));
         return;
       }
-      try (CurvatureOptions.Held held = curvature.compute(run, file, training, normalisation)) {
+      Path here = folder == null ? out.toAbsolutePath().getParent() : folder;
+      try (CurvatureOptions.Held held =
+              curvature.compute(run, file, training, normalisation, here);
+          Activations kept = curvature.activations(run, file, training, passes, here)) {
+        Influence.Options options = options(kept);
         if (folder != null) {
-          inStages(run, file, held, training, normalisation);
+          inStages(run, file, held, training, normalisation, asked, options);
           Plans.record(run);
           return;
         }
-        try (InfluenceScores scores = scores(run, file.model(), held, training, normalisation)) {
+        try (InfluenceScores scores =
+            scores(run, file.model(), held, training, normalisation, asked, options)) {
           run.phase("write", () -> write(scores, training));
         }
         run.result().json().put("examples", training.size());
@@ -146,15 +160,17 @@ final class InfluenceCommand extends Operation {
       ModelFile file,
       CurvatureOptions.Held held,
       Dataset training,
-      Normalisation normalisation) {
+      Normalisation normalisation,
+      Optional<Dataset> asked,
+      Influence.Options options) {
     StageOptions where = stages.in(folder, spec.commandLine());
     Outputs.requireFolder(folder);
     ScoreStages pipeline =
-        curvature.stages(run, file, held, training, normalisation, options(), where);
+        curvature.stages(run, file, held, training, normalisation, options, where);
     boolean complete =
-        queries == null
-            ? run.phase("score", pipeline::self)
-            : run.phase("score", () -> pipeline.pairwise(run.data(queries), measurement));
+        run.phase(
+            "score",
+            () -> asked.isEmpty() ? pipeline.self() : pipeline.pairwise(asked.get(), measurement));
     if (!complete) {
       run.say("when all partitions are there: nepenthe merge %s, then this again", folder);
     } else if (out != null) {
@@ -166,10 +182,18 @@ final class InfluenceCommand extends Operation {
     }
   }
 
-  private Influence.Options options() {
+  private Influence.Options options(Activations kept) {
     Influence.Options options =
-        Influence.Options.defaults().withBatchSize(curvature.batchSize()).withQueryRank(queryRank);
+        Influence.Options.defaults()
+            .withBatchSize(curvature.batchSize())
+            .withQueryRank(queryRank)
+            .withActivations(kept);
     return perLayer ? options.withBlocks() : options;
+  }
+
+  /** Over the training data: as many as there are groups of queries. */
+  private long passes(Model network, long asked) {
+    return Math.ceilDiv(asked, options(Activations.none()).queriesAtOnce(network, asked));
   }
 
   private InfluenceScores scores(
@@ -177,9 +201,10 @@ final class InfluenceCommand extends Operation {
       Model network,
       CurvatureOptions.Held held,
       Dataset training,
-      Normalisation normalisation) {
-    Influence.Options options = options();
-    if (queries == null) {
+      Normalisation normalisation,
+      Optional<Dataset> asked,
+      Influence.Options options) {
+    if (asked.isEmpty()) {
       return run.phase(
           "score",
           "scores",
@@ -195,7 +220,6 @@ final class InfluenceCommand extends Operation {
                   options,
                   progress));
     }
-    Dataset asked = run.phase("read", () -> run.data(queries));
     return run.phase(
         "score",
         "scores",
@@ -206,7 +230,7 @@ final class InfluenceCommand extends Operation {
                 network,
                 run.backend(),
                 held.inverse(),
-                asked,
+                asked.get(),
                 measurement,
                 training,
                 normalisation,

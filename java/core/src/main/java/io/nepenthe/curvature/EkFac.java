@@ -104,19 +104,28 @@ public final class EkFac implements AutoCloseable {
       Dataset data,
       Normalisation normalisation,
       Progress progress) {
+    return of(factors, model, backend, data, normalisation, Activations.none(), progress);
+  }
+
+  /** The same, with activations where {@link KroneckerFactors#of} kept them. */
+  public static EkFac of(
+      KroneckerFactors factors,
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      Activations activations,
+      Progress progress) {
     EkFac result = EkFac.of(factors);
-    FactorOptions options = factors.options();
-    try (SamplePass pass =
-            new SamplePass(model, backend, data, normalisation, options.batchSize());
+    try (GradientPasses passes =
+            GradientPasses.of(
+                model, backend, data, normalisation, factors.options(), 1, activations);
         Correction correction = result.new Correction(backend)) {
-      FisherVectors vectors =
-          new FisherVectors(options, Math.toIntExact(model.network().output().elements()), 1);
-      pass.run(
-          Chunks.of(data.size()),
+      passes.run(
           progress,
-          (execution, first, outputs, labels, ids) -> {
-            vectors.backward(execution, outputs, labels, ids, correction);
-            correction.count(outputs.shape().size(0));
+          (first, count) -> {
+            correction.count(count);
+            return correction;
           },
           correction::fold);
       correction.finish();
@@ -163,9 +172,6 @@ public final class EkFac implements AutoCloseable {
     void fold() {
       sums.values().forEach(ChunkedSum::fold);
     }
-
-    @Override
-    public void pass(int number) {}
 
     @Override
     public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {

@@ -2,6 +2,7 @@ package io.nepenthe.curvature;
 
 import io.nepenthe.nn.Model;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -84,6 +85,16 @@ public record FactorOptions(
   /** The same of these layers alone. */
   public FactorOptions withLayers(Set<String> names) {
     return new FactorOptions(fisher, likelihood, draws, reduce, jointBias, batchSize, seed, names);
+  }
+
+  /** The passes' output gradients, in a word; empty where every statistic has draws of its own. */
+  Optional<String> gradients() {
+    String of = likelihood == Likelihood.CATEGORICAL ? "" : "-" + FactorStages.word(likelihood);
+    return switch (fisher) {
+      case TRUE -> Optional.of(Influence.LOSS + of);
+      case EXACT -> Optional.of("exact" + of);
+      case SAMPLED, NONE -> Optional.empty();
+    };
   }
 
   /** The blocks of a model that are wanted. */

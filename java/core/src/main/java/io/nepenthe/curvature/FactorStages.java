@@ -50,15 +50,11 @@ public final class FactorStages {
   private final FactorFiles files;
   private final StageOptions stage;
   private final StageListener listener;
+  private final Activations activations;
   private final StageFolder folder;
   private final SequencedMap<String, String> identity = new LinkedHashMap<>();
 
-  /**
-   * Prepares the stages: deletes what killed runs left unfinished in the folder, and reads the data
-   * once for their checksum.
-   *
-   * @param layout how parameters are named and ordered in files
-   */
+  /** Stages whose passes all go through the model. */
   public FactorStages(
       Model model,
       Backend backend,
@@ -68,7 +64,29 @@ public final class FactorStages {
       FileLayout layout,
       StageOptions stage,
       StageListener listener) {
+    this(model, backend, data, normalisation, options, layout, stage, Activations.none(), listener);
+  }
+
+  /**
+   * Prepares the stages: deletes what killed runs left unfinished in the folder, and reads the data
+   * once for their checksum.
+   *
+   * @param layout how parameters are named and ordered in files
+   * @param activations where passes keep them for later ones; not where labels are drawn, which
+   *     every stage does anew
+   */
+  public FactorStages(
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      FactorOptions options,
+      FileLayout layout,
+      StageOptions stage,
+      Activations activations,
+      StageListener listener) {
     this.model = model;
+    this.activations = activations;
     this.backend = backend;
     this.data = data;
     this.normalisation = normalisation;
@@ -79,6 +97,7 @@ public final class FactorStages {
     this.folder = new StageFolder(stage.folder()).tidied();
     identity.putAll(origin(model, normalisation, layout, options));
     identity.put("data", Fingerprint.of(data));
+    activations.know(data, identity.get("data"));
     identity.put("samples", Long.toString(data.size()));
     identity.put("fisher", word(options.fisher()));
     identity.put("draws", Integer.toString(options.draws()));
@@ -234,9 +253,7 @@ public final class FactorStages {
 
   /** A pass that sums. */
   private abstract class Sums implements ChunkStage.Work {
-    private final SamplePass pass =
-        new SamplePass(model, backend, data, normalisation, options.batchSize());
-    private final FisherVectors vectors;
+    private final GradientPasses passes;
 
     /**
      * A pass of a stage.
@@ -244,8 +261,8 @@ public final class FactorStages {
      * @param stream its draws are independent of another stage's
      */
     Sums(int stream) {
-      int outputs = Math.toIntExact(model.network().output().elements());
-      this.vectors = new FisherVectors(options, outputs, stream);
+      this.passes =
+          GradientPasses.of(model, backend, data, normalisation, options, stream, activations);
     }
 
     @Override
@@ -262,13 +279,13 @@ public final class FactorStages {
 
     @Override
     public void add(long from, long to, ChunkStage.Positions positions) {
-      pass.run(
+      passes.run(
           from,
           to,
           (done, total) -> positions.at(done),
-          (execution, first, outputs, labels, ids) -> {
-            vectors.backward(execution, outputs, labels, ids, visitor());
-            count(outputs.shape().size(0));
+          (first, samples) -> {
+            count(samples);
+            return visitor();
           });
     }
 
@@ -284,7 +301,7 @@ public final class FactorStages {
 
     @Override
     public void close() {
-      pass.close();
+      passes.close();
     }
   }
 

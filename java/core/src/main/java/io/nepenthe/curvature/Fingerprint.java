@@ -3,6 +3,7 @@ package io.nepenthe.curvature;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Parameters;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -33,6 +34,13 @@ final class Fingerprint {
     Fingerprint print = new Fingerprint();
     print.add(model.parameters());
     print.add(model.buffers());
+    return print.hex();
+  }
+
+  /** Of every layer and what feeds it. */
+  static String of(Network network) {
+    Fingerprint print = new Fingerprint();
+    print.add(network.toString());
     return print.hex();
   }
 

@@ -74,9 +74,6 @@ final class FisherPass implements AutoCloseable {
   /** Adds each sample's squares. */
   private final class SampleSquares implements FisherVectors.Listener {
     @Override
-    public void pass(int number) {}
-
-    @Override
     public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
       squares.visit(layer, input, outputGradient);
     }

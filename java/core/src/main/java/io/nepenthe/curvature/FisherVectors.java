@@ -13,9 +13,10 @@ final class FisherVectors {
   private final long firstDraw;
 
   /** What hears of the passes. */
+  @FunctionalInterface
   interface Listener extends LayerVisitor {
     /** A pass begins; {@code number} counts those of this batch from 0. */
-    void pass(int number);
+    default void pass(int number) {}
 
     /** The pass is over. */
     default void passed() {}

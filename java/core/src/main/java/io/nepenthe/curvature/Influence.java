@@ -20,6 +20,9 @@ import java.util.Optional;
  * the curvature (Grosse et al. 2023). {@link InfluenceScores} says what sign and scale mean.
  */
 public final class Influence {
+  /** The gradients of the true labels' cross-entropies, for {@link Activations}. */
+  static final String LOSS = "loss";
+
   private Influence() {}
 
   /**
@@ -31,9 +34,15 @@ public final class Influence {
    *     training data
    * @param route of pairwise scores, where a block has it; by default {@link ScoreRoute#ofRank}
    * @param queryRank that of {@link Queries#lowRank}, which does change scores; 0 for all
+   * @param activations where passes over the training data keep them for later ones; the caller's
    */
   public record Options(
-      int batchSize, boolean perBlock, long queryBytes, Optional<ScoreRoute> route, int queryRank) {
+      int batchSize,
+      boolean perBlock,
+      long queryBytes,
+      Optional<ScoreRoute> route,
+      int queryRank,
+      Activations activations) {
     /** Checks the sizes. */
     public Options {
       if (batchSize < 1 || queryBytes < 1 || queryRank < 0) {
@@ -49,7 +58,7 @@ public final class Influence {
 
     /** By the usual routes. */
     public Options(int batchSize, boolean perBlock, long queryBytes) {
-      this(batchSize, perBlock, queryBytes, Optional.empty(), 0);
+      this(batchSize, perBlock, queryBytes, Optional.empty(), 0, Activations.none());
     }
 
     /** 64 at once, no scores by block, queries of up to a gigabyte. */
@@ -59,33 +68,39 @@ public final class Influence {
 
     /** The same with another batch size. */
     public Options withBatchSize(int other) {
-      return new Options(other, perBlock, queryBytes, route, queryRank);
+      return new Options(other, perBlock, queryBytes, route, queryRank, activations);
     }
 
     /** The same with scores by block. */
     public Options withBlocks() {
-      return new Options(batchSize, true, queryBytes, route, queryRank);
+      return new Options(batchSize, true, queryBytes, route, queryRank, activations);
     }
 
     /** The same with this much memory for queries. */
     public Options withQueryBytes(long bytes) {
-      return new Options(batchSize, perBlock, bytes, route, queryRank);
+      return new Options(batchSize, perBlock, bytes, route, queryRank, activations);
     }
 
     /** The same with queries of this rank, or 0 for all of them. */
     public Options withQueryRank(int rank) {
-      return new Options(batchSize, perBlock, queryBytes, route, rank);
+      return new Options(batchSize, perBlock, queryBytes, route, rank, activations);
     }
 
     /** How many queries of so many the memory for them holds; at least one. */
-    long queriesAtOnce(Model model, long queries) {
+    public long queriesAtOnce(Model model, long queries) {
       return Math.clamp(
           queryBytes / (model.parameters().count() * Float.BYTES), 1, Math.max(1, queries));
     }
 
     /** The same by this route. */
     public Options withRoute(ScoreRoute other) {
-      return new Options(batchSize, perBlock, queryBytes, Optional.of(other), queryRank);
+      return new Options(
+          batchSize, perBlock, queryBytes, Optional.of(other), queryRank, activations);
+    }
+
+    /** The same with passes that keep their activations there. */
+    public Options withActivations(Activations other) {
+      return new Options(batchSize, perBlock, queryBytes, route, queryRank, other);
     }
   }
 
@@ -179,9 +194,10 @@ public final class Influence {
       Normalisation normalisation,
       Options options,
       Progress progress) {
-    try (PairScorer scorer = new PairScorer(backend, queries, scores, firstQuery, options.route)) {
-      losses(
-          model, backend, training, normalisation, options.batchSize, progress, scorer::visiting);
+    try (PairScorer scorer = new PairScorer(backend, queries, scores, firstQuery, options.route);
+        GradientPasses passes =
+            losses(model, backend, queries.blocks(), training, normalisation, options)) {
+      passes.run(0, training.size(), progress, (first, n) -> scorer.visiting(first, n)::visit);
     }
   }
 
@@ -255,9 +271,10 @@ public final class Influence {
       Progress progress) {
     InfluenceScores scores =
         new InfluenceScores(1, training.size(), options.perBlock ? inverse.blocks() : List.of());
-    try (SelfScorer scorer = new SelfScorer(backend, inverse, scores)) {
-      losses(
-          model, backend, training, normalisation, options.batchSize, progress, scorer::visiting);
+    try (SelfScorer scorer = new SelfScorer(backend, inverse, scores);
+        GradientPasses passes =
+            losses(model, backend, inverse.blocks(), training, normalisation, options)) {
+      passes.run(0, training.size(), progress, (first, n) -> scorer.visiting(first, n)::visit);
       return scores;
     } catch (RuntimeException e) {
       scores.close();
@@ -311,20 +328,36 @@ public final class Influence {
       int batchSize,
       Progress progress,
       Visitors visitors) {
-    OutputGradients gradients =
-        new OutputGradients(
-            Likelihood.CATEGORICAL, Math.toIntExact(model.network().output().elements()));
-    try (SamplePass pass = new SamplePass(model, backend, training, normalisation, batchSize)) {
-      pass.run(
-          progress,
-          (execution, first, outputs, labels, ids) -> {
-            Tensor out = execution.outputGradient();
-            int n = (int) outputs.shape().size(0);
-            for (int i = 0; i < n; i++) {
-              gradients.loss(outputs, i, labels[i], 1, out);
-            }
-            execution.backward(out, visitors.of(first, n));
-          });
+    Options options = Options.defaults().withBatchSize(batchSize);
+    try (GradientPasses passes =
+        losses(model, backend, List.of(), training, normalisation, options)) {
+      passes.run(0, training.size(), progress, (first, n) -> visitors.of(first, n)::visit);
     }
+  }
+
+  /**
+   * Passes with the gradients of the true labels' losses.
+   *
+   * @param blocks those of the layers that are visited; they matter where activations are kept
+   */
+  static GradientPasses losses(
+      Model model,
+      Backend backend,
+      List<ParameterBlock> blocks,
+      Dataset training,
+      Normalisation normalisation,
+      Options options) {
+    int outputs = Math.toIntExact(model.network().output().elements());
+    OutputGradients gradients = new OutputGradients(Likelihood.CATEGORICAL, outputs);
+    return new GradientPasses(
+        model,
+        backend,
+        training,
+        normalisation,
+        options.batchSize,
+        new FisherVectors(Labels.TRUE, 1, 0, gradients, 0),
+        ActivationPlan.layers(blocks),
+        Optional.of(LOSS),
+        options.activations);
   }
 }

@@ -98,18 +98,31 @@ public final class KroneckerFactors implements AutoCloseable {
       Normalisation normalisation,
       FactorOptions options,
       Progress progress) {
+    return of(model, backend, data, normalisation, options, Activations.none(), progress);
+  }
+
+  /**
+   * The same, keeping activations for the pass of {@link EkFac#of}.
+   *
+   * @param activations where; not where labels are drawn, which every pass does anew
+   */
+  public static KroneckerFactors of(
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      FactorOptions options,
+      Activations activations,
+      Progress progress) {
     KroneckerFactors factors = new KroneckerFactors(model, backend, options);
-    try (SamplePass pass =
-            new SamplePass(model, backend, data, normalisation, options.batchSize());
+    try (GradientPasses passes =
+            GradientPasses.of(model, backend, data, normalisation, options, 0, activations);
         Visitor visitor = factors.new Visitor(backend)) {
-      FisherVectors vectors =
-          new FisherVectors(options, Math.toIntExact(model.network().output().elements()), 0);
-      pass.run(
-          Chunks.of(data.size()),
+      passes.run(
           progress,
-          (execution, first, outputs, labels, ids) -> {
-            vectors.backward(execution, outputs, labels, ids, visitor);
-            factors.count(outputs.shape().size(0));
+          (first, samples) -> {
+            factors.count(samples);
+            return visitor;
           },
           factors::fold);
       return factors;

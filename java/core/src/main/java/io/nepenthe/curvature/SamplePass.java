@@ -105,14 +105,6 @@ final class SamplePass implements AutoCloseable {
     run(batches, 0, progress, use);
   }
 
-  /** Chunk by chunk, no batch in two of them; after each, {@code end}. */
-  void run(Chunks chunks, Progress progress, Use use, Runnable end) {
-    for (int chunk = 0; chunk < chunks.count(); chunk++) {
-      run(chunks.first(chunk), chunks.end(chunk), progress, use);
-      end.run();
-    }
-  }
-
   /** The samples from a position up to another. */
   void run(long from, long to, Progress progress, Use use) {
     Dataset part = Subset.range(batches.dataset(), from, to - 1);

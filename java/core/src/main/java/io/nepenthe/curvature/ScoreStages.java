@@ -97,6 +97,7 @@ public final class ScoreStages {
     identity.put("curvature", curvature);
     identity.put("damping", damping.toString());
     identity.put("data", Fingerprint.of(training));
+    options.activations().know(training, identity.get("data"));
     identity.put("samples", Long.toString(training.size()));
     identity.put("modules", options.perBlock() ? "each" : "all");
     identity.put("scale", "raw: divide by the samples for the change when one is left out");
@@ -161,6 +162,8 @@ public final class ScoreStages {
   /** Scores of a range of the training data. */
   private abstract class Scores implements ChunkStage.Work, Checkpoint.State {
     private final long queries;
+    private final GradientPasses passes =
+        Influence.losses(model, backend, inverse.blocks(), training, normalisation, options);
     InfluenceScores scores;
     private long first;
 
@@ -181,14 +184,7 @@ public final class ScoreStages {
 
     /** One pass over samples; visitors count them from the first of the file. */
     void pass(long from, long to, Progress progress, Influence.Visitors visitors) {
-      Influence.losses(
-          model,
-          backend,
-          Subset.range(training, from, to - 1),
-          normalisation,
-          options.batchSize(),
-          progress,
-          (at, count) -> visitors.of(from - first + at, count));
+      passes.run(from, to, progress, (at, count) -> visitors.of(at - first, count)::visit);
     }
 
     @Override
@@ -223,6 +219,7 @@ public final class ScoreStages {
 
     @Override
     public void close() {
+      passes.close();
       if (scores != null) {
         scores.close();
       }
@@ -237,7 +234,7 @@ public final class ScoreStages {
     @Override
     public void add(long from, long to, ChunkStage.Positions positions) {
       try (SelfScorer scorer = new SelfScorer(backend, inverse, scores)) {
-        pass(from, to, (done, total) -> positions.at(from + done), scorer::visiting);
+        pass(from, to, (done, total) -> positions.at(done), scorer::visiting);
       }
     }
   }
@@ -338,7 +335,7 @@ public final class ScoreStages {
               to,
               (done, total) -> {
                 if (only) {
-                  positions.at(from + done);
+                  positions.at(done);
                 }
               },
               scorer::visiting);

@@ -68,26 +68,30 @@ public final class AtomicFile {
    */
   public static void write(Path file, Writer writer) {
     Path target = followed(file.toAbsolutePath());
-    Path folder = target.getParent();
-    if (folder == null || Files.isDirectory(target)) {
+    if (target.getParent() == null || Files.isDirectory(target)) {
       throw new DataException(file.toString(), "the name of a file to write", "a folder");
     }
     try {
       if (isStream(file)) {
         try (OutputStream out = new FileOutputStream(file.toFile(), true)) {
-          OutputStream buffered = new BufferedOutputStream(out, 1 << 16);
-          writer.write(new Unclosed(buffered));
-          buffered.flush();
+          write(out, writer);
         }
         return;
       }
-      Files.createDirectories(folder);
-      while (!written(target, writer)) {
-        // Another process had taken the new file for one that was left.
+      try (Unfinished unfinished = Unfinished.begin(target)) {
+        write(Channels.newOutputStream(unfinished.channel()), writer);
+        unfinished.channel().force(true);
+        unfinished.finish();
       }
     } catch (IOException e) {
       throw DataException.io(file.toString(), "a file that can be written", e);
     }
+  }
+
+  private static void write(OutputStream out, Writer writer) throws IOException {
+    OutputStream buffered = new BufferedOutputStream(out, 1 << 16);
+    writer.write(new Unclosed(buffered));
+    buffered.flush();
   }
 
   /**
@@ -119,35 +123,88 @@ public final class AtomicFile {
     return place;
   }
 
-  private static boolean written(Path target, Writer writer) throws IOException {
-    // Not Files.createTempFile: its files can be read by their owner alone, and stay so when
-    // moved.
-    Path temporary =
-        target.resolveSibling(
-            "."
-                + target.getFileName()
-                + "."
-                + ProcessHandle.current().pid()
-                + "-"
-                + Long.toHexString(System.nanoTime())
-                + ".tmp");
-    UNFINISHED.add(temporary);
-    try (FileChannel channel =
-        FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      if (!locked(channel) || !Files.exists(temporary)) {
-        return false;
+  /** A file under another name, locked, until it is finished; if it never is, it is deleted. */
+  static final class Unfinished implements AutoCloseable {
+    private final Path target;
+    private final Path temporary;
+    private final FileChannel channel;
+
+    private Unfinished(Path target, Path temporary, FileChannel channel) {
+      this.target = target;
+      this.temporary = temporary;
+      this.channel = channel;
+    }
+
+    /** Makes it, and the folders above it that are not there. */
+    static Unfinished begin(Path target) throws IOException {
+      Files.createDirectories(target.getParent());
+      while (true) {
+        // Not Files.createTempFile: its files can be read by their owner alone, and stay so when
+        // moved.
+        Path temporary =
+            target.resolveSibling(
+                "."
+                    + target.getFileName()
+                    + "."
+                    + ProcessHandle.current().pid()
+                    + "-"
+                    + Long.toHexString(System.nanoTime())
+                    + ".tmp");
+        UNFINISHED.add(temporary);
+        boolean held = false;
+        try {
+          FileChannel channel =
+              FileChannel.open(
+                  temporary,
+                  StandardOpenOption.CREATE_NEW,
+                  StandardOpenOption.READ,
+                  StandardOpenOption.WRITE);
+          Unfinished file = new Unfinished(target, temporary, channel);
+          held = locked(channel) && Files.exists(temporary);
+          if (held) {
+            return file;
+          }
+          // Another process had taken the new file for one that was left.
+          file.close();
+        } finally {
+          if (!held) {
+            UNFINISHED.remove(temporary);
+          }
+        }
       }
-      OutputStream buffered = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
-      writer.write(new Unclosed(buffered));
-      buffered.flush();
-      channel.force(true);
+    }
+
+    FileChannel channel() {
+      return channel;
+    }
+
+    /**
+     * Takes its name away where the system can do that to an open file: it then ends with the
+     * process, however that ends.
+     */
+    void unname() {
+      try {
+        Files.deleteIfExists(temporary);
+        UNFINISHED.remove(temporary);
+      } catch (IOException e) {
+        // It keeps the name until the process ends.
+      }
+    }
+
+    /** Moves it to its place. */
+    void finish() throws IOException {
       // Before the lock ends, and with it what tells that the file is not left.
       Files.move(
           temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      return true;
-    } finally {
-      Files.deleteIfExists(temporary);
-      UNFINISHED.remove(temporary);
+    }
+
+    @Override
+    public void close() throws IOException {
+      try (channel) {
+        Files.deleteIfExists(temporary);
+      } finally {
+        UNFINISHED.remove(temporary);
+      }
     }
   }
 

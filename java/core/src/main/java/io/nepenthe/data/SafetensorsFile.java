@@ -16,6 +16,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 
 /**
@@ -63,8 +64,8 @@ public final class SafetensorsFile implements AutoCloseable {
     }
   }
 
-  private static SafetensorsFile open(String where, FileChannel channel, long length)
-      throws IOException {
+  /** Of an open file, which is closed with this. */
+  static SafetensorsFile open(String where, FileChannel channel, long length) throws IOException {
     ByteBuffer size = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     fill(where, channel, 0, size, "the length of a safetensors header");
     long headerLength = size.getLong(0);
@@ -91,13 +92,7 @@ public final class SafetensorsFile implements AutoCloseable {
    */
   public static void write(
       Path file, Map<String, String> metadata, SequencedMap<String, SafetensorsPart> parts) {
-    byte[] json = SafetensorsHeader.json(metadata, parts);
-    int padded = Math.ceilDiv(Long.BYTES + json.length, ALIGNMENT) * ALIGNMENT - Long.BYTES;
-    ByteBuffer head = ByteBuffer.allocate(Long.BYTES + padded).order(ByteOrder.LITTLE_ENDIAN);
-    head.putLong(padded).put(json);
-    while (head.hasRemaining()) {
-      head.put((byte) ' ');
-    }
+    ByteBuffer head = head(metadata, parts);
     AtomicFile.write(
         file,
         out -> {
@@ -114,6 +109,19 @@ public final class SafetensorsFile implements AutoCloseable {
             }
           }
         });
+  }
+
+  /** What stands before the values: as long for other texts of the same lengths. */
+  static ByteBuffer head(
+      Map<String, String> metadata, SequencedMap<String, SafetensorsPart> parts) {
+    byte[] json = SafetensorsHeader.json(metadata, parts);
+    int padded = Math.ceilDiv(Long.BYTES + json.length, ALIGNMENT) * ALIGNMENT - Long.BYTES;
+    ByteBuffer head = ByteBuffer.allocate(Long.BYTES + padded).order(ByteOrder.LITTLE_ENDIAN);
+    head.putLong(padded).put(json);
+    while (head.hasRemaining()) {
+      head.put((byte) ' ');
+    }
+    return head.flip();
   }
 
   /** Texts by name. */
@@ -233,17 +241,62 @@ public final class SafetensorsFile implements AutoCloseable {
           "none left (-XX:MaxDirectMemorySize sets the limit)",
           e);
     }
-    String what = "the values of tensor " + DataException.quote(name);
+    fill(entry, 0, values);
+    return values;
+  }
+
+  /**
+   * Reads some of a float32 tensor's values.
+   *
+   * @param from the flat index of the first
+   * @throws DataException if there is none of that name and type, or it cannot be read
+   * @throws IndexOutOfBoundsException if it has not so many
+   */
+  public void read(String name, long from, Tensor into) {
+    type(name, SafetensorsType.F32);
+    Objects.checkFromIndexSize(from, into.elements(), shape(name).elements());
+    fill(entry(name), from * Float.BYTES, into.segment());
+  }
+
+  private void fill(SafetensorsHeader.Entry entry, long from, MemorySegment values) {
+    String what = "the values of tensor " + DataException.quote(entry.name());
     try {
       for (long at = 0; at < values.byteSize(); at += CHUNK) {
         long next = Math.min(CHUNK, values.byteSize() - at);
         ByteBuffer buffer = values.asSlice(at, next).asByteBuffer();
-        fill(where, channel, start + entry.begin() + at, buffer, what);
+        fill(where, channel, start + entry.begin() + from + at, buffer, what);
       }
     } catch (IOException e) {
       throw DataException.io(where, "a readable file", e);
     }
-    return values;
+  }
+
+  /**
+   * Compares all values with the checksums that {@link SafetensorsDraft} left with them.
+   *
+   * @throws DataException if they differ, or there are none
+   */
+  public void verify() {
+    Checksums sums = new Checksums(entries.size());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment room = arena.allocate(CHUNK);
+      int tensor = 0;
+      for (SafetensorsHeader.Entry entry : entries.values()) {
+        for (long at = 0; at < entry.bytes(); at += CHUNK) {
+          MemorySegment some = room.asSlice(0, Math.min(CHUNK, entry.bytes() - at));
+          fill(entry, at, some);
+          sums.add(tensor, some);
+        }
+        tensor++;
+      }
+    }
+    String found = metadata.getOrDefault(Checksums.KEY, "none");
+    if (!found.equals(sums.toString())) {
+      throw new DataException(
+          where,
+          "values with the checksums " + found + " of its metadata",
+          sums + ": it is damaged; delete it");
+    }
   }
 
   private static void fill(

@@ -45,8 +45,8 @@ class FactorStagesTest {
   @TempDir private Path folder;
 
   /** Hears nothing, or ends the run after so many batches. */
-  private record Heard(long[] left) implements StageListener {
-    private static final class Interrupted extends RuntimeException {
+  record Heard(long[] left) implements StageListener {
+    static final class Interrupted extends RuntimeException {
       private static final long serialVersionUID = 1L;
     }
 
