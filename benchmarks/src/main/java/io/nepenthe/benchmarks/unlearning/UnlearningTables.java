@@ -34,8 +34,8 @@ import java.util.function.Predicate;
  * with {@code mnist} and {@code cifar10} in it. What the file of results has already is not
  * measured again, so a run that was ended, by its minutes or otherwise, is resumed by the same
  * command; two may measure a data set or task each, into one file. Of every task the settings come
- * first, see {@link Tuning}, then the seeds. The methods that work by influence functions are left
- * out: a page of their own has them.
+ * first, see {@link Tuning}, then the seeds. The methods that work by influence functions, or on
+ * what they flagged, are left out: a page of their own has them.
  */
 public final class UnlearningTables {
   private static final List<Long> CORRECTIVE_SEEDS = List.of(1L, 2L, 3L, 4L, 5L);
@@ -45,7 +45,8 @@ public final class UnlearningTables {
       Methods.all().stream()
           .filter(
               entry ->
-                  !Set.of("influence", "woodfisher", "iau", "datamodel").contains(entry.name()))
+                  !Set.of("influence", "woodfisher", "iau", "datamodel", "ssd-fine-tune")
+                      .contains(entry.name()))
           .toList();
 
   /** What is measured with more images: retraining and all that dampens. */

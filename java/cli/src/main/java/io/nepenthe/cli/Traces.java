@@ -77,7 +77,8 @@ final class Traces {
       throw new CommandException(
           method
               + ": no strength of dampening keeps the accuracy on the held-out data: nothing is"
-              + " written; remedy: choose one with --selection");
+              + " written; remedy: a larger tolerance (--set tolerance=0.1)"
+              + (method.equals("ssd") ? ", or choose one with --selection" : ""));
     }
   }
 }

@@ -61,7 +61,10 @@ final class UnlearnCommand extends Operation {
   @Option(
       names = "--held-out",
       paramLabel = "DATA",
-      description = "Trusted clean data that was not trained on; ssd chooses its strength by it.")
+      description = {
+        "Trusted clean data that was not trained on; ssd and ssd-fine-tune choose their strength by",
+        "it, scrub-r its epoch."
+      })
   private String heldOut;
 
   @Option(
@@ -161,7 +164,11 @@ final class UnlearnCommand extends Operation {
               : new FixedSsd(
                   FisherDiagonal.Options.defaults().withWeighting(Weighting.UNIT),
                   Ssd.Options.mass(selection));
-      return Settings.with(chosen, settings);
+      Method how = Settings.with(chosen, settings);
+      if (how.needsHeldOut() && heldOut == null) {
+        throw new IllegalArgumentException(method + " needs --held-out");
+      }
+      return how;
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage(), e);
     }

@@ -407,6 +407,8 @@ class ModelCommandsTest {
         "evaluate --model MODEL --data glyphs:test --train glyphs:train",
         "unlearn --method magic --model MODEL --data T --forget-class 1 --selection 2 --out OUT",
         "unlearn --method ssd --model MODEL --data T --forget-class 1 --out OUT",
+        "unlearn --method ssd-fine-tune --model MODEL --data T --forget-class 1 --out OUT",
+        "unlearn --method scrub-r --model MODEL --data T --forget-class 1 --out OUT",
         "unlearn --method ssd --model MODEL --data T --selection -1 --forget-class 1 --out OUT",
         "train --arch lenet --model MODEL --data T --out OUT",
         "train --arch lenet --epochs 0 --data T --out OUT",

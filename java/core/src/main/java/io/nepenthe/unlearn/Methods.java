@@ -32,6 +32,7 @@ public final class Methods {
           new Entry("bad-teacher", "Bad teacher", BadTeacher.published()),
           new Entry("amnesiac", "Amnesiac", RandomLabel.amnesiac()),
           new Entry("ssd", "SSD, searched", SearchedSsd.defaults()),
+          new Entry("ssd-fine-tune", "SSD, then fine-tuning", Sequence.dampenAndRepair()),
           new Entry("ssd-published", "SSD, fixed α", FixedSsd.published()),
           new Entry("lfssd", "Label-free SSD", FixedSsd.labelFree()),
           new Entry("potion", "Outlier-resistant SSD", OutlierResistantSsd.published()),

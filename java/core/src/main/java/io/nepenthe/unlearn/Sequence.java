@@ -2,24 +2,16 @@ package io.nepenthe.unlearn;
 
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
-import java.util.List;
 
 /**
- * Methods one after another, each on what the one before left: what one cuts too deeply, the next
- * repairs. Phases of the same name add up in the trace; of figures of the same name the last is
- * kept.
+ * Two methods one after the other, the second on what the first left: what one cuts too deeply, the
+ * other repairs. Phases of the same name add up in the trace; of figures of the same name the last
+ * is kept.
  *
- * @param methods at least one
+ * @param first changes the model that is given
+ * @param then changes what the first left
  */
-public record Sequence(List<Method> methods) implements Method {
-  /** Checks the list and keeps a copy. */
-  public Sequence {
-    methods = List.copyOf(methods);
-    if (methods.isEmpty()) {
-      throw new IllegalArgumentException("a sequence needs at least one method");
-    }
-  }
-
+public record Sequence(Method first, Method then) implements Method {
   /**
    * For what a detector flagged, of which most may be clean: {@link SearchedSsd} that may lose
    * twenty points of held-out accuracy, then {@link FineTune#published()} on the rest.
@@ -42,20 +34,19 @@ public record Sequence(List<Method> methods) implements Method {
             search.dampening(),
             0.2,
             search.batchSize());
-    return new Sequence(List.of(new SearchedSsd(ssd.importance(), wider), FineTune.published()));
+    return new Sequence(new SearchedSsd(ssd.importance(), wider), FineTune.published());
   }
 
   @Override
   public boolean needsHeldOut() {
-    return methods.stream().anyMatch(Method::needsHeldOut);
+    return first.needsHeldOut() || then.needsHeldOut();
   }
 
   @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
     Recorder recorder = new Recorder();
-    for (Method method : methods) {
-      recorder.include(method.forget(model, backend, task, seed, listener));
-    }
+    recorder.include(first.forget(model, backend, task, seed, listener));
+    recorder.include(then.forget(model, backend, task, seed, listener));
     return recorder.trace();
   }
 }

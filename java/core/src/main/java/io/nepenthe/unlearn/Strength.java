@@ -26,7 +26,7 @@ public record Strength(Method method, String setting, double value, boolean inve
    */
   public static Optional<Strength> of(String name, Method method) {
     return switch (name) {
-      case "retrain", "eu-k", "ssd" -> Optional.empty();
+      case "retrain", "eu-k", "ssd", "ssd-fine-tune" -> Optional.empty();
       case "fisher-forgetting" -> named(method, "alpha", false);
       case "ssd-published", "lfssd" -> named(method, "selection", true);
       case "potion" -> named(method, "stop", true);

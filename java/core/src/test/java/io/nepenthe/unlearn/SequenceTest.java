@@ -2,7 +2,6 @@ package io.nepenthe.unlearn;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.kernel.Backend;
@@ -10,7 +9,7 @@ import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Optimiser;
 import java.util.Arrays;
-import java.util.List;
+import java.util.Map;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
@@ -40,8 +39,7 @@ class SequenceTest {
         Model model = TinyTask.model()) {
       Trace one = first.forget(expected, backend, task, 5, Listener.NONE);
       Trace two = second.forget(expected, backend, task, 5, Listener.NONE);
-      Trace both =
-          new Sequence(List.of(first, second)).forget(model, backend, task, 5, Listener.NONE);
+      Trace both = new Sequence(first, second).forget(model, backend, task, 5, Listener.NONE);
       assertArrayEquals(
           expected.parameters().flat().toArray(), model.parameters().flat().toArray());
       assertEquals(two.epochs(), both.epochs());
@@ -49,7 +47,22 @@ class SequenceTest {
       assertTrue(both.seconds().keySet().containsAll(two.seconds().keySet()));
       assertEquals(one.figures(), both.figures());
     }
-    assertThrows(IllegalArgumentException.class, () -> new Sequence(List.of()));
+  }
+
+  /** By their records, where both have a name. */
+  @Test
+  void theSettingsAreThoseOfBoth() {
+    Method method = Methods.named("ssd-fine-tune").published();
+    assertEquals(Sequence.dampenAndRepair(), method);
+    Method changed =
+        Settings.with(
+            method,
+            Map.of(
+                "tolerance", "0.1", "searchBatchSize", "9", "stepsBatchSize", "5", "epochs", "2"));
+    Sequence sequence = (Sequence) changed;
+    assertEquals(0.1, ((SearchedSsd) sequence.first()).search().tolerance());
+    assertEquals(9, ((SearchedSsd) sequence.first()).search().batchSize());
+    assertEquals(new FineTune(new Steps(2, 5, Optimiser.sgd(0.01, 0.9, 5e-4))), sequence.then());
   }
 
   @Test
