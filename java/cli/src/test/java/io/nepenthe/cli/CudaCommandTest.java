@@ -96,8 +96,10 @@ class CudaCommandTest {
       run("factors", model, data, "--fisher=true", on, "--out=" + factors);
       String read = "--factors=" + factors;
       run("influence", model, read, data, "--queries=glyphs:test#0-1", stages, on);
+      run("influence", model, read, data, stages, on);
     }
     assertSameScores("pairwise_scores");
+    assertSameScores("self_scores");
   }
 
   /** Of the stages' files, which name no device: partitions of either merge. */
