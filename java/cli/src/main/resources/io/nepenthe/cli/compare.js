@@ -24,9 +24,11 @@
   function base() {
     const ink = css("--ink");
     const soft = css("--soft");
+    const fontFamily = getComputedStyle(document.body).fontFamily;
     const axis = {
       axisLine: { lineStyle: { color: soft } },
-      axisLabel: { color: soft },
+      // The family again: ECharts measures labels, for which it leaves room, without the chart's.
+      axisLabel: { color: soft, fontFamily },
       nameTextStyle: { color: soft },
       splitLine: { lineStyle: { color: css("--line") } },
     };
@@ -35,7 +37,7 @@
       option: {
         animation: false,
         backgroundColor: "transparent",
-        textStyle: { color: ink, fontFamily: getComputedStyle(document.body).fontFamily },
+        textStyle: { color: ink, fontFamily },
         legend: { top: 0, left: 0, textStyle: { color: ink }, itemWidth: 16, itemHeight: 10, itemGap: 14 },
         tooltip: {
           confine: true,
@@ -190,8 +192,8 @@
       {
         ...option,
         grid: { left: 20, right: 52, top: narrow("seconds") ? 56 : 34, bottom: 8, containLabel: true },
-        xAxis: { ...axis, type: "value", axisLabel: { color: css("--soft"), formatter: "{value} s", hideOverlap: true } },
-        yAxis: { ...axis, type: "category", data: shown.map((model) => model.title), axisTick: { show: false }, axisLabel: { color: css("--ink"), interval: 0, width: narrow("seconds") ? 110 : 170, overflow: "truncate" } },
+        xAxis: { ...axis, type: "value", axisLabel: { ...axis.axisLabel, formatter: "{value} s", hideOverlap: true } },
+        yAxis: { ...axis, type: "category", data: shown.map((model) => model.title), axisTick: { show: false }, axisLabel: { ...axis.axisLabel, color: css("--ink"), interval: 0, width: narrow("seconds") ? 110 : 170, overflow: "truncate" } },
         tooltip: { ...option.tooltip, trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: (value) => seconds(value) },
         series: phases.map((phase, i) => ({
           name: phase,
@@ -226,8 +228,8 @@
       {
         ...option,
         grid: { left: 8, right: 16, top: 56, bottom: 28, containLabel: true },
-        xAxis: { ...axis, type: "category", data: cuts.map(({ selection }) => words(selection)), name: "α: the smaller, the stronger", nameLocation: "middle", nameGap: 28, axisLabel: { color: css("--soft"), hideOverlap: true } },
-        yAxis: { ...axis, type: "value", min: 0, max: 100, axisLabel: { color: css("--soft"), formatter: "{value} %" } },
+        xAxis: { ...axis, type: "category", data: cuts.map(({ selection }) => words(selection)), name: "α: the smaller, the stronger", nameLocation: "middle", nameGap: 28, axisLabel: { ...axis.axisLabel, hideOverlap: true } },
+        yAxis: { ...axis, type: "value", min: 0, max: 100, axisLabel: { ...axis.axisLabel, formatter: "{value} %" } },
         tooltip: { ...option.tooltip, trigger: "axis", valueFormatter: (value) => value.toFixed(1) + " %" },
         series: shown.map(({ title, key, colour: name }) => ({
           name: title,
@@ -257,8 +259,8 @@
       {
         ...option,
         grid: { left: 8, right: 56, top: 8, bottom: 8, containLabel: true },
-        xAxis: { ...axis, type: "value", axisLabel: { color: css("--soft"), formatter: "{value} %", hideOverlap: true } },
-        yAxis: { ...axis, type: "category", data: shown.map(({ name }) => name), axisTick: { show: false }, axisLabel: { color: css("--ink"), interval: 0 } },
+        xAxis: { ...axis, type: "value", axisLabel: { ...axis.axisLabel, formatter: "{value} %", hideOverlap: true } },
+        yAxis: { ...axis, type: "category", data: shown.map(({ name }) => name), axisTick: { show: false }, axisLabel: { ...axis.axisLabel, color: css("--ink"), interval: 0 } },
         tooltip: { ...option.tooltip, formatter: ({ dataIndex }) => `${shown[dataIndex].name}: ${shown[dataIndex].selected} of ${shown[dataIndex].parameters}` },
         series: [
           {
@@ -293,8 +295,8 @@
       {
         ...option,
         grid: { left: 8, right: 8, top: 34, bottom: 8, containLabel: true },
-        xAxis: { ...axis, type: "category", data: data.classes, axisLabel: { color: css("--ink") } },
-        yAxis: { ...axis, type: "value", min: 0, max: 100, axisLabel: { color: css("--soft"), formatter: "{value} %" } },
+        xAxis: { ...axis, type: "category", data: data.classes, axisLabel: { ...axis.axisLabel, color: css("--ink") } },
+        yAxis: { ...axis, type: "value", min: 0, max: 100, axisLabel: { ...axis.axisLabel, formatter: "{value} %" } },
         tooltip: { ...option.tooltip, trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: (value) => (value == null ? "–" : value.toFixed(1) + " %") },
         series: shown.map(({ model, title, colour: name }) => ({
           name: title,
@@ -324,8 +326,8 @@
       {
         ...option,
         grid: { left: 8, right: 8, top: 48, bottom: 28, containLabel: true },
-        xAxis: { ...axis, type: "category", data: bins, boundaryGap: false, name: "log p / (1 − p)", nameLocation: "middle", nameGap: 28, axisLabel: { color: css("--soft"), interval: 7, hideOverlap: true } },
-        yAxis: { ...axis, type: "value", min: 0, max: most, axisLabel: { color: css("--soft"), formatter: (value) => Math.round(100 * value) + " %" } },
+        xAxis: { ...axis, type: "category", data: bins, boundaryGap: false, name: "log p / (1 − p)", nameLocation: "middle", nameGap: 28, axisLabel: { ...axis.axisLabel, interval: 7, hideOverlap: true } },
+        yAxis: { ...axis, type: "value", min: 0, max: most, axisLabel: { ...axis.axisLabel, formatter: (value) => Math.round(100 * value) + " %" } },
         tooltip: { ...option.tooltip, trigger: "axis", valueFormatter: percent },
         series: parts.map(({ key, title, colour: name, line }) => ({
           name: title,
@@ -392,7 +394,7 @@
       {
         ...option,
         grid: { left: 8, right: 8, top: narrow("similarity") ? 76 : 40, bottom: 8, containLabel: true },
-        xAxis: { ...axis, type: "category", data: layers, axisLabel: { color: css("--ink"), hideOverlap: true } },
+        xAxis: { ...axis, type: "category", data: layers, axisLabel: { ...axis.axisLabel, color: css("--ink"), hideOverlap: true } },
         yAxis: { ...axis, type: "value", min: 0, max: 1 },
         tooltip: { ...option.tooltip, trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: (value) => (value == null ? "–" : value.toFixed(3)) },
         series: shown.map(({ title, values, colour: name }) => ({
