@@ -1,7 +1,6 @@
 package io.nepenthe.benchmarks;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -38,8 +37,8 @@ final class ExamplesCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     ExamplePages pages = new ExamplePages(recorded);
-    Files.writeString(ssd, pages.ssd(Files.readString(ssd)));
-    Files.writeString(readme, pages.readme(Files.readString(readme)));
+    Marked.rewrite(ssd, pages::ssd);
+    Marked.rewrite(readme, pages::readme);
     return 0;
   }
 }

@@ -67,13 +67,8 @@ final class ReportCommand implements Callable<Integer> {
     List<Report> reports = sources.stream().map(PerformancePage.Source::report).toList();
     Files.writeString(directory.resolve("roofline.svg"), RooflineChart.svg(reports));
     if (readme.isPresent()) {
-      Path file = readme.get();
-      Files.writeString(
-          file,
-          ReadmeTable.replace(
-              Files.readString(file),
-              reports,
-              figures.map(PerformancePage.Gpu::figures).orElse(List.of())));
+      List<GpuFigure> ofGpu = figures.map(PerformancePage.Gpu::figures).orElse(List.of());
+      Marked.rewrite(readme.get(), page -> ReadmeTable.replace(page, reports, ofGpu));
     }
     return 0;
   }

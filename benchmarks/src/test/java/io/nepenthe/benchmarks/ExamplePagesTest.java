@@ -84,9 +84,14 @@ class ExamplePagesTest {
         folder.resolve("demo-1.json") + " is not the result of a command", other.getMessage());
     result("demo-1.json", "\"methods\": [], \"before\": {}");
     Files.writeString(folder.resolve("mnist.txt"), "a");
+    Path page = folder.resolve("page.md");
+    Files.writeString(page, "no marks");
     IllegalArgumentException marks =
         assertThrows(
-            IllegalArgumentException.class, () -> Marked.replace("no marks", "mnist", "lines"));
+            IllegalArgumentException.class,
+            () -> Marked.rewrite(page, text -> Marked.replace(text, "mnist", "lines")));
+    assertTrue(marks.getMessage().startsWith(page + ": expected"), marks.getMessage());
     assertTrue(marks.getMessage().contains("<!-- mnist: begin -->"), marks.getMessage());
+    assertEquals("no marks", Files.readString(page));
   }
 }

@@ -2,7 +2,6 @@ package io.nepenthe.benchmarks.influence;
 
 import io.nepenthe.benchmarks.Marked;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -19,16 +18,20 @@ final class InfluenceTables {
 
   /** Replaces what is between the marks. */
   static void write(List<Measured> rows, Path page) throws IOException {
-    String text = Files.readString(page);
-    text = between(text, "detection", rows, InfluenceTables::detection);
-    text = between(text, "healing", rows, InfluenceTables::healing);
-    text = between(text, "queries", rows, InfluenceTables::queries);
-    text = between(text, "order", rows, InfluenceTables::order);
-    text = between(text, "lds", rows, InfluenceTables::datamodeling);
-    text = between(text, "mislabel", rows, InfluenceTables::mislabel);
-    text = between(text, "response", rows, InfluenceTables::response);
-    text = between(text, "removal", rows, InfluenceTables::removal);
-    Files.writeString(page, text);
+    Marked.rewrite(page, text -> tables(rows, text));
+  }
+
+  private static String tables(List<Measured> rows, String page) {
+    String changed = page;
+    changed = between(changed, "detection", rows, InfluenceTables::detection);
+    changed = between(changed, "healing", rows, InfluenceTables::healing);
+    changed = between(changed, "queries", rows, InfluenceTables::queries);
+    changed = between(changed, "order", rows, InfluenceTables::order);
+    changed = between(changed, "lds", rows, InfluenceTables::datamodeling);
+    changed = between(changed, "mislabel", rows, InfluenceTables::mislabel);
+    changed = between(changed, "response", rows, InfluenceTables::response);
+    changed = between(changed, "removal", rows, InfluenceTables::removal);
+    return changed;
   }
 
   private static String between(

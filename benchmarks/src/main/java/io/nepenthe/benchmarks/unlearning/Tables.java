@@ -2,7 +2,6 @@ package io.nepenthe.benchmarks.unlearning;
 
 import io.nepenthe.benchmarks.Marked;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -24,7 +23,7 @@ final class Tables {
   }
 
   private static void replace(Path page, String text) throws IOException {
-    Files.writeString(page, Marked.replace(Files.readString(page), "measured", text));
+    Marked.rewrite(page, old -> Marked.replace(old, "measured", text));
   }
 
   /** How many images a backdoor is hidden among. */

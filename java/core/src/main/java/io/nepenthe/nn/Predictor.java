@@ -37,6 +37,7 @@ public final class Predictor implements AutoCloseable {
    * @throws IllegalArgumentException if the data set is empty or does not fit the model
    */
   public Tensor logits(Arena arena, Dataset dataset, Normalisation normalisation) {
+    Trainer.requireFit(execution.model().network(), dataset);
     long classes = execution.model().network().output().elements();
     Tensor all = Tensor.zeros(arena, dataset.size(), classes);
     predict(
