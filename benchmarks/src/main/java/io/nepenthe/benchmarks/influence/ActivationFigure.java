@@ -49,7 +49,7 @@ final class ActivationFigure implements Figure {
           "MLP 784-1024-1024-1024-10",
               new Case(Architectures.mlp(IMAGE, 10, 1024, 1024, 1024), 1_000),
           "LeNet", new Case(Architectures.lenet(IMAGE, 10), 4_000),
-          "ResNet-9, 16 wide", new Case(Architectures.resnet9(IMAGE, 10, 16), 256));
+          "ResNet-9 of width 16", new Case(Architectures.resnet9(IMAGE, 10, 16), 256));
 
   @Override
   public List<String> parts() {

@@ -26,6 +26,7 @@ final class InfluenceTables {
     changed = between(changed, "detection", rows, InfluenceTables::detection);
     changed = between(changed, "healing", rows, InfluenceTables::healing);
     changed = between(changed, "queries", rows, InfluenceTables::queries);
+    changed = between(changed, "activations", rows, InfluenceTables::activations);
     changed = between(changed, "order", rows, InfluenceTables::order);
     changed = between(changed, "lds", rows, InfluenceTables::datamodeling);
     changed = between(changed, "mislabel", rows, InfluenceTables::mislabel);
@@ -108,6 +109,26 @@ final class InfluenceTables {
           row.value("seconds.1") * each,
           row.value("seconds.51") * each,
           row.value("ratio"));
+    }
+  }
+
+  private void activations() {
+    line(
+        "| network | pass | kept | through the model | keeping | reading | a later pass saves,"
+            + " predicted | measured |");
+    line("|---|---|---|---|---|---|---|---|");
+    for (Measured row : rows.stream().filter(one -> one.figure().equals("activations")).toList()) {
+      double each = 1e3 / row.value("examples");
+      line(
+          "| %s | %s | %.1f kB an example | %.3f ms | %.3f ms | %.3f ms | %.3f ms | %.3f ms |",
+          row.data(),
+          row.part(),
+          row.value("bytes") / row.value("examples") / 1e3,
+          row.value("seconds.model") * each,
+          row.value("seconds.keeping") * each,
+          row.value("seconds.reading") * each,
+          (row.value("predicted.model") - row.value("predicted.read")) * each,
+          (row.value("seconds.model") - row.value("seconds.reading")) * each);
     }
   }
 

@@ -16,7 +16,7 @@ import java.util.stream.Collectors;
  * <pre>
  *   pays  iff  bytes ≤ limit  and  later · (model − read) &gt; write
  *   model = N · (operations / 100 GFLOP/s + bytes of activations that it moves / 10 GB/s)
- *   write = bytes / 1 GB/s,  read = bytes / 5 GB/s
+ *   write = bytes / 1.5 GB/s,  read = bytes / 5 GB/s
  * </pre>
  *
  * <p>The rates are those of the two cores of docs/influence.md, rounded; files that do not stay in
@@ -38,7 +38,7 @@ public record ActivationPlan(
     double readSeconds) {
   private static final double OPERATIONS = 100e9;
   private static final double MOVED = 10e9;
-  private static final double WRITTEN = 1e9;
+  private static final double WRITTEN = 1.5e9;
   private static final double READ = 5e9;
 
   /**

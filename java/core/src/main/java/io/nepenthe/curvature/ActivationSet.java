@@ -6,6 +6,7 @@ import io.nepenthe.data.SafetensorsFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -33,15 +34,19 @@ final class ActivationSet implements AutoCloseable {
 
   private Map<String, String> metadata(int chunk) {
     Map<String, String> metadata = new TreeMap<>(identity);
-    metadata.put(ChunkStage.CHUNK, (chunk + 1) + " of " + chunks.count());
+    metadata.put("positions", chunks.first(chunk) + " to " + (chunks.end(chunk) - 1));
     return metadata;
   }
 
   /** Not the name of a stage's chunk: there is nothing to merge. */
   private Path place(Path folder, int chunk) {
     return folder.resolve(
-        "activations-%s-%02d-of-%02d.safetensors"
-            .formatted(identity.get(Activations.GRADIENTS), chunk + 1, chunks.count()));
+        String.format(
+            Locale.ROOT,
+            "activations-%s-%02d-of-%02d.safetensors",
+            identity.get(Activations.GRADIENTS),
+            chunk + 1,
+            chunks.count()));
   }
 
   /**

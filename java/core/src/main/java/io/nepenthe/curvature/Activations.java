@@ -120,9 +120,10 @@ public final class Activations implements AutoCloseable {
             identity, key -> new ActivationSet(this, key, Chunks.of(training.size()))));
   }
 
-  /** Of a data set, which is read for it once. */
+  /** Of a data set, which is read for it once; within one process the object stands for it. */
   private String fingerprint(Dataset training) {
-    return data.computeIfAbsent(training, Fingerprint::of);
+    return data.computeIfAbsent(
+        training, key -> named ? Fingerprint.of(key) : "number " + data.size());
   }
 
   /** What a caller knows already. */

@@ -45,6 +45,7 @@ final class GradientPasses implements AutoCloseable {
    * @param gradients which output gradients the vectors are, in a word; empty if no other pass has
    *     the same
    * @param activations where they are kept
+   * @throws IllegalArgumentException if there are no samples, or they do not fit the model
    */
   GradientPasses(
       Model model,
@@ -56,6 +57,7 @@ final class GradientPasses implements AutoCloseable {
       Set<String> layers,
       Optional<String> gradients,
       Activations activations) {
+    SamplePass.requireFit(model, data, true);
     this.model = model;
     this.backend = backend;
     this.data = data;

@@ -67,7 +67,8 @@ final class SamplePass implements AutoCloseable {
     this.execution = new Execution(resident.here(), backend, batch, Mode.FROZEN);
   }
 
-  private static void requireFit(Model model, Dataset data, boolean labelled) {
+  /** Refuses data that the model cannot take, and none at all. */
+  static void requireFit(Model model, Dataset data, boolean labelled) {
     long outputs = model.network().output().elements();
     if (data.size() == 0) {
       throw new IllegalArgumentException(data.name() + " has no samples");
