@@ -3,7 +3,6 @@ package io.nepenthe.benchmarks.unlearning;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Model;
-import io.nepenthe.unlearn.Method;
 import io.nepenthe.unlearn.Methods;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -227,15 +226,19 @@ public final class UnlearningTables {
   }
 
   private Row tried(Measurement measurement, Row.Cell cell, Methods.Entry entry, String settings) {
-    Method method = Tuning.with(entry.published(), settings);
-    SequencedMap<String, Double> values;
+    return keep(cell, entry.name(), settings, values(measurement, entry, settings));
+  }
+
+  /** What a method does with some settings; nothing if it refuses them or ruins the model. */
+  static SequencedMap<String, Double> values(
+      Measurement measurement, Methods.Entry entry, String settings) {
     try {
-      values = measurement.after(method).orElseGet(LinkedHashMap::new);
+      return measurement
+          .after(Tuning.with(entry.published(), settings))
+          .orElseGet(LinkedHashMap::new);
     } catch (IllegalArgumentException e) {
-      // A setting that the method does not take: as useless as one that ruins the model.
-      values = new LinkedHashMap<>();
+      return new LinkedHashMap<>();
     }
-    return keep(cell, entry.name(), settings, values);
   }
 
   private Row keep(

@@ -53,6 +53,9 @@ class MeasurementTest {
       for (String trainedFor : List.of("likelihoodRatio", "relearnTime")) {
         assertFalse(after.containsKey(trainedFor), trainedFor);
       }
+      // A share above 1: a try that failed, and no end of the measurement.
+      assertEquals(
+          Map.of(), UnlearningTables.values(measurement, Methods.named("potion"), "stop=1.58"));
     }
   }
 
