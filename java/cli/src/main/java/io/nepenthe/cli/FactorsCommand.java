@@ -7,6 +7,7 @@ import io.nepenthe.curvature.FactorStages;
 import io.nepenthe.curvature.StageOptions;
 import io.nepenthe.curvature.StagePlan;
 import io.nepenthe.data.Dataset;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -77,10 +78,11 @@ final class FactorsCommand extends Operation {
     }
   }
 
-  /** Of the two passes. */
+  /** Of the passes that this command has: a partition's second one waits for the others. */
   private ActivationPlan activations(ModelFile file, FactorOptions options, Dataset dataset) {
+    int passes = stages.partitioned() || Files.exists(out.resolve("covariance.safetensors")) ? 1 : 2;
     return ActivationPlan.factors(
-        file.model(), options, dataset.size(), activations.later(2), activations.limit());
+        file.model(), options, dataset.size(), activations.later(passes), activations.limit());
   }
 
   private void compute(

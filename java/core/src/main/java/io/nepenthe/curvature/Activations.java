@@ -86,6 +86,10 @@ public final class Activations implements AutoCloseable {
 
   void giveUp(DataException reason) {
     records = false;
+    if (!named) {
+      // Their room on the disk may be what the results want.
+      sets.values().forEach(ActivationSet::close);
+    }
     note.accept("activations are not kept: " + reason.getMessage());
   }
 

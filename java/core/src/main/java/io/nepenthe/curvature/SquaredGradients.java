@@ -45,7 +45,12 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
     }
     this.slots = new Slot[model.network().nodes().size()];
     for (ParametricLayer layer : model.layers()) {
-      slots[layer.node()] = slot(layer);
+      Slot slot = slot(layer);
+      slots[layer.node()] = slot;
+      if (layer.uses() > 1) {
+        tied.computeIfAbsent(
+            layer.layer().name(), name -> new TiedLayer(layer, backend, slot.weight, slot.bias));
+      }
     }
   }
 
@@ -86,14 +91,13 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
 
   @Override
   public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
-    if (layer.uses() > 1) {
-      tied.computeIfAbsent(layer.layer().name(), name -> new TiedLayer(layer, backend))
-          .visit(layer, input, outputGradient, this);
-      return;
-    }
     Slot slot = layer.node() < slots.length ? slots[layer.node()] : null;
     if (slot == null) {
       throw new IllegalArgumentException("node " + layer.node() + " belongs to another model");
+    }
+    if (layer.uses() > 1) {
+      tied.get(layer.layer().name()).visit(layer, input, outputGradient);
+      return;
     }
     switch (layer.layer()) {
       case Layer.Linear _ -> backend.squareGradients(input, outputGradient, slot.weight);

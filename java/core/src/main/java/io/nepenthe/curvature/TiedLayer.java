@@ -1,11 +1,13 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.DriftFreeSum;
 import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.Optional;
 
 /**
  * The squared sample gradients of a layer that several nodes share: keeps every use's input and
@@ -20,6 +22,8 @@ final class TiedLayer implements AutoCloseable {
   private final Kept[] gradients;
   private final Tensor weight;
   private final Tensor bias;
+  private final DriftFreeSum weightSquares;
+  private final Optional<DriftFreeSum> biasSquares;
   private int seen;
 
   /** A copy that grows with the largest batch. */
@@ -31,13 +35,26 @@ final class TiedLayer implements AutoCloseable {
       if (value.elements() > room.elements()) {
         room = Tensor.zeros(arena, value.elements());
       }
-      now = room.slice(0, value.shape());
+      if (!now.shape().equals(value.shape()) || now.address() != room.address()) {
+        now = room.slice(0, value.shape());
+      }
       now.copyFrom(value);
     }
   }
 
-  TiedLayer(ParametricLayer layer, Backend backend) {
+  /**
+   * Empty.
+   *
+   * @param biasSquares where there is a bias
+   */
+  TiedLayer(
+      ParametricLayer layer,
+      Backend backend,
+      DriftFreeSum weightSquares,
+      Optional<DriftFreeSum> biasSquares) {
     this.backend = backend;
+    this.weightSquares = weightSquares;
+    this.biasSquares = biasSquares;
     this.layers = new ParametricLayer[layer.uses()];
     this.inputs = new Kept[layer.uses()];
     this.gradients = new Kept[layer.uses()];
@@ -51,7 +68,7 @@ final class TiedLayer implements AutoCloseable {
             arena, layer.bias().map(parameter -> parameter.spec().shape()).orElse(Shape.of(0)));
   }
 
-  void visit(ParametricLayer layer, Tensor input, Tensor outputGradient, SquaredGradients squares) {
+  void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
     layers[layer.use()] = layer;
     inputs[layer.use()].keep(arena, input);
     gradients[layer.use()].keep(arena, outputGradient);
@@ -65,11 +82,10 @@ final class TiedLayer implements AutoCloseable {
       for (int use = 0; use < layers.length; use++) {
         add(layers[use], sample, inputs[use].now, gradients[use].now);
       }
-      backend.accumulateSquare(squares.sum(layer.weight().spec().name()), weight);
-      layer
-          .bias()
-          .ifPresent(
-              parameter -> backend.accumulateSquare(squares.sum(parameter.spec().name()), bias));
+      backend.accumulateSquare(weightSquares, weight);
+      if (biasSquares.isPresent()) {
+        backend.accumulateSquare(biasSquares.get(), bias);
+      }
     }
   }
 

@@ -265,6 +265,32 @@ class ActivationsTest {
     assertSameBytes(plain, shared, ScoreStages.SELF);
   }
 
+  /**
+   * As detect runs: the affected images' folders share one preparation, and the examples' own
+   * influence.
+   */
+  @Test
+  void stagesReadTheDataNoMoreOftenThanTheyMust() throws IOException {
+    for (boolean keeps : new boolean[] {false, true}) {
+      Path own = folder.resolve("keeps-" + keeps);
+      try (Activations kept =
+          keeps ? Activations.temporary(own, notes::add) : Activations.none()) {
+        ScoreStages stages = scores(StageOptions.in(own), kept, -1);
+        // A checksum of each pipeline and, the first time, covariance and lambda.
+        assertEquals(keeps ? 1 + 1 : 1 + 2 + 1, data.passes());
+        for (int image = 1; image <= 2; image++) {
+          ScoreStages one = stages.in(own.resolve("image-" + image));
+          assertTrue(one.pairwise(ASKED.part(image, image + 2), Measurement.MARGIN));
+          assertTrue(stages.self());
+        }
+        // Two queries fit the memory together: one pass an image, one for the examples' own.
+        assertEquals(keeps ? 1 : 2 + 1, data.passes());
+        assertTrue(stages.self());
+        assertEquals(0, data.passes(), "it is there");
+      }
+    }
+  }
+
   @Test
   void damagedAndOtherFilesAreRefused() throws IOException {
     try (Activations kept = Activations.in(folder, true, notes::add);

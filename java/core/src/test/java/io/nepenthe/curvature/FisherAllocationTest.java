@@ -8,9 +8,12 @@ import io.nepenthe.data.ImageShape;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Architectures;
 import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
@@ -66,11 +69,36 @@ class FisherAllocationTest {
 
   @Test
   void aPassAllocatesNothingInSteadyState() {
+    assertNothing(Architectures.lenet(Extent.image(28, 28, 1), 10));
+  }
+
+  /** Layers that are used twice: their inputs and gradients are kept until all uses are seen. */
+  @Test
+  void neitherDoTiedLayers() {
+    Layer.Conv2d image = new Layer.Conv2d("image", 2, 2, Window.square(3).withPadding(1), true);
+    Layer.Linear vector = new Layer.Linear("vector", 6, 6, true);
+    assertNothing(
+        Network.builder(Extent.image(28, 28, 1))
+            .then(new Layer.MaxPool(Window.square(7).withStride(7)))
+            .then(new Layer.Conv2d("first", 1, 2, Window.square(1), true))
+            .then(image)
+            .then(new Layer.Relu())
+            .then(image)
+            .then(new Layer.Flatten())
+            .then(new Layer.Linear("middle", 32, 6, true))
+            .then(vector)
+            .then(new Layer.Relu())
+            .then(vector)
+            .then(new Layer.Linear("last", 6, 2, true))
+            .build());
+  }
+
+  private static void assertNothing(Network network) {
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     long[] before = new long[WINDOWS + 1];
     Dataset data = new Ramps((long) WINDOWS * WINDOW * BATCH);
     try (Backend backend = Device.cpu(1).open();
-        Model model = Model.initialise(Architectures.lenet(Extent.image(28, 28, 1), 10), 1)) {
+        Model model = Model.initialise(network, 1)) {
       FisherDiagonal.Options options = FisherDiagonal.Options.defaults().withBatchSize(BATCH);
       Normalisation plain = Normalisation.identity(1);
       FisherDiagonal.of(
