@@ -80,7 +80,8 @@ final class FactorsCommand extends Operation {
 
   /** Of the passes that this command has: a partition's second one waits for the others. */
   private ActivationPlan activations(ModelFile file, FactorOptions options, Dataset dataset) {
-    int passes = stages.partitioned() || Files.exists(out.resolve("covariance.safetensors")) ? 1 : 2;
+    int passes =
+        stages.partitioned() || Files.exists(out.resolve("covariance.safetensors")) ? 1 : 2;
     return ActivationPlan.factors(
         file.model(), options, dataset.size(), activations.later(passes), activations.limit());
   }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.data.DataException;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.SafetensorsDraft;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Model;
@@ -14,11 +15,14 @@ import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Tensor;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -273,8 +277,7 @@ class ActivationsTest {
   void stagesReadTheDataNoMoreOftenThanTheyMust() throws IOException {
     for (boolean keeps : new boolean[] {false, true}) {
       Path own = folder.resolve("keeps-" + keeps);
-      try (Activations kept =
-          keeps ? Activations.temporary(own, notes::add) : Activations.none()) {
+      try (Activations kept = keeps ? Activations.temporary(own, notes::add) : Activations.none()) {
         ScoreStages stages = scores(StageOptions.in(own), kept, -1);
         // A checksum of each pipeline and, the first time, covariance and lambda.
         assertEquals(keeps ? 1 + 1 : 1 + 2 + 1, data.passes());
@@ -351,6 +354,33 @@ class ActivationsTest {
     }
     assertEquals(2, notes.size(), notes.toString());
     assertTrue(notes.getFirst().startsWith("activations are not kept: " + file), notes.toString());
+  }
+
+  @Test
+  void aDiskThatFillsUpEndsOnlyTheKeeping() {
+    Set<String> head = Set.of("head");
+    ActivationLayout layout = ActivationLayout.of(model, head, 1);
+    try (Arena arena = Arena.ofConfined();
+        Activations kept = Activations.temporary(folder, notes::add)) {
+      ActivationSet set = kept.of(model, data, PLAIN, head, Influence.LOSS).orElseThrow();
+      SafetensorsDraft draft = SafetensorsDraft.unnamed(folder, Map.of(), layout.tensors(1));
+      // Writing to it fails then, as to a full disk.
+      draft.close();
+      int[] heard = {0};
+      try (ActivationRecorder recorder = new ActivationRecorder(set, 0, layout, draft)) {
+        recorder
+            .before((layer, input, gradient) -> heard[0]++)
+            .visit(
+                model.layers().getLast(),
+                Tensor.zeros(arena, 1, 10),
+                Tensor.zeros(arena, 1, CurvatureNets.CLASSES));
+        recorder.finish();
+      }
+      assertEquals(1, heard[0]);
+      assertEquals(1, notes.size(), notes.toString());
+      assertFalse(kept.records());
+      assertTrue(set.file(0).isEmpty());
+    }
   }
 
   @Test
