@@ -9,8 +9,10 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -189,5 +191,22 @@ class InfluenceOptionsTest {
         Files.readAllLines(file("ids.txt")).stream()
             .filter(line -> !line.isBlank() && !line.startsWith("#"))
             .count());
+  }
+
+  @Test
+  void keptActivationsGiveTheSameBytes() throws IOException {
+    String kept = " --activations " + file("kept");
+    done(INFLUENCE + file("plain.safetensors"));
+    done(INFLUENCE + file("keeping.safetensors") + kept);
+    done(INFLUENCE + file("reading.safetensors") + kept + " --activation-limit 0");
+    for (String name : List.of("keeping.safetensors", "reading.safetensors")) {
+      assertEquals(-1, Files.mismatch(file("plain.safetensors"), file(name)), name);
+    }
+    try (Stream<Path> files = Files.list(file("kept"))) {
+      assertEquals(3, files.count(), "a file for each chunk of 64");
+    }
+    done(INFLUENCE + file("x.safetensors") + " --activation-limit 0 --activations " + file("not"));
+    assertFalse(Files.exists(file("not")));
+    refused(INFLUENCE + file("x.safetensors") + " --activation-limit 5Q", "500M", "5Q");
   }
 }
