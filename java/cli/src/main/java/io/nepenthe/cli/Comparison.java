@@ -125,7 +125,8 @@ final class Comparison {
     Trainer trainer = plan.task.recipe().withSeed(key.seed());
     long start = System.nanoTime();
     try (ModelFile file =
-        ModelFile.of(Model.initialise(plan.network, key.seed()), plan.task.normalisation())) {
+        ModelFile.of(Model.initialise(plan.network, key.seed()), plan.task.normalisation())
+            .withClasses(plan.training)) {
       run.train(
           "train",
           trainer,

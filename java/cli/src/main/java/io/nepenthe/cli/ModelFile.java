@@ -8,6 +8,7 @@ import io.nepenthe.onnx.OnnxReader;
 import io.nepenthe.onnx.OnnxWriter;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -24,10 +25,21 @@ import java.util.stream.IntStream;
 record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implements AutoCloseable {
   private static final String MEAN = "nepenthe.mean";
   private static final String STD = "nepenthe.std";
+  private static final String CLASSES = "nepenthe.classes";
 
   /** A new model, under the engine's names. */
   static ModelFile of(Model model, Normalisation normalisation) {
     return new ModelFile(OnnxModel.of(model), Optional.of(normalisation));
+  }
+
+  /** The same, which remembers what the classes of its training data are called. */
+  ModelFile withClasses(Dataset training) {
+    if (areNumbers(training.classNames())) {
+      return this;
+    }
+    Map<String, String> metadata = new TreeMap<>(onnx.metadata());
+    metadata.put(CLASSES, String.join("\n", training.classNames()));
+    return new ModelFile(onnx.withMetadata(metadata), normalisation);
   }
 
   /** Another model of the same network, under the same names. */
@@ -83,9 +95,29 @@ record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implemen
     OnnxWriter.write(onnx.withMetadata(metadata), file);
   }
 
-  /** The normalisation, or pixels as they are where the file does not say. */
+  /**
+   * The normalisation, or pixels as they are where the file does not say.
+   *
+   * @throws CommandException if the classes of the data have other names than those of the model:
+   *     words are numbered in the order of the alphabet, so where one is missing all after it have
+   *     other numbers
+   */
   Normalisation normalisationFor(Dataset dataset) {
+    String classes = onnx.metadata().get(CLASSES);
+    List<String> found = dataset.classNames();
+    if (classes != null && !areNumbers(found) && !classes.equals(String.join("\n", found))) {
+      throw new CommandException(
+          dataset.name()
+              + ": expected the model's classes, "
+              + classes.replace("\n", ", ")
+              + ", found "
+              + String.join(", ", found));
+    }
     return normalisation.orElseGet(() -> Normalisation.identity(dataset.image().channels()));
+  }
+
+  private static boolean areNumbers(List<String> names) {
+    return IntStream.range(0, names.size()).allMatch(i -> names.get(i).equals(Integer.toString(i)));
   }
 
   /** Numbers between commas. */

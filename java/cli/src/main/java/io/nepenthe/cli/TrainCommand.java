@@ -95,7 +95,8 @@ final class TrainCommand extends Operation {
       return ModelFile.read(model);
     }
     return ModelFile.of(
-        Model.initialise(arch.network(training), run.seed()), Normalisation.of(training));
+            Model.initialise(arch.network(training), run.seed()), Normalisation.of(training))
+        .withClasses(training);
   }
 
   private void train(Run run, Trainer trainer, ModelFile file, Dataset training) {

@@ -363,6 +363,23 @@ class ModelCommandsTest {
   }
 
   @Test
+  void classesOfOtherNamesAreRefused() throws Exception {
+    Path train = folder.resolve("animals.csv");
+    Path test = folder.resolve("fewer.csv");
+    Files.writeString(train, "cat,0,255,0,9\ndog,255,0,0,9\nfrog,0,0,255,9\n");
+    Files.writeString(test, "dog,255,0,0,9\nfrog,0,0,255,9\n");
+    String fit = "train --arch mlp --width 4 --epochs 1 --data csv:%s --out OUT --quiet";
+    assertEquals(0, Nepenthe.here(words(fit.formatted(train))).status());
+    String line = "evaluate --model OUT --data csv:%s --quiet";
+    assertEquals(0, Nepenthe.here(words(line.formatted(train))).status());
+    // There dog is class 0, which the model takes for a cat.
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(test)));
+    assertEquals(1, outcome.status(), outcome.err());
+    assertTrue(outcome.err().contains("cat, dog, frog"), outcome.err());
+    assertTrue(Files.deleteIfExists(folder.resolve("OUT")));
+  }
+
+  @Test
   void trainingAnewLeavesOutWhatItIsTold() throws Exception {
     Files.writeString(folder.resolve("ids.txt"), "5\n17\n1999\n");
     JsonNode result =
