@@ -56,11 +56,6 @@ final class RotatedGradients implements AutoCloseable {
             + outputs * outputs * Math.min(positions, columns));
   }
 
-  /** The operations a sample when P is formed first and then rotated on both sides. */
-  static double operationsGradientFirst(double positions, double outputs, double columns) {
-    return 2 * (positions * outputs * columns + outputs * columns * (outputs + columns));
-  }
-
   /** Hands a use's samples to the sink; a tied layer's with its last use. */
   void visit(ParametricLayer layer, Tensor input, Tensor gradient, Sink sink) {
     Shape shape = gradient.shape();

@@ -65,17 +65,6 @@ public final class PairScores {
     return 2 * size.samples() * size.outputs() * size.columns() * (size.positions() + queries);
   }
 
-  /**
-   * Whether the factored form by queries of rank r costs less, both projections counted: 2QT·r(O +
-   * J) operations a sample against 2(T + Q)·OJ.
-   */
-  public static boolean factoredIsCheaper(SquareGradients.Size size, long queries, long rank) {
-    double factored =
-        (double) queries * size.positions() * rank * (size.outputs() + size.columns());
-    double direct = (double) (size.positions() + queries) * size.outputs() * size.columns();
-    return factored < direct;
-  }
-
   /** Queries as they are. */
   static PackedQueries unpacked(int groups, Tensor queries) {
     Shape shape = queries.shape();

@@ -42,11 +42,6 @@ public record Initialiser(ParameterSpec spec, String name, Shape shape, Shape vi
     }
   }
 
-  /** The same tensor under another name. */
-  Initialiser withName(String other) {
-    return new Initialiser(spec, other, shape, view, order);
-  }
-
   /**
    * Values in the engine's order, written in the file's.
    *

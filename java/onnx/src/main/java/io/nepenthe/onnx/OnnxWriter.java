@@ -18,6 +18,8 @@ public final class OnnxWriter {
   /** The metadata property that says what wrote the file. */
   public static final String PRODUCER = "producer";
 
+  private static final String NAME = "nepenthe";
+
   /** Protobuf cannot hold more in one message; the rest is for names and nodes. */
   private static final long MOST_BYTES = Integer.MAX_VALUE - (64L << 20);
 
@@ -65,14 +67,16 @@ public final class OnnxWriter {
     GraphWriter graph = new GraphWriter(model, OPSET);
     ModelProto.Builder proto =
         ModelProto.newBuilder()
-            .setProducerName("nepenthe")
+            .setProducerName(NAME)
             .setGraph(graph.write())
             // The format's version in which that operator set appeared.
             .setIrVersion(graph.opset() > OPSET ? 9 : 8)
             .addOpsetImport(
                 OperatorSetIdProto.newBuilder().setDomain("").setVersion(graph.opset()));
     Map<String, String> metadata = new TreeMap<>(model.metadata());
-    metadata.put(PRODUCER, "nepenthe");
+    // With its version, where the caller says it; of a file that was read, another tool's name
+    // goes.
+    metadata.merge(PRODUCER, NAME, (said, name) -> said.startsWith(name) ? said : name);
     metadata.forEach(
         (key, value) ->
             proto.addMetadataProps(

@@ -186,6 +186,13 @@ class ExportTest {
     try (OnnxModel read = OnnxReader.read(file)) {
       assertEquals("nepenthe", read.metadata().get(OnnxWriter.PRODUCER));
       metadata.forEach((key, value) -> assertEquals(value, read.metadata().get(key)));
+      for (String[] producer :
+          new String[][] {{"nepenthe 1.2", "nepenthe 1.2"}, {"another", "nepenthe"}}) {
+        OnnxWriter.write(read.withMetadata(Map.of(OnnxWriter.PRODUCER, producer[0])), file);
+        try (OnnxModel again = OnnxReader.read(file)) {
+          assertEquals(producer[1], again.metadata().get(OnnxWriter.PRODUCER));
+        }
+      }
     }
   }
 
