@@ -29,23 +29,30 @@ record Importances(FisherDiagonal whole, FisherDiagonal forget) implements AutoC
           long all = task.retain().size() + task.forget().size();
           FisherDiagonal forget =
               fisher(model, backend, task, task.forget(), options, listener, 0, all);
-          if (options.batchSquared()) {
-            // Squares of batch means do not add up: the whole is passed on its own.
-            Dataset both = Datasets.concatenate("training", List.of(task.retain(), task.forget()));
-            return new Importances(
-                fisher(model, backend, task, both, options, listener, 0, all), forget);
-          }
-          try (FisherDiagonal retain =
-              fisher(
-                  model,
-                  backend,
-                  task,
-                  task.retain(),
-                  options,
-                  listener,
-                  task.forget().size(),
-                  all)) {
-            return new Importances(retain.union(forget), forget);
+          try {
+            if (options.batchSquared()) {
+              // Squares of batch means do not add up: the whole is passed on its own.
+              Dataset both =
+                  Datasets.concatenate("training", List.of(task.retain(), task.forget()));
+              return new Importances(
+                  fisher(model, backend, task, both, options, listener, 0, all), forget);
+            }
+            try (FisherDiagonal retain =
+                fisher(
+                    model,
+                    backend,
+                    task,
+                    task.retain(),
+                    options,
+                    listener,
+                    task.forget().size(),
+                    all)) {
+              return new Importances(retain.union(forget), forget);
+            }
+          } catch (RuntimeException | Error e) {
+            // Whoever listens may end it.
+            forget.close();
+            throw e;
           }
         });
   }
