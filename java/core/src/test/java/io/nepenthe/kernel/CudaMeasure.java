@@ -3,7 +3,10 @@ package io.nepenthe.kernel;
 import io.nepenthe.tensor.Tensor;
 import java.io.PrintStream;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
+import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /**
  * Times the kernels on a device beside what the device does at most, measured in the same run: a
@@ -15,13 +18,18 @@ final class CudaMeasure {
 
   private CudaMeasure() {}
 
-  /** The argument divides the sizes: 1 for a large device. */
+  /** The first argument divides the sizes, 1 for a large device; precisions may follow, or all. */
   public static void main(String[] arguments) {
-    measure(arguments.length == 0 ? 1 : Integer.parseInt(arguments[0]), System.out);
+    List<Precision> precisions =
+        Arrays.stream(arguments).skip(1).map(Precision::valueOf).collect(Collectors.toList());
+    measure(
+        arguments.length == 0 ? 1 : Integer.parseInt(arguments[0]),
+        precisions.isEmpty() ? List.of(Precision.values()) : precisions,
+        System.out);
   }
 
-  static void measure(int divisor, PrintStream out) {
-    for (Precision precision : Precision.values()) {
+  static void measure(int divisor, List<Precision> precisions, PrintStream out) {
+    for (Precision precision : precisions) {
       try (CudaBackend backend = (CudaBackend) Device.cuda(0, precision).open()) {
         System.err.println(backend.describe());
         if (precision == Precision.FP32) {

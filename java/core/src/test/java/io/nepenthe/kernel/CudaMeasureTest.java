@@ -45,7 +45,10 @@ class CudaMeasureTest {
     try (Recording recording = new Recording()) {
       recording.enable(CudaLaunchEvent.class).withThreshold(java.time.Duration.ZERO);
       recording.start();
-      CudaMeasure.measure(DIVISOR, new PrintStream(bytes, true, StandardCharsets.UTF_8));
+      CudaMeasure.measure(
+          DIVISOR,
+          List.of(Precision.values()),
+          new PrintStream(bytes, true, StandardCharsets.UTF_8));
       recording.stop();
       recording.dump(file);
     }
