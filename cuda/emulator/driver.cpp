@@ -3,7 +3,8 @@
 // stricter than a device: nothing that a stream was given happens before somebody waits for it; every call
 // needs the context of its own thread, and handles that are still good; a kernel that failed leaves the
 // context broken until it is reset. What a real driver lets pass and punishes later ends the process, with a
-// word on stderr.
+// word on stderr. With FAKE_CUDA_DRY=1 it is a large device that judges calls and does nothing: sizes that
+// only such a device holds can be asked for, and their results mean nothing.
 #include <unistd.h>
 
 #include <chrono>
@@ -37,7 +38,8 @@ enum Result {
   LAUNCH_FAILED = 719,
 };
 constexpr int MISUSE = 86;  // the process's exit status
-constexpr uint64_t TOTAL = uint64_t{1} << 30;
+constexpr uint64_t TOTAL = uint64_t{1} << 30, LARGE_TOTAL = uint64_t{139} << 30;
+constexpr int MULTIPROCESSORS = 2, LARGE_MULTIPROCESSORS = 132;
 constexpr unsigned MOST_Y = 65535, SHARED_WITHOUT_ASKING = 48 << 10;
 constexpr int LEAST_CAPABILITY = 80;  // cuda.cmake compiles for no older chip
 
@@ -65,6 +67,39 @@ std::vector<std::function<int()>> pending;
 int variable(const char* name, int otherwise) {
   const char* value = std::getenv(name);
   return value == nullptr ? otherwise : std::atoi(value);
+}
+
+bool dry() {
+  static const bool set = variable("FAKE_CUDA_DRY", 0) != 0;
+  return set;
+}
+
+uint64_t total() { return dry() ? LARGE_TOTAL : TOTAL; }
+
+uint64_t live() {
+  uint64_t bytes = 0;
+  for (const auto& [address, size] : allocated) bytes += size;
+  return bytes;
+}
+
+uint64_t allocate(size_t bytes) {
+  static uint64_t next = uint64_t{1} << 40;
+  if (!dry()) return nep_emulator_allocate(static_cast<int64_t>(bytes));
+  next += (bytes + 511) / 256 * 256;
+  return next - (bytes + 255) / 256 * 256;
+}
+
+bool release(uint64_t address) {
+  const bool known = allocated.erase(address) > 0;
+  return known && (dry() || nep_emulator_free(address) == 0);
+}
+
+// Whether the range lies within one allocation.
+bool inside(uint64_t at, size_t bytes) {
+  auto after = allocated.upper_bound(at);
+  if (after == allocated.begin()) return false;
+  const auto [begin, size] = *--after;
+  return at + bytes <= begin + size;
 }
 
 [[noreturn]] void misuse(const char* what) {
@@ -104,8 +139,7 @@ void* make(Object object) {
 void end_context() {
   pending.clear();
   objects.clear();
-  for (const auto& [address, bytes] : allocated) nep_emulator_free(address);
-  allocated.clear();
+  while (!allocated.empty()) release(allocated.begin()->first);
   for (const auto& [address, bytes] : pinned) std::free(reinterpret_cast<void*>(address));
   pinned.clear();
   broken = SUCCESS;
@@ -127,7 +161,11 @@ void require_pinned(const void* from, size_t bytes) {
   if (at + bytes > begin + size) misuse("an asynchronous copy past the end of pinned memory");
 }
 
-int succeeded(int status) { return status == 0 ? SUCCESS : LAUNCH_FAILED; }
+// A copy between ranges of device memory, or of one range.
+int copy(const void* stream, uint64_t one, uint64_t other, size_t bytes, const std::function<int()>& work) {
+  if (!inside(one, bytes) || !inside(other, bytes)) return INVALID_VALUE;
+  return enqueue(stream, [=] { return dry() || work() == 0 ? SUCCESS : LAUNCH_FAILED; });
+}
 
 }  // namespace
 
@@ -156,7 +194,7 @@ NEP_API int cuDeviceGetAttribute(int* value, int attribute, int) {
   const int capability = variable("FAKE_CUDA_CAPABILITY", 90);
   switch (attribute) {
     case 16:  // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
-      *value = 2;
+      *value = dry() ? LARGE_MULTIPROCESSORS : MULTIPROCESSORS;
       break;
     case 75:  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, then _MINOR
       *value = capability / 10;
@@ -223,16 +261,16 @@ NEP_API int cuMemFreeHost(void* memory) {
   std::free(memory);
   return SUCCESS;
 }
-NEP_API int cuMemGetInfo_v2(size_t* free, size_t* total) {
-  *total = TOTAL;
-  *free = TOTAL - static_cast<size_t>(nep_emulator_live_bytes());
+NEP_API int cuMemGetInfo_v2(size_t* free, size_t* all) {
+  *all = total();
+  *free = total() - live();
   return ready();
 }
 NEP_API int cuMemAlloc_v2(uint64_t* address, size_t bytes) {
   if (const int status = ready()) return status;
   if (bytes == 0) return INVALID_VALUE;
-  if (bytes > TOTAL - static_cast<size_t>(nep_emulator_live_bytes())) return OUT_OF_MEMORY;
-  *address = nep_emulator_allocate(static_cast<int64_t>(bytes));
+  if (bytes > total() - live()) return OUT_OF_MEMORY;
+  *address = allocate(bytes);
   if (*address == 0) return OUT_OF_MEMORY;
   allocated[*address] = bytes;
   return SUCCESS;
@@ -240,24 +278,25 @@ NEP_API int cuMemAlloc_v2(uint64_t* address, size_t bytes) {
 NEP_API int cuMemFree_v2(uint64_t address) {
   if (const int status = ready()) return status;
   if (!pending.empty()) misuse("device memory is freed while kernels may run");
-  allocated.erase(address);
-  return nep_emulator_free(address) == 0 ? SUCCESS : INVALID_VALUE;
+  return release(address) ? SUCCESS : INVALID_VALUE;
 }
 NEP_API int cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t bytes, void* stream) {
   require_pinned(from, bytes);
-  return enqueue(stream,
-                 [=] { return succeeded(nep_emulator_upload(to, from, static_cast<int64_t>(bytes))); });
+  return copy(stream, to, to, bytes,
+              [=] { return nep_emulator_upload(to, from, static_cast<int64_t>(bytes)); });
 }
 NEP_API int cuMemcpyDtoHAsync_v2(void* to, uint64_t from, size_t bytes, void* stream) {
   require_pinned(to, bytes);
-  return enqueue(stream,
-                 [=] { return succeeded(nep_emulator_download(to, from, static_cast<int64_t>(bytes))); });
+  if (dry()) std::memset(to, 0, bytes);
+  return copy(stream, from, from, bytes,
+              [=] { return nep_emulator_download(to, from, static_cast<int64_t>(bytes)); });
 }
 NEP_API int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void* stream) {
-  return enqueue(stream, [=] { return succeeded(nep_emulator_copy(to, from, static_cast<int64_t>(bytes))); });
+  return copy(stream, to, from, bytes,
+              [=] { return nep_emulator_copy(to, from, static_cast<int64_t>(bytes)); });
 }
 NEP_API int cuMemsetD8Async(uint64_t to, unsigned char, size_t bytes, void* stream) {
-  return enqueue(stream, [=] { return succeeded(nep_emulator_clear(to, static_cast<int64_t>(bytes))); });
+  return copy(stream, to, to, bytes, [=] { return nep_emulator_clear(to, static_cast<int64_t>(bytes)); });
 }
 // A fatbin begins with its magic number.
 NEP_API int cuModuleLoadData(void** module, const void* image) {
@@ -312,6 +351,7 @@ NEP_API int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, uns
     std::memcpy(&values[i], arguments[i], letters[i] == 'i' || letters[i] == 'f' ? 4 : 8);
   }
   return enqueue(stream, [=]() mutable {
+    if (dry()) return static_cast<int>(SUCCESS);
     std::vector<void*> slots;
     for (uint64_t& value : values) slots.push_back(&value);
     if (nep_emulator_launch(name.c_str(), x, y, z, shared, slots.data()) == 0)
