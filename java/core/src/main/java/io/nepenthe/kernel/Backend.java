@@ -58,6 +58,13 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
   Dampen.Result dampen(Tensor weights, Tensor forget, Tensor reference, Dampen.Options options);
 
   /**
+   * A copy of a mask as it is now, for a run of many steps: where the steps read it, so that none
+   * of them moves it again. It lives as long as the arena and cannot be changed; the mask itself
+   * can, without any step of the run seeing it.
+   */
+  Mask.Part freeze(Arena arena, Mask.Part mask);
+
+  /**
    * One step of stochastic gradient descent, in place.
    *
    * @param weights any shape

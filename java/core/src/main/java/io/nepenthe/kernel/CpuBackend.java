@@ -58,6 +58,11 @@ final class CpuBackend implements Backend {
   }
 
   @Override
+  public Mask.Part freeze(Arena arena, Mask.Part mask) {
+    return mask.frozen(arena);
+  }
+
+  @Override
   public void sgd(Tensor weights, Tensor velocity, Tensor gradient, MaskedSgd.Options options) {
     MaskedSgd.cpu(weights, velocity, gradient, Optional.empty(), options, threads);
   }

@@ -174,6 +174,18 @@ final class CudaBackend implements Backend {
   }
 
   @Override
+  public Mask.Part freeze(Arena arena, Mask.Part mask) {
+    Mask.Part frozen = mask.frozen(arena);
+    long bytes = frozen.segment().byteSize();
+    if (bytes == 0) {
+      return frozen;
+    }
+    Tensor words = zeros(arena, Shape.of(bytes / Float.BYTES));
+    context.driver().upload(words.address(), frozen.segment());
+    return frozen.with(words);
+  }
+
+  @Override
   public void sgd(Tensor weights, Tensor velocity, Tensor gradient, MaskedSgd.Options options) {
     sgd(weights, velocity, gradient, Optional.empty(), options);
   }
@@ -215,7 +227,9 @@ final class CudaBackend implements Backend {
   }
 
   private static long bits(CudaContext.Operation op, Optional<Mask.Part> mask) {
-    return mask.map(part -> op.upload(part.segment())).orElse(0L);
+    return mask.map(
+            part -> part.onDevice().map(op::read).orElseGet(() -> op.upload(part.segment())))
+        .orElse(0L);
   }
 
   @Override

@@ -88,7 +88,7 @@ final class CudaBlas implements CudaGemm {
       this.handle = out.get(ValueLayout.ADDRESS, 0);
       MethodHandle stream = library.function("cublasSetStream_v2", INT, POINTER, LONG);
       check("cublasSetStream", (int) stream.invokeExact(handle, context.driver().stream()));
-      room = context.memory().take(WORKSPACE, "cuBLAS's workspace");
+      room = context.memory().take(WORKSPACE, () -> "cuBLAS's workspace");
       MethodHandle set = library.function("cublasSetWorkspace_v2", INT, POINTER, LONG, LONG);
       check("cublasSetWorkspace", (int) set.invokeExact(handle, room, WORKSPACE));
     } catch (Throwable thrown) {
@@ -174,7 +174,9 @@ final class CudaBlas implements CudaGemm {
                   c.pitch(),
                   compute,
                   BEST);
-      check("cublasGemmEx %d×%d×%d".formatted(m, n, k), status);
+      if (status != SUCCESS) {
+        check("cublasGemmEx %d×%d×%d".formatted(m, n, k), status);
+      }
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }

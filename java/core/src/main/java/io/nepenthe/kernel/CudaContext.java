@@ -37,7 +37,7 @@ final class CudaContext implements AutoCloseable {
   Operation begin(String name, Object sizes, long bytes, long flops) {
     driver.enter();
     ranges.push(name);
-    return new Operation(name + " " + sizes, bytes, flops);
+    return new Operation(name, sizes, bytes, flops);
   }
 
   /** Blocks of a kernel that loops over a grid, {@code each} elements a thread at a time. */
@@ -55,7 +55,8 @@ final class CudaContext implements AutoCloseable {
 
   /** One operation: what it copied and borrowed is put back when it is closed. */
   final class Operation implements AutoCloseable {
-    private final String words;
+    private final String name;
+    private final Object sizes;
     private final long bytes;
     private final long flops;
     private final List<Long> borrowed = new ArrayList<>();
@@ -63,10 +64,16 @@ final class CudaContext implements AutoCloseable {
 
     private record Staged(Tensor host, long address) {}
 
-    private Operation(String words, long bytes, long flops) {
-      this.words = words;
+    private Operation(String name, Object sizes, long bytes, long flops) {
+      this.name = name;
+      this.sizes = sizes;
       this.bytes = bytes;
       this.flops = flops;
+    }
+
+    /** What it is, made only where somebody reads it: operations are many and short. */
+    private String words() {
+      return name + " " + sizes;
     }
 
     /** Where the values of a tensor lie on the device; 0 for an empty one. */
@@ -107,7 +114,7 @@ final class CudaContext implements AutoCloseable {
     private void requireHere(Tensor tensor) {
       if (tensor.device().orElseThrow() != memory) {
         throw new IllegalArgumentException(
-            words + ": " + tensor + " lies on " + tensor.device().get().name());
+            words() + ": " + tensor + " lies on " + tensor.device().get().name());
       }
     }
 
@@ -120,7 +127,7 @@ final class CudaContext implements AutoCloseable {
 
     /** Memory for the time of the operation; its content means nothing. */
     long scratch(long size) {
-      long address = memory.take(size, words);
+      long address = memory.take(size, this::words);
       borrowed.add(address);
       return address;
     }
@@ -143,11 +150,11 @@ final class CudaContext implements AutoCloseable {
       try {
         driver.launch(kernel, grid, 0, arguments);
       } catch (CudaException e) {
-        throw new CudaException(e.getMessage() + " (in " + words + ")", e);
+        throw new CudaException(e.getMessage() + " (in " + words() + ")", e);
       }
       if (event.shouldCommit()) {
         event.kernel = kernel;
-        event.operation = words;
+        event.operation = words();
         event.grid = grid.toString();
         event.block = driver.threads(kernel);
         event.bytes = bytes;

@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 
 /**
  * The memory of a device. Blocks that were given back are kept and handed out again, so that a
@@ -34,7 +35,7 @@ final class CudaMemory implements DeviceMemory, AutoCloseable {
 
   /** Zeros in memory that the arena gives back when it closes. */
   Tensor zeros(Arena arena, Shape shape) {
-    long address = take(shape.bytes(), "a tensor of shape " + shape);
+    long address = take(shape.bytes(), () -> "a tensor of shape " + shape);
     MemorySegment segment =
         CudaLibrary.segment(address, shape.bytes(), arena, () -> giveBack(address));
     Tensor tensor = Tensor.of(segment, shape, this);
@@ -48,7 +49,7 @@ final class CudaMemory implements DeviceMemory, AutoCloseable {
    * @param what it is for, for the message
    * @throws CudaException if there is no room
    */
-  synchronized long take(long bytes, String what) {
+  synchronized long take(long bytes, Supplier<String> what) {
     long size = rounded(bytes);
     Map.Entry<Long, Deque<Long>> fitting = spare.ceilingEntry(size);
     if (fitting != null && fitting.getKey() <= size + size / 4) {
@@ -70,7 +71,8 @@ final class CudaMemory implements DeviceMemory, AutoCloseable {
       CudaDriver.Memory memory = driver.memory();
       throw new CudaException(
           "%s is out of memory: %s needs %,d bytes; %,d of %,d are free, %,d are in use here; remedy: a smaller batch, or --device cpu"
-              .formatted(driver.name(), what, size, memory.free(), memory.total(), liveBytes()));
+              .formatted(
+                  driver.name(), what.get(), size, memory.free(), memory.total(), liveBytes()));
     }
     sizes.put(address, size);
     driver.renew(address, bytes);

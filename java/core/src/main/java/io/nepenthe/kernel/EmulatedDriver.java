@@ -155,8 +155,10 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void upload(long to, MemorySegment from) {
+    CudaTransferEvent event = CudaTransferEvent.begun();
     try {
       check((int) upload.invokeExact(to, from, from.byteSize()), "upload out of bounds");
+      event.ended(true, from.byteSize());
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }
@@ -164,8 +166,10 @@ final class EmulatedDriver implements CudaDriver {
 
   @Override
   public void download(MemorySegment to, long from) {
+    CudaTransferEvent event = CudaTransferEvent.begun();
     try {
       check((int) download.invokeExact(to, from, to.byteSize()), "download out of bounds");
+      event.ended(false, to.byteSize());
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }

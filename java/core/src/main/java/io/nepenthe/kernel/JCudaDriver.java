@@ -235,6 +235,7 @@ final class JCudaDriver implements CudaDriver {
 
   @Override
   public void upload(long to, MemorySegment from) {
+    CudaTransferEvent event = CudaTransferEvent.begun();
     enter();
     for (long at = 0; at < from.byteSize(); at += STAGING) {
       long part = Math.min(STAGING, from.byteSize() - at);
@@ -245,10 +246,12 @@ final class JCudaDriver implements CudaDriver {
           cuMemcpyHtoDAsync(new DevicePointer(to + at), staging, part, stream));
     }
     synchronise();
+    event.ended(true, from.byteSize());
   }
 
   @Override
   public void download(MemorySegment to, long from) {
+    CudaTransferEvent event = CudaTransferEvent.begun();
     enter();
     for (long at = 0; at < to.byteSize(); at += STAGING) {
       long part = Math.min(STAGING, to.byteSize() - at);
@@ -258,6 +261,7 @@ final class JCudaDriver implements CudaDriver {
       synchronise();
       MemorySegment.copy(staged, 0, to, at, part);
     }
+    event.ended(false, to.byteSize());
   }
 
   @Override
@@ -322,8 +326,7 @@ final class JCudaDriver implements CudaDriver {
     if (sharedBytes > DYNAMIC_SHARED_WITHOUT_ASKING) {
       throw new CudaException(kernel + " asks for " + sharedBytes + " bytes of shared memory");
     }
-    call(
-        "cuLaunchKernel %s, grid %s, block %d".formatted(kernel, grid, found.threads),
+    int result =
         cuLaunchKernel(
             found.function,
             Math.toIntExact(grid.x()),
@@ -335,12 +338,17 @@ final class JCudaDriver implements CudaDriver {
             sharedBytes,
             stream,
             pointers(values),
-            null));
-    if (sync) {
-      call(
-          "%s, grid %s, block %d".formatted(kernel, grid, found.threads),
-          cuStreamSynchronize(stream));
+            null);
+    if (result != CUresult.CUDA_SUCCESS) { // words only where somebody reads them
+      call("cuLaunchKernel " + words(kernel, grid, found), result);
     }
+    if (sync) {
+      call(words(kernel, grid, found), cuStreamSynchronize(stream));
+    }
+  }
+
+  private static String words(String kernel, Grid grid, Kernel found) {
+    return "%s, grid %s, block %d".formatted(kernel, grid, found.threads);
   }
 
   /** The slots of the values as JCuda's pointers. */

@@ -1,11 +1,13 @@
 package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * One bit per value of a list of tensors, off-heap: 1 for a value that is selected, and may change,
@@ -69,10 +71,36 @@ public final class Mask {
   public static final class Part {
     private final MemorySegment words;
     private final long elements;
+    private final Optional<Tensor> onDevice;
 
     Part(MemorySegment words, long elements) {
+      this(words, elements, Optional.empty());
+    }
+
+    private Part(MemorySegment words, long elements, Optional<Tensor> onDevice) {
       this.words = words;
       this.elements = elements;
+      this.onDevice = onDevice;
+    }
+
+    /** A copy of the bits as they are, which cannot be changed. */
+    Part frozen(Arena arena) {
+      MemorySegment copy = arena.allocate(words.byteSize(), Long.BYTES).copyFrom(words);
+      return new Part(copy.asReadOnly(), elements);
+    }
+
+    /**
+     * These bits, which are frozen, with a copy of their words on a device.
+     *
+     * @param device two float32 values for each word
+     */
+    Part with(Tensor device) {
+      return new Part(words, elements, Optional.of(device));
+    }
+
+    /** The copy on a device, where there is one. */
+    Optional<Tensor> onDevice() {
+      return onDevice;
     }
 
     /** The number of values. */
@@ -98,6 +126,7 @@ public final class Mask {
      * Selects value {@code index}, or not.
      *
      * @throws IndexOutOfBoundsException if there is no such value
+     * @throws IllegalArgumentException if the bits are frozen ({@link Backend#freeze})
      */
     public void set(long index, boolean selected) {
       long bit = 1L << index;

@@ -44,7 +44,7 @@ public sealed interface Optimiser {
   /**
    * The state for these parameters, of which only the selected ones ever change.
    *
-   * @param mask as many bits as parameters, by flat index
+   * @param mask as many bits as parameters, by flat index; what it selects now counts for all steps
    */
   default OptimiserState start(Parameters parameters, Backend backend, Mask.Part mask) {
     return new OptimiserState(this, parameters, backend, Optional.of(mask));

@@ -30,7 +30,7 @@ public final class OptimiserState implements AutoCloseable {
           case Optimiser.Sgd _ -> Model.EMPTY;
           case Optimiser.Adam _ -> backend.zeros(arena, weights.shape());
         };
-    this.mask = mask;
+    this.mask = mask.map(part -> backend.freeze(arena, part));
   }
 
   /** The steps taken so far. */

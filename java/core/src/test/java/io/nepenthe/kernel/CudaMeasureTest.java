@@ -15,7 +15,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import jdk.jfr.Recording;
-import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -58,7 +57,7 @@ class CudaMeasureTest {
     }
     assertEquals(lines.size(), Set.copyOf(lines).size(), "no line twice");
     Set<String> launched =
-        RecordingFile.readAllEvents(file).stream()
+        CudaLaunchEventTest.events(file, CudaLaunchEvent.class)
             .map(event -> event.getString("kernel"))
             .collect(Collectors.toCollection(TreeSet::new));
     Set<String> unmeasured = kernels();

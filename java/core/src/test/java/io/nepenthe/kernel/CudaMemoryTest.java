@@ -68,7 +68,7 @@ class CudaMemoryTest {
     CudaDriver driver = cuda.context().driver();
     try (Arena arena = Arena.ofConfined()) {
       for (long bytes : new long[] {100, 60, 200}) {
-        long block = memory.take(bytes, "a test");
+        long block = memory.take(bytes, () -> "a test");
         driver.upload(block, arena.allocate(bytes));
         MemorySegment more = arena.allocate(bytes + 4);
         CudaException e = assertThrows(CudaException.class, () -> driver.upload(block, more));
