@@ -3,6 +3,7 @@ package io.nepenthe.benchmarks;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Dense;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.Padding;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -19,6 +20,7 @@ import org.openjdk.jmh.annotations.TearDown;
 @State(Scope.Benchmark)
 public class DenseBenchmark {
   private static final Window HALF = Window.square(2).withStride(2);
+  private static final Padding AROUND = Padding.of(1, Padding.Mode.CIRCULAR);
   private static final float EPSILON = 1e-5f;
 
   /** How many threads share the work. */
@@ -38,6 +40,7 @@ public class DenseBenchmark {
   private Tensor dx;
   private Tensor pooled;
   private Tensor pooledGradient;
+  private Tensor padded;
   private Tensor mean;
   private Tensor variance;
   private Tensor scale;
@@ -57,6 +60,7 @@ public class DenseBenchmark {
     dx = Tensor.zeros(arena, image);
     pooled = Tensor.zeros(arena, half);
     pooledGradient = Values.normal(arena, half, 3);
+    padded = Tensor.zeros(arena, around(samples));
     Shape channels = Shape.of(64);
     mean = Tensor.zeros(arena, channels);
     variance = Values.uniform(arena, channels, 4);
@@ -68,6 +72,10 @@ public class DenseBenchmark {
 
   private static Shape image(long samples) {
     return Shape.of(samples, 32, 32, 64);
+  }
+
+  private static Shape around(long samples) {
+    return Shape.of(samples, AROUND.outputHeight(32), AROUND.outputWidth(32), 64);
   }
 
   /** Frees the memory. */
@@ -119,6 +127,18 @@ public class DenseBenchmark {
     dense.maxPoolGradient(x, pooled, pooledGradient, dx, HALF);
   }
 
+  /** One position around, the other end's. */
+  @Benchmark
+  public void pad() {
+    dense.pad(x, padded, AROUND);
+  }
+
+  /** Their gradient. */
+  @Benchmark
+  public void padGradient() {
+    dense.padGradient(padded, dx, AROUND);
+  }
+
   /** Mean and variance of every channel. */
   @Benchmark
   public void batchNormStatistics() {
@@ -144,7 +164,9 @@ public class DenseBenchmark {
   }
 
   static Cost cost(String method, Function<String, String> parameter) {
-    long n = image(Long.parseLong(parameter.apply("samples"))).elements();
+    long samples = Long.parseLong(parameter.apply("samples"));
+    long n = image(samples).elements();
+    long more = around(samples).elements();
     long quarter = n / 4;
     return switch (method) {
       case "relu" -> floats(2 * n, n);
@@ -152,6 +174,8 @@ public class DenseBenchmark {
       case "dropout", "celu" -> floats(2 * n, n);
       case "maxPool" -> floats(n + quarter, n);
       case "maxPoolGradient" -> floats(2 * n + 2 * quarter, n);
+      case "pad" -> floats(n + more, 0);
+      case "padGradient" -> floats(n + more, more);
       // Twice over the values: the mean first, then the squared deviations.
       case "batchNormStatistics" -> floats(2 * n, 4 * n);
       case "batchNorm" -> floats(3 * n, 4 * n);
