@@ -187,7 +187,7 @@ final class SummaryTables {
             + " then its gap less that",
         "of the three best others, by seed: mean ± deviation and t, the mean over its standard error. All"
             + " in points but t, which at",
-        "5 % is no chance beyond ±2.8 for n = 5, ±4.3 for n = 3 and ±12.7 for n = 2, for one comparison;"
+        "5 % is no chance beyond ±2.8 for n = 5 and ±4.3 for n = 3, for one comparison;"
             + " negative where "
             + title
             + " is nearer.");
