@@ -13,10 +13,12 @@ import io.nepenthe.curvature.KfacScaling;
 import io.nepenthe.curvature.KroneckerFactors;
 import io.nepenthe.curvature.ScoreStages;
 import io.nepenthe.curvature.StageOptions;
+import io.nepenthe.curvature.StagePlan;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -86,8 +88,7 @@ final class CurvatureOptions {
       InverseCurvature some = inverse.ofLayers(layers);
       if (some.blocks().isEmpty()) {
         close();
-        throw new CommandException(
-            "--layers: expected layers of --factors, found " + String.join(", ", layers));
+        throw noSuchLayers(layers);
       }
       inverse.close();
       return new Held(some, source);
@@ -137,6 +138,45 @@ final class CurvatureOptions {
   /** How factors of the model are, or would be, computed. */
   FactorOptions options(ModelFile file, long seed) {
     return fisher.of(command.commandLine(), file, seed);
+  }
+
+  /**
+   * What the scores of influences will take.
+   *
+   * @param queries 0 for every example's influence on its own loss
+   * @throws CommandException if --layers are none of --factors
+   */
+  List<StagePlan> plan(
+      ModelFile file,
+      Normalisation normalisation,
+      long seed,
+      long samples,
+      long queries,
+      Influence.Options options) {
+    FactorOptions own = options(file, seed);
+    FactorOptions held =
+        factors == null
+            ? own
+            : FactorStages.blocks(
+                factors, file.model(), normalisation, new OnnxLayout(file.onnx()));
+    if (!held.layers().isEmpty()
+        && !own.layers().isEmpty()
+        && Collections.disjoint(held.layers(), own.layers())) {
+      throw noSuchLayers(own.layers());
+    }
+    return StagePlan.scores(
+        file.model(),
+        held,
+        own.layers(),
+        samples,
+        queries,
+        options,
+        Runtime.getRuntime().availableProcessors());
+  }
+
+  private static CommandException noSuchLayers(Set<String> layers) {
+    return new CommandException(
+        "--layers: expected layers of --factors, found " + String.join(", ", layers));
   }
 
   /** The folder of factors to be read, where they are not to be computed. */

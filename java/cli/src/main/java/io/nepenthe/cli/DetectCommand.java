@@ -1,7 +1,6 @@
 package io.nepenthe.cli;
 
 import io.nepenthe.curvature.Activations;
-import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.ScoreStages;
 import io.nepenthe.curvature.StageOptions;
@@ -176,7 +175,7 @@ final class DetectCommand extends Operation {
       Dataset training = run.phase("read", () -> run.data(data));
       Normalisation normalisation = file.normalisationFor(training);
       if (stages.plan()) {
-        plan(run, file, training);
+        plan(run, file, training, normalisation);
         return;
       }
       detect(run, file, training, normalisation)
@@ -189,14 +188,15 @@ final class DetectCommand extends Operation {
     return method == Detector.DELTA || method == Detector.INFLUENCE;
   }
 
-  private void plan(Run run, ModelFile file, Dataset training) {
-    FactorOptions factors = curvature.options(file, run.seed());
+  private void plan(Run run, ModelFile file, Dataset training, Normalisation normalisation) {
+    long seed = run.seed();
     Influence.Options options = Influence.Options.defaults().withBatchSize(curvature.batchSize());
     long queries = 1 + settings(run, 0).transforms();
     List<StagePlan> plans =
-        new ArrayList<>(StagePlan.scores(file.model(), factors, training.size(), queries, options));
+        new ArrayList<>(
+            curvature.plan(file, normalisation, seed, training.size(), queries, options));
     if (relative) {
-      plans.addAll(StagePlan.scores(file.model(), factors, training.size(), 0, options));
+      plans.addAll(curvature.plan(file, normalisation, seed, training.size(), 0, options));
     }
     Plans.show(run, plans);
     run.say("%s", curvature.activations(file, training, passes(images(run)), run.seed()));

@@ -1,13 +1,11 @@
 package io.nepenthe.cli;
 
 import io.nepenthe.curvature.Activations;
-import io.nepenthe.curvature.FactorOptions;
 import io.nepenthe.curvature.Influence;
 import io.nepenthe.curvature.InfluenceScores;
 import io.nepenthe.curvature.Measurement;
 import io.nepenthe.curvature.ScoreStages;
 import io.nepenthe.curvature.StageOptions;
-import io.nepenthe.curvature.StagePlan;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
@@ -106,10 +104,10 @@ final class InfluenceCommand extends Operation {
               : Optional.of(run.phase("read", () -> run.data(queries)));
       long passes = asked.map(all -> passes(file.model(), all.size())).orElse(1L);
       if (stages.plan()) {
-        FactorOptions factors = curvature.options(file, run.seed());
         Influence.Options options = options(Activations.none());
         long count = asked.map(Dataset::size).orElse(0L);
-        Plans.show(run, StagePlan.scores(file.model(), factors, training.size(), count, options));
+        Plans.show(
+            run, curvature.plan(file, normalisation, run.seed(), training.size(), count, options));
         run.say("%s", curvature.activations(file, training, passes, run.seed()));
         return;
       }

@@ -2,8 +2,10 @@ package io.nepenthe.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.nepenthe.data.Safetensors;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -154,9 +156,40 @@ class InfluenceOptionsTest {
     Nepenthe.Outcome other = run(FACTORS + file("factors") + " --layers conv1*");
     assertEquals(1, other.status());
     assertTrue(other.err().contains("covariance.safetensors"), other.err());
-    Nepenthe.Outcome none = run(read + file("x.csv") + " --layers fc1.weight");
-    assertEquals(1, none.status());
-    assertTrue(none.err().contains("--layers"), none.err());
+    for (String also : new String[] {"", " --plan"}) {
+      Nepenthe.Outcome none = run(read + file("x.csv") + " --layers fc1.weight" + also);
+      assertEquals(1, none.status());
+      assertTrue(none.err().contains("--layers"), none.err());
+    }
+  }
+
+  private JsonNode plan(String line) {
+    done(line + " --plan --json " + file("plan.json"));
+    return Nepenthe.json(file("plan.json")).get("plan");
+  }
+
+  @Test
+  void aPlanTakesTheBlocksFromTheFactors() {
+    String blocks = " --layers conv* --separate-bias";
+    done(FACTORS + file("factors") + blocks);
+    for (String influence :
+        new String[] {INFLUENCE, INFLUENCE.replace(" --queries glyphs:test#0-2", "")}) {
+      String read = influence.replace(" F ", " " + file("factors") + " ") + "x.csv";
+      String computed = influence.replace("--factors F ", "") + "x.csv";
+      assertEquals(plan(computed + blocks), plan(read));
+      assertNotEquals(plan(computed), plan(read));
+      JsonNode some = plan(read + " --layers conv2.weight");
+      assertNotEquals(plan(read), some);
+      // All factors are in memory, the queries are smaller.
+      for (int stage = 0; stage < some.size(); stage++) {
+        assertTrue(
+            some.get(stage).get("memoryBytes").asLong()
+                > plan(computed + " --layers conv2* --separate-bias")
+                    .get(stage)
+                    .get("memoryBytes")
+                    .asLong());
+      }
+    }
   }
 
   @Test

@@ -216,6 +216,14 @@ class PipelineTest {
             + folder.resolve("s")
             + of,
         folder.resolve("s"));
+    // Few queries, so that most is taken by decompositions, where a layer has many more weights.
+    assertPlanned(
+        "influence --queries glyphs:test#0-1 --query-rank 8 --factors "
+            + factors
+            + " --stages "
+            + folder.resolve("r")
+            + of,
+        folder.resolve("r"));
   }
 
   private void assertPlanned(String line, Path stages) {

@@ -224,10 +224,8 @@ public final class FactorStages {
     Path lambda = new StageFolder(folder).whole(LAMBDA);
     try (SafetensorsFile vectors = SafetensorsFile.open(eigen);
         SafetensorsFile values = SafetensorsFile.open(lambda)) {
+      FactorOptions options = blocks(eigen, vectors, model, normalisation, layout);
       Map<String, String> found = vectors.metadata();
-      FactorOptions options = blocksOf(found);
-      StageFolder.require(eigen, found, Map.of(STAGE, EIGEN));
-      StageFolder.require(eigen, found, origin(model, normalisation, layout, options));
       Map<String, String> same = new TreeMap<>(found);
       same.keySet().removeAll(List.of("negative_eigenvalues", "most_deviation_from_orthonormal"));
       same.put(STAGE, LAMBDA);
@@ -237,6 +235,31 @@ public final class FactorStages {
       files.readLambda(values, ekfac);
       return ekfac;
     }
+  }
+
+  /**
+   * The choices of blocks, layers and biases, with which what the stages wrote was computed.
+   *
+   * @throws DataException if there are no eigenvectors, or those of another model
+   */
+  public static FactorOptions blocks(
+      Path folder, Model model, Normalisation normalisation, FileLayout layout) {
+    Path eigen = new StageFolder(folder).whole(EIGEN);
+    try (SafetensorsFile vectors = SafetensorsFile.open(eigen)) {
+      return blocks(eigen, vectors, model, normalisation, layout);
+    }
+  }
+
+  private static FactorOptions blocks(
+      Path eigen,
+      SafetensorsFile vectors,
+      Model model,
+      Normalisation normalisation,
+      FileLayout layout) {
+    FactorOptions options = blocksOf(vectors.metadata());
+    StageFolder.require(eigen, vectors.metadata(), Map.of(STAGE, EIGEN));
+    StageFolder.require(eigen, vectors.metadata(), origin(model, normalisation, layout, options));
+    return options;
   }
 
   /** What the curvature in a folder was computed from, for the files of scores. */

@@ -17,27 +17,25 @@ record LowRank(Tensor left, Tensor right) {
   /** Of queries [count, O, columns]; r at most min(O, columns). */
   static LowRank of(Arena arena, Tensor values, int rank) {
     Shape shape = values.shape();
-    int outputs = Math.toIntExact(shape.size(1));
-    int columns = Math.toIntExact(shape.size(2));
+    long outputs = shape.size(1);
+    long columns = shape.size(2);
+    Shape one = Shape.of(outputs, columns);
     Tensor left = Tensor.zeros(arena, shape.size(0), rank, outputs);
     Tensor right = Tensor.zeros(arena, shape.size(0), rank, columns);
     LongStream.range(0, shape.size(0))
         .parallel()
         .forEach(
             q -> {
-              double[] matrix = new double[outputs * columns];
-              for (int i = 0; i < matrix.length; i++) {
-                matrix[i] = values.get(q * matrix.length + i);
-              }
-              SingularValues found = SingularValues.of(matrix, outputs, columns);
-              int all = found.values().length;
-              for (int r = 0; r < rank; r++) {
-                for (int o = 0; o < outputs; o++) {
-                  double value = found.left()[o * all + r] * found.values()[r];
-                  left.set((q * rank + r) * outputs + o, (float) value);
-                }
-                for (int i = 0; i < columns; i++) {
-                  right.set((q * rank + r) * columns + i, (float) found.right()[r * columns + i]);
+              try (SingularValues found =
+                  SingularValues.of(values.slice(q * one.elements(), one))) {
+                for (int r = 0; r < rank; r++) {
+                  for (long o = 0; o < outputs; o++) {
+                    double value = found.left(o, r) * found.value(r);
+                    left.set((q * rank + r) * outputs + o, (float) value);
+                  }
+                  for (long i = 0; i < columns; i++) {
+                    right.set((q * rank + r) * columns + i, (float) found.right(r, i));
+                  }
                 }
               }
             });

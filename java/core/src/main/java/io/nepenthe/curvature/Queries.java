@@ -122,19 +122,23 @@ public final class Queries implements AutoCloseable {
     for (ParameterBlock block : blocks) {
       Tensor own = values.get(block.name());
       Tensor into = result.values.get(block.name());
-      boolean whole =
-          block.isDiagonal()
-              || block.groups() > 1
-              || Math.min(block.outputs(), block.columns()) <= rank;
-      if (whole) {
-        into.copyFrom(own);
-      } else {
+      if (isCut(block, rank)) {
         LowRank low = LowRank.of(result.arena, own, rank);
         low.write(into);
         result.factors.put(block.name(), low);
+      } else {
+        into.copyFrom(own);
       }
     }
     return result;
+  }
+
+  /** Whether queries of a rank, 0 for all, are others than those of all ranks. */
+  static boolean isCut(ParameterBlock block, int rank) {
+    return rank > 0
+        && !block.isDiagonal()
+        && block.groups() == 1
+        && Math.min(block.outputs(), block.columns()) > rank;
   }
 
   /** {@link #lowRank}, or, of rank 0, these. */

@@ -1,5 +1,6 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.kernel.SingularValues;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Mode;
@@ -40,9 +41,9 @@ public record StagePlan(
     private final int batch;
     private final int batchSizes;
 
-    Sizes(Model model, FactorOptions options, long samples, int batchSize) {
+    Sizes(Model model, List<ParameterBlock> blocks, long samples, int batchSize) {
       this.model = model;
-      this.blocks = options.blocks(model);
+      this.blocks = blocks;
       this.samples = samples;
       for (ParametricLayer layer : model.layers()) {
         Extent out = model.network().extent(layer.node());
@@ -110,7 +111,7 @@ public record StagePlan(
    */
   public static List<StagePlan> factors(
       Model model, long samples, FactorOptions options, int processors) {
-    Sizes sizes = new Sizes(model, options, samples, options.batchSize());
+    Sizes sizes = new Sizes(model, options.blocks(model), samples, options.batchSize());
     int outputs = Math.toIntExact(model.network().output().elements());
     int backward = new FisherVectors(options, outputs, 0).passes();
     return List.of(covariance(sizes, backward), eigen(sizes, processors), lambda(sizes, backward));
@@ -213,6 +214,34 @@ public record StagePlan(
     return most;
   }
 
+  /** What scores take beside the curvature, the preconditioned queries and the scores. */
+  private static long asking(Sizes sizes, long queries, int rank, int processors) {
+    // Queries as the kernels take them, in the order of tiles or as weights of projections.
+    long packed = 0;
+    long cut = 0;
+    long most = 0;
+    for (ParameterBlock block : sizes.blocks) {
+      long whole = Float.BYTES * block.size() * queries;
+      long factors = Float.BYTES * queries * rank * (block.outputs() + block.columns());
+      if (!Queries.isCut(block, rank)) {
+        packed += whole;
+        continue;
+      }
+      cut += factors;
+      long decompositions = Math.min(queries, processors);
+      most =
+          Math.max(most, decompositions * SingularValues.bytes(block.outputs(), block.columns()));
+      ScoreRoute route =
+          ScoreRoute.ofRank(
+              queries, sizes.positions(block), block.outputs(), block.columns(), rank);
+      packed += route == ScoreRoute.LOW_RANK ? factors : whole;
+    }
+    // Before the pass the queries that are cut off are there as well as what is left of them.
+    long decomposing = most == 0 ? 0 : LAPACK_BYTES + most;
+    long before = rank == 0 ? 0 : Float.BYTES * sizes.entries() * queries + decomposing;
+    return cut + Math.max(before, sizes.pass() + packed);
+  }
+
   private static double rotating(Sizes sizes) {
     double each = 0;
     for (ParameterBlock block : sizes.blocks) {
@@ -240,15 +269,27 @@ public record StagePlan(
    * The stages of scores.
    *
    * @param factors with which the curvature was computed
+   * @param layers whose scores are wanted; of all that have factors if there are none
    * @param samples of the training data
    * @param queries how many; 0 for every example's influence on its own loss
+   * @param processors how many queries are cut off at their rank at once
    */
   public static List<StagePlan> scores(
-      Model model, FactorOptions factors, long samples, long queries, Influence.Options options) {
-    Sizes sizes = new Sizes(model, factors, samples, options.batchSize());
+      Model model,
+      FactorOptions factors,
+      Set<String> layers,
+      long samples,
+      long queries,
+      Influence.Options options,
+      int processors) {
+    List<ParameterBlock> all = factors.blocks(model);
+    List<ParameterBlock> wanted =
+        all.stream().filter(block -> layers.isEmpty() || layers.contains(block.layer())).toList();
+    Sizes held = new Sizes(model, all, samples, options.batchSize());
+    Sizes sizes = new Sizes(model, wanted, samples, options.batchSize());
     long entries = sizes.entries();
-    // Eigenvectors, both kinds of eigenvalues, and the weights made from one.
-    long curvature = Float.BYTES * (sizes.squares() + 3 * entries);
+    // Eigenvectors and both kinds of eigenvalues, and the weights made from one.
+    long curvature = Float.BYTES * (held.squares() + 2 * held.entries() + entries);
     long modules = 1 + (options.perBlock() ? sizes.blocks.size() : 0);
     if (queries == 0) {
       long bytes = Float.BYTES * samples * modules;
@@ -261,8 +302,8 @@ public record StagePlan(
               sizes.passes(1) + rotating(sizes)));
     }
     long group = options.queriesAtOnce(model, queries);
-    long held = Float.BYTES * entries * group;
-    Sizes asked = new Sizes(model, factors, queries, options.batchSize());
+    long preconditioned = Float.BYTES * entries * group;
+    Sizes asked = new Sizes(model, wanted, queries, options.batchSize());
     long bytes = Float.BYTES * samples * queries * modules;
     double products = 0;
     double rotated = 0;
@@ -277,14 +318,16 @@ public record StagePlan(
             ScoreStages.PRECONDITION,
             Float.BYTES * entries * queries,
             0,
-            curvature + held + Math.max(asked.pass(), preconditioning(asked, group)),
+            curvature + preconditioned + Math.max(asked.pass(), preconditioning(asked, group)),
             asked.passes(1) + queries * rotated),
         new StagePlan(
             ScoreStages.PAIRWISE,
             bytes,
             bytes,
-            // The queries, and their copy in the order of the kernel's tiles.
-            curvature + sizes.pass() + 2 * held + bytes,
+            curvature
+                + preconditioned
+                + bytes
+                + asking(sizes, group, options.queryRank(), processors),
             Math.ceilDiv(queries, group) * sizes.passes(1) + samples * products));
   }
 }
