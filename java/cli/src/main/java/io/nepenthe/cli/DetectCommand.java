@@ -73,7 +73,7 @@ final class DetectCommand extends Operation {
       names = "--data",
       paramLabel = "DATA",
       required = true,
-      description = "What the model was trained on.")
+      description = "What the model was trained on, for instance glyphs:train or idx:IMAGES.")
   private String data;
 
   @Option(

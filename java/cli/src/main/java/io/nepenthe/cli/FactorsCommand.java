@@ -43,7 +43,7 @@ final class FactorsCommand extends Operation {
       names = "--data",
       paramLabel = "DATA",
       required = true,
-      description = "The data to average over.")
+      description = "The data to average over, for instance glyphs:train or idx:IMAGES.")
   private String data;
 
   @Option(

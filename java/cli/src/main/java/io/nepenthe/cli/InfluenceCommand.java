@@ -44,10 +44,13 @@ final class InfluenceCommand extends Operation {
       names = "--data",
       paramLabel = "DATA",
       required = true,
-      description = "What the model was trained on.")
+      description = "What the model was trained on, for instance glyphs:train or idx:IMAGES.")
   private String data;
 
-  @Option(names = "--queries", paramLabel = "DATA", description = "The queries.")
+  @Option(
+      names = "--queries",
+      paramLabel = "DATA",
+      description = "What to explain, for instance the first ten test images: glyphs:test#0-9.")
   private String queries;
 
   @Option(

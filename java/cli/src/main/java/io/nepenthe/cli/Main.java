@@ -32,7 +32,15 @@ import picocli.CommandLine.ParameterException;
     footer = {
       "  nepenthe demo --out out",
       "",
-      "nepenthe COMMAND --help explains a command.",
+      "nepenthe COMMAND --help explains a command. Wherever one takes DATA:",
+      "  glyphs:train, glyphs:test     generated digits, 10,000 and 2,000; glyphs:train/5000: so many",
+      "  idx:IMAGES[,LABELS]           MNIST's files, as downloaded; labels are found by name",
+      "  cifar10:DIR, cifar10:DIR/test the folder or archive, as downloaded",
+      "  images:DIR[!/SUBDIR]          JPEG or PNG files, a folder a class; also in a zip or tar",
+      "  npz:FILE, npy:IMAGES,LABELS   arrays",
+      "  csv:FILE                      a label and pixels a line",
+      "Each may end in #0-99, those positions only, or #@FILE, the ids in a file.",
+      "",
       "Exit status: 0 done, 1 failed (one line says why), 2 wrong usage."
     })
 public final class Main implements Runnable {
@@ -68,6 +76,7 @@ public final class Main implements Runnable {
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(false)
         .setUsageHelpWidth(100)
+        .setHelpFactory(Usage::new)
         .setParameterExceptionHandler(Main::wrongUsage)
         .setExecutionExceptionHandler(Failures::report)
         .execute(arguments);

@@ -115,6 +115,22 @@ class MainTest {
     command.getSubcommands().values().forEach(MainTest::explained);
   }
 
+  @Test
+  void helpIsInWholeParagraphsAndSaysWhatDataAre() {
+    String list = Nepenthe.here("--help").out();
+    assertTrue(list.contains("idx:IMAGES[,LABELS]"), list);
+    assertTrue(list.contains("-h, --help "), list);
+    String words = list.replaceAll("\\s+", " ");
+    assertTrue(words.contains("evaluate Measures a model: accuracy, by class too,"), list);
+    assertTrue(words.contains("inspect Prints the metadata of a safetensors file,"), list);
+    for (String line : words.split(" (?=(evaluate|inspect|unlearn) )")) {
+      assertTrue(line.contains("."), "no whole sentence: " + line);
+    }
+    String help = Nepenthe.here("factors", "--help").out();
+    assertTrue(help.lines().anyMatch(line -> line.contains("or true: the data's")), help);
+    assertTrue(help.lines().allMatch(line -> line.length() <= 100), help);
+  }
+
   /** Makes what picocli cannot. */
   static final class Creator implements CommandLine.IFactory {
     @Override
