@@ -7,7 +7,7 @@ import java.util.Optional;
 /** What the command line says about graphics processors. */
 final class Cuda {
   static final String REMEDY =
-      "install NVIDIA's driver for CUDA 12 or newer, or use --device cpu: every command runs on the processor";
+      "install NVIDIA's newest driver, or use --device cpu: every command runs on the processor";
 
   private Cuda() {}
 
