@@ -11,7 +11,6 @@ import io.nepenthe.nn.Schedule;
 import io.nepenthe.nn.Trainer;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
 
 /** A data set of the tables: its size, what learns it, and how often privacy is measured on it. */
 enum Data {
@@ -53,11 +52,6 @@ enum Data {
 
   static Data titled(String title) {
     return valueOf(title.toUpperCase(Locale.ROOT));
-  }
-
-  /** Those with digits, on which everything is measured. */
-  static List<Data> digits() {
-    return Stream.of(values()).filter(data -> data.isThorough()).toList();
   }
 
   /** Training images where a task does not say otherwise. */
