@@ -43,7 +43,7 @@ final class DetectOutputs {
   Path folder() {
     return Stream.of(out, ids, report)
         .filter(Objects::nonNull)
-        .map(file -> file.toAbsolutePath().getParent())
+        .map(Outputs::scratch)
         .findFirst()
         .orElse(Path.of(System.getProperty("java.io.tmpdir")));
   }

@@ -114,7 +114,7 @@ final class InfluenceCommand extends Operation {
         run.say("%s", curvature.activations(file, training, passes, run.seed()));
         return;
       }
-      Path here = folder == null ? out.toAbsolutePath().getParent() : folder;
+      Path here = folder == null ? Outputs.scratch(out) : folder;
       try (CurvatureOptions.Held held =
               curvature.compute(run, file, training, normalisation, here);
           Activations kept = curvature.activations(run, file, training, passes, here)) {

@@ -26,6 +26,13 @@ final class Outputs {
     AtomicFile.deleteAbandoned(target.getParent());
   }
 
+  /** A folder for what a command needs only while it runs: the file's, if that is no stream. */
+  static Path scratch(Path file) {
+    return AtomicFile.isStream(file)
+        ? Path.of(System.getProperty("java.io.tmpdir"))
+        : AtomicFile.followed(file.toAbsolutePath()).getParent();
+  }
+
   /**
    * A folder that files can be written into; it need not be there yet.
    *
