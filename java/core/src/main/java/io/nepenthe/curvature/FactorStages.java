@@ -136,6 +136,7 @@ public final class FactorStages {
     origin.put("geometry", Fingerprint.of(options.blocks(model), layout));
     origin.put(LAYERS, names(options.layers()));
     origin.put("model", Fingerprint.of(model));
+    origin.put("network", Fingerprint.of(model.network()));
     origin.put("normalisation", Fingerprint.of(normalisation));
     return origin;
   }

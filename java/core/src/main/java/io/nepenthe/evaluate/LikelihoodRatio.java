@@ -102,8 +102,10 @@ public final class LikelihoodRatio {
     int size = Math.toIntExact(pool.size());
     Dataset judged = Subset.range(pool, kept, size - 1);
     double[][][] phi = new double[2][size - kept][pairs];
+    // Far from the attacked model's own seed, and from those that the next seed gives.
+    SplittableRandom draws = new SplittableRandom(seed);
     for (int pair = 0; pair < pairs; pair++) {
-      boolean[] first = half(size, seed + pair);
+      boolean[] first = half(size, draws.split());
       for (int side = 0; side < 2; side++) {
         boolean wanted = side == 0;
         long[] inside = new long[size];
@@ -113,7 +115,7 @@ public final class LikelihoodRatio {
             inside[count++] = i;
           }
         }
-        long own = 2 * (seed + pair) + side;
+        long own = draws.nextLong();
         Dataset half = Subset.of(pool, Arrays.copyOf(inside, count));
         try (Model shadow = Model.initialise(network, own)) {
           recipe.withSeed(own).train(shadow, backend, half, normalisation, Trainer.Progress.NONE);
@@ -128,9 +130,8 @@ public final class LikelihoodRatio {
     return fit(phi, Math.toIntExact(forget.size()), Math.toIntExact(test.size()));
   }
 
-  private static boolean[] half(int size, long seed) {
+  private static boolean[] half(int size, SplittableRandom random) {
     boolean[] first = new boolean[size];
-    SplittableRandom random = new SplittableRandom(seed);
     for (int i = 0; i < size; i++) {
       first[i] = random.nextBoolean();
     }

@@ -3,6 +3,7 @@ package io.nepenthe.curvature;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,7 +14,9 @@ import io.nepenthe.data.SafetensorsFile;
 import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Tensor;
 import java.io.IOException;
@@ -25,6 +28,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -201,6 +205,22 @@ class FactorStagesTest {
     refused(again::covariance, "covariance.checkpoint.safetensors", "resumed", "sample 32");
     FactorStages other = stages(often, OPTIONS.withBatchSize(8), -1);
     refused(other::covariance, "batch_size = 8", "batch_size = 16");
+  }
+
+  @Test
+  void theSameWeightsInAnotherNetworkAreSomethingElse() {
+    Layer.Linear first = new Layer.Linear("fc1", 84, 5, true);
+    Layer.Linear second = new Layer.Linear("fc2", 5, CurvatureNets.CLASSES, true);
+    Network.Builder plain = Network.builder(CurvatureNets.INPUT).then(new Layer.Flatten());
+    try (Model bent = Model.initialise(CurvatureNets.mlp(5), 1);
+        Model straight = Model.initialise(plain.then(first).then(second).build(), 1)) {
+      Map<String, String> expected =
+          FactorStages.origin(bent, PLAIN, FileLayout.ENGINE, FactorOptions.defaults());
+      Map<String, String> found =
+          FactorStages.origin(straight, PLAIN, FileLayout.ENGINE, FactorOptions.defaults());
+      assertEquals(expected.get("model"), found.get("model"), "the same weights");
+      assertNotEquals(expected, found);
+    }
   }
 
   @Test
