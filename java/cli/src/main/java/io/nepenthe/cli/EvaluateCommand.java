@@ -142,13 +142,7 @@ final class EvaluateCommand extends Operation {
     }
 
     private static Optional<ModelFile> open(Run run, Path file) {
-      return Optional.ofNullable(file)
-          .map(
-              it -> {
-                ModelFile model = ModelFile.read(it);
-                run.result().input(it);
-                return model;
-              });
+      return Optional.ofNullable(file).map(it -> ModelFile.read(it, run));
     }
 
     @Override

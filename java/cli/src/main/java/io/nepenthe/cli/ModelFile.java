@@ -51,6 +51,14 @@ record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implemen
     return onnx.model();
   }
 
+  /** Reads a model of the user's, and notes its files. */
+  static ModelFile read(Path file, Run run) {
+    ModelFile model = read(file);
+    run.result().input(file);
+    model.onnx.files().forEach(run.result()::input);
+    return model;
+  }
+
   /**
    * Reads a model.
    *

@@ -35,8 +35,7 @@ final class ModelOptions {
       throw new ParameterException(command.commandLine(), "--mean and --std go together");
     }
     Optional<Normalisation> given = given();
-    ModelFile model = ModelFile.read(file);
-    run.result().input(file);
+    ModelFile model = ModelFile.read(file, run);
     model.onnx().notes().forEach(note -> run.say("%s", file + ": " + note));
     if (given.isPresent() && model.normalisation().isPresent()) {
       model.close();

@@ -91,8 +91,7 @@ final class TrainCommand extends Operation {
 
   private ModelFile start(Run run, Dataset training) {
     if (model != null) {
-      run.result().input(model);
-      return ModelFile.read(model);
+      return ModelFile.read(model, run);
     }
     return ModelFile.of(
             Model.initialise(arch.network(training), run.seed()), Normalisation.of(training))

@@ -9,6 +9,7 @@ import java.util.List;
 
 /** The kernels that memory binds, as fractions of a copy's bandwidth. */
 final class CudaMemoryMeasures {
+  private static final Padding AROUND = Padding.of(1, Padding.Mode.CIRCULAR);
   private static final Window HALF = Window.square(2).withStride(2);
   private static final float EPSILON = 1e-5f;
 
@@ -110,8 +111,23 @@ final class CudaMemoryMeasures {
         "averagePoolGradient",
         pooling,
         () -> dense.averagePoolGradient(pooledGradient, dx, HALF, false));
+    padding(dense, x, dx);
     normalisation(dense, x, dy, y, dx, channels);
     squareVectors(dy, x, samples, all / samples / channels, channels);
+  }
+
+  private void padding(Dense dense, Tensor x, Tensor dx) {
+    Shape image = x.shape();
+    Shape around =
+        Shape.of(
+            image.size(0),
+            AROUND.outputHeight(image.size(1)),
+            AROUND.outputWidth(image.size(2)),
+            image.size(3));
+    Tensor padded = watch.zeros(around.elements()).reshape(around);
+    long bytes = image.bytes() + around.bytes();
+    bytes("pad", bytes, () -> dense.pad(x, padded, AROUND));
+    bytes("padGradient", bytes, () -> dense.padGradient(padded, dx, AROUND));
   }
 
   private void normalisation(Dense dense, Tensor x, Tensor dy, Tensor y, Tensor dx, long channels) {

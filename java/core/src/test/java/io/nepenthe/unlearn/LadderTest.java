@@ -69,6 +69,6 @@ class LadderTest {
       // To three digits, in single precision where the setting is.
       assertEquals(1, weaker / strength.value() / wanted, 0.005, entry.name());
     }
-    assertEquals(Methods.all().size() - 3, found, "all but retrain, eu-k and ssd");
+    assertEquals(Methods.all().size() - 4, found, "all but retrain, eu-k, ssd and ssd-fine-tune");
   }
 }

@@ -1,31 +1,26 @@
 package io.nepenthe.onnx;
 
 import io.nepenthe.onnx.schema.TensorProto;
-import io.nepenthe.onnx.schema.TensorProto.DataLocation;
 import io.nepenthe.onnx.schema.TensorProto.DataType;
 import io.nepenthe.tensor.Shape;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * A tensor of a file, checked: its values are inside the file, and as many as its shape says.
+ * A tensor of a file, checked: its values are as many as its shape says.
  *
  * @param where the file and the tensor
  * @param name its name in the file
  * @param shape its sizes
  * @param type of its values
- * @param raw its values where the file has them as bytes, else empty
+ * @param raw its values where the file, or another one, has them as bytes, else empty
  * @param proto its values where the file has them as numbers
  */
 record Constant(
     String where, String name, Shape shape, DataType type, ByteBuffer raw, TensorProto proto) {
 
-  static Constant of(String file, String name, TensorProto proto) {
+  static Constant of(String file, String name, TensorProto proto, ExternalData external) {
     String where = file + ": tensor " + OnnxException.quote(name);
-    if (proto.getDataLocation() == DataLocation.EXTERNAL || proto.getExternalDataCount() > 0) {
-      throw new OnnxException(
-          where, "values inside the file", "values in another file, which is not read");
-    }
     if (proto.hasSegment()) {
       throw new OnnxException(where, "a whole tensor", "a segment of one");
     }
@@ -43,6 +38,13 @@ record Constant(
           case INT64 -> proto.getInt64DataCount();
           default -> proto.getInt32DataCount();
         };
+    if (ExternalData.has(proto)) {
+      if (numbers > 0 || !proto.getRawData().isEmpty()) {
+        throw new OnnxException(where, "values in one place", "some here and some elsewhere");
+      }
+      ByteBuffer values = external.read(where, proto, shape.elements() * bytes);
+      return new Constant(where, name, shape, type, values, proto);
+    }
     boolean raw = proto.hasRawData() && (proto.getRawData().size() > 0 || numbers == 0);
     long found = raw ? proto.getRawData().size() : (long) numbers * bytes;
     if (raw && numbers > 0 || found / bytes != shape.elements() || found % bytes != 0) {

@@ -23,6 +23,7 @@ final class GraphIndex {
   private static final int MOST_NODES = 10_000;
 
   private final String file;
+  private final ExternalData external;
   private final Map<String, TensorProto> tensors = new HashMap<>();
   private final Map<String, String> aliases = new HashMap<>();
   private final Map<String, Constant> checked = new HashMap<>();
@@ -40,8 +41,9 @@ final class GraphIndex {
    */
   record Located(String where, NodeProto node) {}
 
-  GraphIndex(String file, GraphProto graph) {
+  GraphIndex(String file, GraphProto graph, ExternalData external) {
     this.file = file;
+    this.external = external;
     for (TensorProto tensor : graph.getInitializerList()) {
       constant(tensor.getName(), tensor);
     }
@@ -209,6 +211,7 @@ final class GraphIndex {
 
   /** The constant of that name, checked at its first use. */
   Constant constant(String name) {
-    return checked.computeIfAbsent(original(name), key -> Constant.of(file, key, tensors.get(key)));
+    return checked.computeIfAbsent(
+        original(name), key -> Constant.of(file, key, tensors.get(key), external));
   }
 }

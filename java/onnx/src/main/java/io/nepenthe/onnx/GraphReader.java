@@ -14,13 +14,15 @@ import java.util.Map;
 /** Turns an ONNX graph into a network with values. */
 final class GraphReader {
   private final String file;
+  private final ExternalData external;
   private final GraphIndex index;
   private final NetworkCollector network;
   private final int opset;
 
-  GraphReader(String file, GraphProto graph, int opset) {
+  GraphReader(String file, GraphProto graph, int opset, ExternalData external) {
     this.file = file;
-    this.index = new GraphIndex(file, graph);
+    this.external = external;
+    this.index = new GraphIndex(file, graph, external);
     this.network = new NetworkCollector(file, index::knows);
     this.opset = opset;
   }
@@ -47,7 +49,7 @@ final class GraphReader {
       throw new OnnxException(outputWhere, "images with channels first", "channels last");
     }
     requireDeclared(outputWhere, last.extent());
-    return network.finish(input, output, last, metadata);
+    return network.finish(input, output, last, metadata).withFiles(external.files());
   }
 
   private static TypeProto.Tensor tensor(String where, ValueInfoProto value) {

@@ -225,7 +225,7 @@ final class NetworkCollector {
       for (Initialiser layout : layouts) {
         fill(layout, model);
       }
-      return new OnnxModel(model, layouts, graph, metadata, List.copyOf(notes));
+      return new OnnxModel(model, layouts, graph, metadata, List.copyOf(notes), List.of());
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;

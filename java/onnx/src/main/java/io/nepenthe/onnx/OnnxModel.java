@@ -4,6 +4,7 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,6 +26,7 @@ public final class OnnxModel implements AutoCloseable {
   private final Graph graph;
   private final Map<String, String> metadata;
   private final List<String> notes;
+  private final List<Path> files;
 
   /**
    * What the graph of the file has around the network.
@@ -45,7 +47,8 @@ public final class OnnxModel implements AutoCloseable {
       List<Initialiser> initialisers,
       Graph graph,
       Map<String, String> metadata,
-      List<String> notes) {
+      List<String> notes,
+      List<Path> files) {
     SequencedMap<String, Initialiser> byName = new LinkedHashMap<>();
     for (Initialiser initialiser : initialisers) {
       byName.put(initialiser.spec().name(), initialiser);
@@ -55,6 +58,7 @@ public final class OnnxModel implements AutoCloseable {
     this.graph = graph;
     this.metadata = Collections.unmodifiableMap(new TreeMap<>(metadata));
     this.notes = List.copyOf(notes);
+    this.files = List.copyOf(files);
   }
 
   /** A model of the engine; the initialisers have the engine's names, the output is the logits. */
@@ -65,6 +69,7 @@ public final class OnnxModel implements AutoCloseable {
         Layouts.of(model.network(), channelsLast, Map.of()),
         new Graph("input", "output", Ending.LOGITS, channelsLast),
         Map.of(),
+        List.of(),
         List.of());
   }
 
@@ -78,12 +83,12 @@ public final class OnnxModel implements AutoCloseable {
     if (!other.network().equals(model.network())) {
       throw new IllegalArgumentException("the two models have different networks");
     }
-    return new OnnxModel(other, List.copyOf(initialisers.values()), graph, metadata, notes);
+    return new OnnxModel(other, List.copyOf(initialisers.values()), graph, metadata, notes, files);
   }
 
   /** The same with these metadata in place of its own: class names, normalisation, origin. */
   public OnnxModel withMetadata(Map<String, String> other) {
-    return new OnnxModel(model, List.copyOf(initialisers.values()), graph, other, notes);
+    return new OnnxModel(model, List.copyOf(initialisers.values()), graph, other, notes, files);
   }
 
   /**
@@ -96,7 +101,7 @@ public final class OnnxModel implements AutoCloseable {
       throw new IllegalArgumentException("a softmax follows vectors, not images");
     }
     Graph other = new Graph(graph.input(), graph.output(), ending, graph.channelsLast());
-    return new OnnxModel(model, List.copyOf(initialisers.values()), other, metadata, notes);
+    return new OnnxModel(model, List.copyOf(initialisers.values()), other, metadata, notes, files);
   }
 
   /** The network and its values. */
@@ -146,6 +151,15 @@ public final class OnnxModel implements AutoCloseable {
   /** What was read in another way than it was written, one line each; fit to be shown. */
   public List<String> notes() {
     return notes;
+  }
+
+  /** The other files that weights were read from: a written model has them inside. */
+  public List<Path> files() {
+    return files;
+  }
+
+  OnnxModel withFiles(List<Path> read) {
+    return new OnnxModel(model, List.copyOf(initialisers.values()), graph, metadata, notes, read);
   }
 
   Graph graph() {

@@ -17,8 +17,9 @@ import java.util.TreeMap;
 
 /**
  * Reads the models of ONNX files that are chains and residual graphs of convolutions, linear
- * layers, normalisations, poolings and activations, whatever tool wrote them. Nothing else is read:
- * no file that the model names, no code.
+ * layers, normalisations, poolings and activations, whatever tool wrote them. Weights may lie in
+ * other files of the same folder. Nothing else is read: no other file that the model names, no
+ * code.
  */
 public final class OnnxReader {
   private static final long MOST_BYTES = Integer.MAX_VALUE - 64;
@@ -30,7 +31,7 @@ public final class OnnxReader {
   /**
    * Reads a model.
    *
-   * @param file an ONNX file with its weights inside
+   * @param file an ONNX file, with its weights inside or in files beside it
    * @return the model, to be closed by the caller
    * @throws OnnxException if the file cannot be read, is damaged, or has what the engine does not;
    *     the message names the file, the node and the reason
@@ -38,7 +39,7 @@ public final class OnnxReader {
   public static OnnxModel read(Path file) {
     String where = file.toString();
     try {
-      return read(where, parse(where, bytes(where, file)));
+      return read(where, parse(where, bytes(where, file)), new ExternalData(file));
     } catch (OutOfMemoryError e) {
       throw new OnnxException(where, "enough memory for the model", "none left", e);
     }
@@ -61,7 +62,8 @@ public final class OnnxReader {
     }
   }
 
-  private static String reason(IOException e) {
+  /** What went wrong, in words. */
+  static String reason(IOException e) {
     return switch (e) {
       case NoSuchFileException _ -> "no such file";
       case AccessDeniedException _ -> "permission denied";
@@ -82,7 +84,7 @@ public final class OnnxReader {
     }
   }
 
-  private static OnnxModel read(String where, ModelProto proto) {
+  private static OnnxModel read(String where, ModelProto proto, ExternalData external) {
     if (!proto.hasGraph() || proto.getIrVersion() < 3) {
       throw new OnnxException(
           where,
@@ -94,7 +96,7 @@ public final class OnnxReader {
     for (StringStringEntryProto entry : proto.getMetadataPropsList()) {
       metadata.put(entry.getKey(), entry.getValue());
     }
-    return new GraphReader(where, proto.getGraph(), opset).read(metadata);
+    return new GraphReader(where, proto.getGraph(), opset, external).read(metadata);
   }
 
   private static int opset(String where, ModelProto proto) {

@@ -195,7 +195,7 @@ class RefusalTest {
             "values of 4 bytes for shape [4294967296", tensor(0, t -> t.setDims(0, 1L << 32))));
     cases.add(
         new Case(
-            "tensor \"w\": expected values inside the file, found values in another file",
+            "tensor \"w\": expected values in a file of the model's folder, found \"/etc/passwd\"",
             tensor(
                 0,
                 t ->
