@@ -100,8 +100,8 @@
     );
   }
 
-  /** Labels of points: those that lie close to each other share the first one's, a line each. */
-  function together(models, place) {
+  /** Labels of points: those that lie close to each other share the first one's, a line each; x goes from low to 100. */
+  function together(models, place, low) {
     const heights = models.map((model) => place(model)[1]);
     const span = Math.max(5, Math.max(...heights) - Math.min(...heights));
     const groups = [];
@@ -109,13 +109,13 @@
       const [x, y] = place(model);
       const near = groups.find((group) => {
         const [left, up] = place(group[0]);
-        return Math.abs(left - x) < 16 && Math.abs(up - y) < 0.045 * span * group.length;
+        return Math.abs(left - x) < 0.16 * (100 - low) && Math.abs(up - y) < 0.045 * span * group.length;
       });
       near ? near.push(model) : groups.push([model]);
     }
     const labels = new Map(models.map((model) => [model, { show: false }]));
     for (const group of groups) {
-      const left = Math.min(...group.map((model) => place(model)[0])) > 50;
+      const left = Math.min(...group.map((model) => place(model)[0])) > (low + 100) / 2;
       const end = group.toSorted((a, b) => (left ? 1 : -1) * (place(a)[0] - place(b)[0]))[0];
       labels.set(end, {
         show: true,
@@ -129,14 +129,19 @@
     return labels;
   }
 
+  // Where an axis of percents begins that shows all down to this one.
+  const below = ({ min }) => Math.max(0, Math.floor(min - Math.max(0.5, (100 - min) / 8)));
+
   function tradeoff(chosen) {
     const { option, axis } = base();
     const x = data.attack ? "attackSuccessRate" : "forgetAccuracy";
     const name = data.attack ? "attack success, %" : "accuracy on the forgotten, %";
     const shown = data.models.filter((model) => model.metrics[x] != null);
+    // An attack's aim is 0; of what is forgotten by chance most is known still.
+    const low = data.attack || shown.length === 0 ? 0 : below({ min: Math.min(...shown.map((model) => 100 * model.metrics[x])) });
     const labels = narrow("tradeoff")
       ? new Map(shown.map((model, i) => [model, { show: true, position: "top", distance: 3, formatter: String(i + 1) }]))
-      : together(shown, (model) => [100 * model.metrics[x], 100 * model.metrics.testAccuracy]);
+      : together(shown, (model) => [100 * model.metrics[x], 100 * model.metrics.testAccuracy], low);
     const shapes = (model) => (model === before ? "rect" : model === standard ? "diamond" : "circle");
     draw(
       "tradeoff",
@@ -144,8 +149,8 @@
         ...option,
         legend: undefined,
         grid: { left: 8, right: 24, top: 34, bottom: 28, containLabel: true },
-        xAxis: { ...axis, type: "value", min: 0, max: 100, name, nameLocation: "middle", nameGap: 28 },
-        yAxis: { ...axis, type: "value", min: ({ min }) => Math.max(0, Math.floor(min - Math.max(0.5, (100 - min) / 8))), max: 100, name: "test accuracy, %", nameLocation: "end", nameTextStyle: { align: "left", color: css("--soft") } },
+        xAxis: { ...axis, type: "value", min: low, max: 100, name, nameLocation: "middle", nameGap: 28 },
+        yAxis: { ...axis, type: "value", min: below, max: 100, name: "test accuracy, %", nameLocation: "end", nameTextStyle: { align: "left", color: css("--soft") } },
         tooltip: {
           ...option.tooltip,
           formatter: ({ data: point }) => `${point.name}<br>${name} ${point.value[0].toFixed(1)}<br>test accuracy, % ${point.value[1].toFixed(1)}`,
