@@ -12,14 +12,11 @@ import java.util.function.ToDoubleFunction;
 
 /**
  * Chooses each method's settings on seeds whose images are in no table, and keeps them for all that
- * are. For privacy: the least average gap to retraining over {@link Data#choosing()}. For
- * corrective tasks, on one seed: the largest learning rate that costs no more than {@link
- * #TOLERANCE} of the accuracy on trusted images, which a user has, or if all cost more the one that
- * costs least; whatever else makes a method stronger stays as published.
+ * are, by the rules of {@link Ladder.Aim}. For privacy: by the average gap to retraining over
+ * {@link Data#choosing()}. For corrective tasks: by the accuracy on trusted images, which a user
+ * has, on one seed.
  */
 final class Tuning {
-  private static final double TOLERANCE = 0.01;
-
   private static final List<String> COMPARED =
       List.of("unlearningAccuracy", "retainAccuracy", "testAccuracy", "efficacyConfidence");
 
@@ -48,20 +45,15 @@ final class Tuning {
    * @param cell of any seed
    */
   static String settings(Row.Cell cell, Methods.Entry entry, Tried tried) {
-    Optional<Strength> strength =
-        strength(entry)
-            .filter(it -> cell.isPrivacy() || it.setting().equals(Strength.LEARNING_RATE));
+    Ladder.Aim aim = cell.isPrivacy() ? Ladder.Aim.FORGET : Ladder.Aim.REPAIR;
+    Optional<Strength> strength = aim.strength(entry.name(), entry.published());
     if (strength.isEmpty()) {
       return Row.PUBLISHED;
     }
     Strength it = strength.get();
     ToDoubleFunction<Integer> cost =
         rung -> mean(cell, seed -> cost(cell, entry, text(it, rung), seed, tried));
-    return text(
-        it,
-        cell.isPrivacy()
-            ? Ladder.cheapest(rung -> cost.applyAsDouble(rung))
-            : Ladder.strongest(rung -> cost.applyAsDouble(rung), TOLERANCE));
+    return text(it, aim.rung(rung -> cost.applyAsDouble(rung)));
   }
 
   static Optional<Strength> strength(Methods.Entry entry) {

@@ -5,6 +5,7 @@ import io.nepenthe.data.AtomicFile;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.unlearn.Forgetting;
+import io.nepenthe.unlearn.Ladder;
 import io.nepenthe.unlearn.Methods;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -180,9 +181,9 @@ final class CompareCommand extends Operation {
             run,
             new Comparison.Plan(plan.training(), plan.network(), plan.task(), trusted, own),
             new Cells(out.resolve("tuning"), plan.fingerprint(run)));
-    boolean corrective =
-        plan.judged().backdoor().isPresent() || plan.judged().confused().isPresent();
-    Tuning tuning = new Tuning(tries, own, corrective);
+    Task judged = plan.judged();
+    boolean repair = judged.backdoor().isPresent() || judged.confused().isPresent();
+    Tuning tuning = new Tuning(tries, own, repair ? Ladder.Aim.REPAIR : Ladder.Aim.FORGET);
     List<Chosen> result = new ArrayList<>();
     List<Tuning.Choice> choices = new ArrayList<>();
     for (Chosen method : chosen) {

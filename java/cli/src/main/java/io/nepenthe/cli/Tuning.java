@@ -17,13 +17,8 @@ import java.util.stream.Collectors;
  *
  * @param tries judged by held-out data
  * @param seeds of the models that tell
- * @param corrective whether a model is to be repaired: then the largest learning rate is taken that
- *     costs no more than {@link #TOLERATED} of the accuracy, and whatever else makes a method
- *     stronger stays; otherwise the strength that is nearest to training anew
  */
-record Tuning(Comparison tries, List<Long> seeds, boolean corrective) {
-  private static final double TOLERATED = 0.01;
-
+record Tuning(Comparison tries, List<Long> seeds, Ladder.Aim aim) {
   /**
    * What came of a method.
    *
@@ -42,17 +37,13 @@ record Tuning(Comparison tries, List<Long> seeds, boolean corrective) {
 
   /** Chooses for a method; empty if it has no strength to choose. */
   Optional<Choice> of(Chosen method, Chosen standard) {
-    return Strength.of(method.name(), method.method())
-        .filter(it -> !corrective || it.setting().equals(Strength.LEARNING_RATE))
+    return aim.strength(method.name(), method.method())
         .map(strength -> choose(method, standard, strength));
   }
 
   private Choice choose(Chosen method, Chosen standard, Strength strength) {
     List<Try> tried = new ArrayList<>();
-    int rung =
-        corrective
-            ? Ladder.strongest(it -> cost(method, standard, strength, it, tried), TOLERATED)
-            : Ladder.cheapest(it -> cost(method, standard, strength, it, tried));
+    int rung = aim.rung(it -> cost(method, standard, strength, it, tried));
     Chosen chosen = new Chosen(method.name(), method.title(), strength.at(rung));
     return new Choice(chosen, strength, strength.value(rung), tried);
   }
@@ -77,15 +68,19 @@ record Tuning(Comparison tries, List<Long> seeds, boolean corrective) {
     JsonNode before = tries.before(seed).get("metrics");
     JsonNode anew = tries.after(seed, standard, standard).get("metrics");
     JsonNode metrics = tries.after(seed, standard, method).get("metrics");
-    return corrective
+    return isRepair()
         ? before.get("testAccuracy").asDouble() - metrics.get("testAccuracy").asDouble()
         : Figures.averageGap(Figures.gap(metrics, anew)).orElseThrow();
+  }
+
+  private boolean isRepair() {
+    return aim == Ladder.Aim.REPAIR;
   }
 
   /** Adds {@code tuning}: what was tried, and what was chosen. */
   void to(List<Choice> choices, ObjectNode json) {
     ObjectNode node = json.putObject("tuning");
-    node.put("rule", corrective ? "strongestTolerated" : "leastGap");
+    node.put("rule", isRepair() ? "strongestTolerated" : "leastGap");
     ArrayNode on = node.putArray("seeds");
     seeds.forEach(on::add);
     ArrayNode methods = node.putArray("methods");
@@ -106,7 +101,7 @@ record Tuning(Comparison tries, List<Long> seeds, boolean corrective) {
   /** What was chosen, in a sentence without its full stop. */
   String sentence(List<Choice> choices) {
     String rule =
-        corrective
+        isRepair()
             ? "the largest learning rate that costs no more than a point on held-out data"
             : "the strength nearest to training anew on held-out data";
     String settings =

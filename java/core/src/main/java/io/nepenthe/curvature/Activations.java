@@ -114,9 +114,7 @@ public final class Activations implements AutoCloseable {
     identity.put(FactorStages.STAGE, "activations");
     identity.put(GRADIENTS, gradients);
     identity.put(FactorStages.LAYERS, String.join(",", new TreeSet<>(layers)));
-    identity.put("model", Fingerprint.of(model));
-    identity.put("network", Fingerprint.of(model.network()));
-    identity.put("normalisation", Fingerprint.of(normalisation));
+    identity.putAll(Fingerprint.of(model, normalisation));
     identity.put("data", fingerprint(training));
     identity.put("samples", Long.toString(training.size()));
     return Optional.of(

@@ -135,9 +135,7 @@ public final class FactorStages {
     origin.put("bias", options.jointBias() ? "joint" : "separate");
     origin.put("geometry", Fingerprint.of(options.blocks(model), layout));
     origin.put(LAYERS, names(options.layers()));
-    origin.put("model", Fingerprint.of(model));
-    origin.put("network", Fingerprint.of(model.network()));
-    origin.put("normalisation", Fingerprint.of(normalisation));
+    origin.putAll(Fingerprint.of(model, normalisation));
     return origin;
   }
 

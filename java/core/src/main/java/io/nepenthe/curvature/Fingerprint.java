@@ -13,7 +13,9 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 
 /** SHA-256 of what a statistic was computed from, so that files of different origins are told. */
 final class Fingerprint {
@@ -29,8 +31,17 @@ final class Fingerprint {
     }
   }
 
+  /** What tells a model and how its images are normalised, for the metadata of files. */
+  static SequencedMap<String, String> of(Model model, Normalisation normalisation) {
+    SequencedMap<String, String> prints = new LinkedHashMap<>();
+    prints.put("model", of(model));
+    prints.put("network", of(model.network()));
+    prints.put("normalisation", of(normalisation));
+    return prints;
+  }
+
   /** Of the names, shapes and values of parameters and running statistics. */
-  static String of(Model model) {
+  private static String of(Model model) {
     Fingerprint print = new Fingerprint();
     print.add(model.parameters());
     print.add(model.buffers());
@@ -38,7 +49,7 @@ final class Fingerprint {
   }
 
   /** Of every layer and what feeds it. */
-  static String of(Network network) {
+  private static String of(Network network) {
     Fingerprint print = new Fingerprint();
     print.add(network.toString());
     return print.hex();
@@ -79,7 +90,7 @@ final class Fingerprint {
   }
 
   /** Readable, as it is short. */
-  static String of(Normalisation normalisation) {
+  private static String of(Normalisation normalisation) {
     return "mean "
         + Arrays.toString(normalisation.mean())
         + ", std "

@@ -101,7 +101,7 @@ final class GradientPasses implements AutoCloseable {
   /** Passes over all of them; after each chunk, {@code end}. */
   void run(Progress progress, Use use, Runnable end) {
     for (int chunk = 0; chunk < chunks.count(); chunk++) {
-      run(chunks.first(chunk), chunks.end(chunk), progress, use);
+      run(chunk, chunks.first(chunk), chunks.end(chunk), progress, use);
       end.run();
     }
   }
@@ -116,15 +116,20 @@ final class GradientPasses implements AutoCloseable {
       long first = Math.max(from, chunks.first(chunk));
       long end = Math.min(to, chunks.end(chunk));
       if (first < end) {
-        Optional<SafetensorsFile> file = file(chunk);
-        if (file.isPresent()) {
-          ActivationReader.Source source =
-              new ActivationReader.Source(file.get(), chunks.first(chunk), data.size());
-          reader().run(source, first, end, vectors.passes(), progress, use);
-        } else {
-          throughModel(chunk, first, end, progress, use);
-        }
+        run(chunk, first, end, progress, use);
       }
+    }
+  }
+
+  /** The same of samples of one chunk. */
+  private void run(int chunk, long from, long to, Progress progress, Use use) {
+    Optional<SafetensorsFile> file = file(chunk);
+    if (file.isPresent()) {
+      ActivationReader.Source source =
+          new ActivationReader.Source(file.get(), chunks.first(chunk), data.size());
+      reader().run(source, from, to, vectors.passes(), progress, use);
+    } else {
+      throughModel(chunk, from, to, progress, use);
     }
   }
 

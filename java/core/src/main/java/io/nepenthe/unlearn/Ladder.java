@@ -1,6 +1,7 @@
 package io.nepenthe.unlearn;
 
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.IntToDoubleFunction;
 
@@ -11,6 +12,35 @@ import java.util.function.IntToDoubleFunction;
 public final class Ladder {
   /** Strengths tried for each method, at most. */
   public static final int TRIES = 6;
+
+  /** What a repair may cost, as a fraction of one. */
+  private static final double TOLERATED = 0.01;
+
+  /** What a strength is chosen for. */
+  public enum Aim {
+    /** To forget as training anew does: the cost is the distance to it, and the least is best. */
+    FORGET,
+    /**
+     * To repair: the cost is the accuracy lost on trusted samples, and the largest learning rate
+     * that costs no more than a point is best. Whatever else makes a method stronger stays.
+     */
+    REPAIR;
+
+    /** The strength to choose, if the method has one; {@link Strength#of}. */
+    public Optional<Strength> strength(String name, Method method) {
+      return Strength.of(name, method)
+          .filter(it -> this == FORGET || it.setting().equals(Strength.LEARNING_RATE));
+    }
+
+    /**
+     * The rung that is best.
+     *
+     * @param cost NaN for a failure
+     */
+    public int rung(IntToDoubleFunction cost) {
+      return this == FORGET ? cheapest(cost) : strongest(cost, TOLERATED);
+    }
+  }
 
   private Ladder() {}
 

@@ -20,8 +20,6 @@ import java.util.Optional;
  * somebody else made names these files: only those in its own folder, or below, are read.
  */
 final class ExternalData {
-  private static final long MOST_BYTES = Integer.MAX_VALUE - 64;
-
   private final Path folder;
   private final List<Path> files = new ArrayList<>();
 
@@ -57,8 +55,9 @@ final class ExternalData {
     if (length != size) {
       throw new OnnxException(where, size + " bytes of values", length + " bytes");
     }
-    if (size > MOST_BYTES) {
-      throw new OnnxException(where, "at most " + MOST_BYTES + " bytes of values", size + " bytes");
+    if (size > OnnxReader.MOST_BYTES) {
+      throw new OnnxException(
+          where, "at most " + OnnxReader.MOST_BYTES + " bytes of values", size + " bytes");
     }
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       if (offset > channel.size() - size) {

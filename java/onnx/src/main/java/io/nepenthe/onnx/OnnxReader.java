@@ -22,7 +22,9 @@ import java.util.TreeMap;
  * code.
  */
 public final class OnnxReader {
-  private static final long MOST_BYTES = Integer.MAX_VALUE - 64;
+  /** What an array holds. */
+  static final long MOST_BYTES = Integer.MAX_VALUE - 64;
+
   private static final int OLDEST_OPSET = 7;
   private static final int NEWEST_OPSET = 25;
 
