@@ -28,6 +28,7 @@ final class DetailTables {
     for (String task : Tables.PRIVACY) {
       measured.data(task).forEach(data -> privacy(task, data));
     }
+    measured.complete(Tables.LARGER).forEach(data -> privacy(Tables.LARGER, data));
     for (Data data : Data.values()) {
       interclass(data);
       labelNoise(data);
@@ -53,7 +54,8 @@ final class DetailTables {
   }
 
   private void privacy(String task, Data data) {
-    boolean random = task.equals("random");
+    Row.Cell any = new Row.Cell(task, data.title(), 1, 0);
+    boolean random = any.kind().equals("random");
     int seeds = measured.of(task, data, 1, "retrain").size();
     List<Column> columns = new ArrayList<>();
     columns.add(
@@ -79,8 +81,10 @@ final class DetailTables {
     columns.add(Column.mean("seconds", "seconds", 1, 1));
     page.section(
         Figures.format(
-            "Privacy, %s: %s",
-            data.title(), random ? "10 % at random" : "class " + Measurement.FORGOTTEN),
+            "Privacy, %s%s: %s",
+            data.title(),
+            any.isSized() ? ", " + Tables.images(task) : "",
+            random ? "10 % at random" : "class " + Measurement.FORGOTTEN),
         Figures.format(
             "n = %d seeds, in order of the average gap; all in %% but the last %d columns.",
             seeds, columns.size() - percents));
@@ -167,12 +171,13 @@ final class DetailTables {
   /** What was chosen. */
   private void settings() {
     List<String> tasks =
-        Stream.of("random", "class", "badnets", "interclass", "label-noise")
-            .filter(task -> !measured.data(task).isEmpty())
+        Stream.of("random", Tables.LARGER, "class", "badnets", "interclass", "label-noise")
+            .filter(task -> !settled(task).isEmpty())
             .toList();
     page.section(
         "Settings chosen",
-        "Glyphs, then MNIST, for privacy then CIFAR-10; – for as published, blank where not measured.");
+        "Glyphs, then MNIST, for privacy then CIFAR-10, of more images that alone; – for as published, blank"
+            + " where not measured.");
     page.line("| method | strength | published | %s |", String.join(" | ", tasks));
     page.line("|---|---|---|%s", "---|".repeat(tasks.size()));
     for (Methods.Entry entry : UnlearningTables.METHODS) {
@@ -182,9 +187,7 @@ final class DetailTables {
                 StringBuilder cells = new StringBuilder();
                 for (String task : tasks) {
                   List<String> chosen =
-                      measured.data(task).stream()
-                          .map(data -> chosen(task, data, entry.name()))
-                          .toList();
+                      settled(task).stream().map(data -> chosen(task, data, entry.name())).toList();
                   cells.append(' ').append(String.join(", ", chosen)).append(" |");
                 }
                 page.line(
@@ -193,6 +196,11 @@ final class DetailTables {
               });
     }
     page.line("");
+  }
+
+  /** On what a task's strengths are shown. */
+  private List<Data> settled(String task) {
+    return task.equals(Tables.LARGER) ? measured.complete(task) : measured.data(task);
   }
 
   private String chosen(String task, Data data, String method) {

@@ -70,6 +70,17 @@ record Measured(List<Row> rows) {
         .toList();
   }
 
+  /** The sets on which a privacy task was measured with every method and seed. */
+  List<Data> complete(String task) {
+    return data(task).stream()
+        .filter(
+            data ->
+                UnlearningTables.METHODS.stream()
+                    .allMatch(
+                        entry -> of(task, data, 1, entry.name()).size() == data.shown().size()))
+        .toList();
+  }
+
   private static boolean isOf(Row row, String task) {
     return row.cell().task().equals(task);
   }

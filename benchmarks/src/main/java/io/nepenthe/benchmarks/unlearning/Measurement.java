@@ -110,7 +110,7 @@ final class Measurement implements AutoCloseable {
     Normalisation clean = Normalisation.of(training);
     Dataset test = source.test();
     Forgetting task =
-        switch (cell.task()) {
+        switch (cell.kind()) {
           case "random" -> Forgetting.random(training, 0.1, cell.seed(), clean, recipe);
           case "class" -> {
             test =
@@ -211,7 +211,7 @@ final class Measurement implements AutoCloseable {
       return;
     }
     values.put("entropyAttack", attack.entropyAttack(splits));
-    if (cell.task().equals("random") && cell.set().isThorough()) {
+    if (cell.kind().equals("random") && cell.set().isThorough()) {
       values.put("lossAttack", attack.lossAttack(splits));
       values.put(
           "likelihoodRatio", shadows().attack(splits.forget(), splits.test()).areaUnderCurve());

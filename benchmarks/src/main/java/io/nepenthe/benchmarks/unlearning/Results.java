@@ -9,36 +9,29 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** The rows measured so far, a line each in a file: a killed run goes on where it stopped. */
+/**
+ * The rows measured so far, a line each in a file: a killed run goes on where it stopped, and
+ * processes that share the file see each other's.
+ */
 final class Results {
   private final Path file;
   private final List<Row> rows = new ArrayList<>();
+  private long read;
 
   Results(Path file) {
     this.file = file;
-    try {
-      if (Files.exists(file)) {
-        for (String line : Files.readAllLines(file)) {
-          if (!line.isBlank() && !line.startsWith("#")) {
-            rows.add(Row.parse(line));
-          }
-        }
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 
   /** A method's row with any settings. */
   Optional<Row> find(Row.Cell cell, String method) {
-    return rows.stream()
+    return rows().stream()
         .filter(row -> row.cell().equals(cell) && row.method().equals(method))
         .findFirst();
   }
 
   /** A method's row with these settings. */
   Optional<Row> find(Row.Cell cell, String method, String settings) {
-    return rows.stream()
+    return rows().stream()
         .filter(
             row ->
                 row.cell().equals(cell)
@@ -54,10 +47,24 @@ final class Results {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    rows.add(row);
   }
 
+  /** All there are, whoever measured them. */
   List<Row> rows() {
-    return rows;
+    try {
+      long size = Files.exists(file) ? Files.size(file) : 0;
+      if (size != read) {
+        rows.clear();
+        for (String line : Files.readAllLines(file)) {
+          if (!line.isBlank() && !line.startsWith("#")) {
+            rows.add(Row.parse(line));
+          }
+        }
+        read = size;
+      }
+      return rows;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }

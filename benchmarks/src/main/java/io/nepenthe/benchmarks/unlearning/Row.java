@@ -24,7 +24,7 @@ record Row(Cell cell, String method, String settings, SequencedMap<String, Doubl
    * A task on a data set with a seed.
    *
    * @param task {@code badnets}, {@code interclass}, {@code label-noise}, {@code random} or {@code
-   *     class}; {@code badnets-5000} is the first with that many training images
+   *     class}; with {@code -5000} and the like that many training images
    * @param data {@link Data#title()}
    * @param known the share of the manipulated samples that is known; 1 for privacy tasks
    * @param seed 0 and below for choosing settings, from 1 for the tables
@@ -70,7 +70,7 @@ record Row(Cell cell, String method, String settings, SequencedMap<String, Doubl
 
     /** Whether what is forgotten was right, and retraining is the aim. */
     boolean isPrivacy() {
-      return task.equals("random") || task.equals("class");
+      return kind().equals("random") || kind().equals("class");
     }
   }
 

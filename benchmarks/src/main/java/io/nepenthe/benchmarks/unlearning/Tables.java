@@ -10,6 +10,9 @@ final class Tables {
   static final List<String> BACKDOORS = List.of("badnets", "badnets-5000");
   static final List<String> PRIVACY = List.of("random", "class");
 
+  /** The one privacy task with more images, on CIFAR-10: not in the average over the others. */
+  static final String LARGER = "random-7000";
+
   /** The page that says what to choose, and the one with every figure. */
   static final List<String> PAGES = List.of("unlearning.md", "unlearning-tables.md");
 
@@ -26,7 +29,7 @@ final class Tables {
     Marked.rewrite(page, old -> Marked.replace(old, "measured", text));
   }
 
-  /** How many images a backdoor is hidden among. */
+  /** How many training images a task has. */
   static String images(String task) {
     return Figures.format("%,d images", new Row.Cell(task, Data.GLYPHS.title(), 1, 0).images());
   }

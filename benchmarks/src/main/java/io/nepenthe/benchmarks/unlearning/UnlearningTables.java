@@ -32,9 +32,9 @@ import java.util.function.Predicate;
  * <p>MNIST and CIFAR-10 are measured where the environment variable NEPENTHE_DATA names a folder
  * with {@code mnist} and {@code cifar10} in it. What the file of results has already is not
  * measured again, so a run that was ended, by its minutes or otherwise, is resumed by the same
- * command; two may measure a data set or task each, into one file. Of every task the settings come
- * first, see {@link Tuning}, then the seeds. The methods that work by influence functions, or on
- * what they flagged, are left out: a page of their own has them.
+ * command; so are several processes at one time, of which each takes what no other is at. Of every
+ * task the settings come first, see {@link Tuning}, then the seeds. The methods that work by
+ * influence functions, or on what they flagged, are left out: a page of their own has them.
  */
 public final class UnlearningTables {
   private static final List<Long> CORRECTIVE_SEEDS = List.of(1L, 2L, 3L, 4L, 5L);
@@ -48,7 +48,7 @@ public final class UnlearningTables {
                       .contains(entry.name()))
           .toList();
 
-  /** What is measured with more images: retraining and all that dampens. */
+  /** What a backdoor is measured with among more images: retraining and all that dampens. */
   private static final Set<String> DAMPENING =
       Set.of("retrain", "ssd", "ssd-published", "lfssd", "potion");
 
@@ -59,6 +59,7 @@ public final class UnlearningTables {
   static final double[] EXTREMES = {0.1, 1};
 
   private final Results results;
+  private final Claims claims;
   private final long deadline;
   private final Backend backend;
   private final Sources sources;
@@ -66,8 +67,10 @@ public final class UnlearningTables {
   /** Models as trained, by data, seed and what was done to the images: tasks share them. */
   private final Map<String, Model> trained = new HashMap<>();
 
-  private UnlearningTables(Results results, double minutes, Backend backend, Sources sources) {
+  private UnlearningTables(
+      Results results, Claims claims, double minutes, Backend backend, Sources sources) {
     this.results = results;
+    this.claims = claims;
     this.deadline = System.nanoTime() + (long) (minutes * 60e9);
     this.backend = backend;
     this.sources = sources;
@@ -85,8 +88,10 @@ public final class UnlearningTables {
         new Sources(Optional.ofNullable(System.getenv("NEPENTHE_DATA")).map(Path::of));
     List<Data> data = arguments.length > 3 ? List.of(Data.titled(arguments[3])) : sources.data();
     Predicate<Row.Cell> wanted = cell -> arguments.length < 5 || cell.task().equals(arguments[4]);
-    try (Backend backend = Device.cpu().open()) {
-      UnlearningTables tables = new UnlearningTables(new Results(file), minutes, backend, sources);
+    try (Backend backend = Device.cpu().open();
+        Claims claims = new Claims(file)) {
+      UnlearningTables tables =
+          new UnlearningTables(new Results(file), claims, minutes, backend, sources);
       for (Row.Cell cell : cells(data).stream().filter(wanted).toList()) {
         tables.tune(cell);
         tables.measure(cell);
@@ -103,6 +108,7 @@ public final class UnlearningTables {
     add(cells, "badnets-5000", thorough, _ -> CORRECTIVE_SEEDS, KNOWN);
     add(cells, "random", data, Data::shown, 1);
     add(cells, "class", data, Data::shown, 1);
+    add(cells, Tables.LARGER, List.of(Data.CIFAR10), Data::shown, 1);
     add(cells, "badnets", thorough, _ -> CORRECTIVE_SEEDS, KNOWN);
     add(cells, "interclass", thorough, _ -> CORRECTIVE_SEEDS, EXTREMES);
     add(cells, "label-noise", thorough, _ -> CORRECTIVE_SEEDS, EXTREMES);
@@ -130,14 +136,14 @@ public final class UnlearningTables {
 
   private List<Methods.Entry> methods(Row.Cell cell) {
     return METHODS.stream()
-        .filter(entry -> !cell.isSized() || DAMPENING.contains(entry.name()))
+        .filter(entry -> cell.isPrivacy() || !cell.isSized() || DAMPENING.contains(entry.name()))
         .toList();
   }
 
   /** A task's measurement, its model trained where no other task has. */
   private Measurement open(Row.Cell cell) {
     Source source = sources.of(cell.set(), cell.seed(), cell.images());
-    String images = cell.isPrivacy() ? "clean" : cell.task();
+    String images = cell.isPrivacy() ? "clean-" + cell.images() : cell.task();
     Model model =
         trained.computeIfAbsent(
             images + cell.data() + cell.seed(), _ -> Measurement.train(backend, source, cell));
@@ -146,28 +152,22 @@ public final class UnlearningTables {
 
   /** Tries what the choice of settings for a task needs and was not tried yet. */
   private void tune(Row.Cell cell) {
-    if (late() || methods(cell).stream().allMatch(entry -> chosen(cell, entry).isPresent())) {
+    List<Methods.Entry> left = untuned(cell);
+    if (late() || left.isEmpty()) {
       return;
     }
     Map<Long, Measurement> open = new HashMap<>();
     try {
       for (long seed : Tuning.seeds(cell)) {
         Row.Cell at = cell.withAllKnown().withSeed(seed);
-        Measurement measurement = open(at);
-        open.put(seed, measurement);
-        standards(at, measurement);
+        open.put(seed, open(at));
+        try (Claims.Claim _ = claims.await(at)) {
+          standards(at, open.get(seed));
+        }
       }
-      for (Methods.Entry entry : methods(cell)) {
-        if (!late()) {
-          Tuning.settings(
-              cell,
-              entry,
-              (seed, method, settings) -> {
-                Row.Cell at = cell.withAllKnown().withSeed(seed);
-                return results
-                    .find(at, method, settings)
-                    .orElseGet(() -> tried(open.get(seed), at, entry, settings));
-              });
+      for (; !late() && !left.isEmpty(); left = untuned(cell)) {
+        if (left.stream().filter(entry -> tune(cell, entry, open)).count() == 0) {
+          await();
         }
       }
     } finally {
@@ -175,8 +175,53 @@ public final class UnlearningTables {
     }
   }
 
-  /** What is left of a cell. */
+  private List<Methods.Entry> untuned(Row.Cell cell) {
+    return methods(cell).stream().filter(entry -> chosen(cell, entry).isEmpty()).toList();
+  }
+
+  /** Tries what a method needs, unless another process does. */
+  private boolean tune(Row.Cell cell, Methods.Entry entry, Map<Long, Measurement> open) {
+    Row.Cell all = cell.withAllKnown().withSeed(0);
+    Optional<Claims.Claim> claim = late() ? Optional.empty() : claims.take(all + entry.name());
+    claim.ifPresent(
+        it -> {
+          try (it) {
+            Tuning.settings(
+                cell,
+                entry,
+                (seed, method, settings) -> {
+                  Row.Cell at = all.withSeed(seed);
+                  return results
+                      .find(at, method, settings)
+                      .orElseGet(() -> tried(open.get(seed), at, entry, settings));
+                });
+          }
+        });
+    return claim.isPresent();
+  }
+
+  /** Gives the other processes time. */
+  private static void await() {
+    try {
+      Thread.sleep(2_000);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException("ended while others choose settings", e);
+    }
+  }
+
+  /** What is left of a cell, unless another process is at it. */
   private void measure(Row.Cell cell) {
+    claims
+        .take(cell)
+        .ifPresent(
+            claim -> {
+              try (claim) {
+                measureLeft(cell);
+              }
+            });
+  }
+
+  private void measureLeft(Row.Cell cell) {
     List<Methods.Entry> left =
         methods(cell).stream()
             .filter(entry -> results.find(cell, entry.name()).isEmpty())

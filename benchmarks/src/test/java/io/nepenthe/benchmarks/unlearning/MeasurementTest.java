@@ -26,7 +26,7 @@ class MeasurementTest {
 
   /** A few digits in the place of photographs: the network and the recipe are CIFAR-10's. */
   @ParameterizedTest
-  @ValueSource(strings = {"random", "class"})
+  @ValueSource(strings = {"random", "class", "random-80"})
   void photographsArePrivacyTasksOfAResidualNetwork(String task) {
     Source glyphs = Source.glyphs(1, IMAGES);
     Dataset test = Subset.range(glyphs.test(), 0, 2 * IMAGES - 1);
@@ -70,10 +70,17 @@ class MeasurementTest {
     Sources sources =
         new Sources(Optional.ofNullable(System.getenv("NEPENTHE_DATA")).map(Path::of));
     assumeTrue(sources.data().contains(Data.CIFAR10), "NEPENTHE_DATA names no folder with cifar10");
+    int larger = new Row.Cell(Tables.LARGER, Data.CIFAR10.title(), 1, 0).images();
+    for (int images : List.of(Data.CIFAR10.images(), larger)) {
+      shareNone(sources, images);
+    }
+  }
+
+  private static void shareNone(Sources sources, int images) {
     Set<Long> seen = new HashSet<>();
     Set<Long> judged = new HashSet<>();
     for (long seed = 0; seed <= 3; seed++) {
-      Source source = sources.of(Data.CIFAR10, seed, Data.CIFAR10.images());
+      Source source = sources.of(Data.CIFAR10, seed, images);
       add(seen, source.training());
       add(seen, source.trusted());
       // The seed that chooses is judged on training images that no seed trains on.

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.nepenthe.unlearn.Methods;
 import io.nepenthe.unlearn.Settings;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.SequencedMap;
 import org.junit.jupiter.api.Test;
 
@@ -27,6 +28,15 @@ class RowTest {
                 assertEquals(Row.PUBLISHED, Tuning.text(strength, 0));
               });
     }
+  }
+
+  @Test
+  void aTaskWithMoreImagesIsOfTheSameKind() {
+    Row.Cell larger = new Row.Cell("random-7000", "cifar10", 1, 1);
+    assertTrue(larger.isPrivacy());
+    assertEquals("random", larger.kind());
+    assertEquals(7_000, larger.images());
+    assertEquals(List.of(0L), Tuning.seeds(larger));
   }
 
   @Test
