@@ -63,7 +63,7 @@ function(add_kernels name options)
 endfunction()
 function(add_emulator name kernels)
   add_library(${name} SHARED $<TARGET_OBJECTS:${kernels}> ${ARGN}
-    "${root}/cuda/emulator/memory.cpp" "${root}/cuda/emulator/scheduler.cpp")
+    "${root}/cuda/emulator/memory.cpp" "${root}/cuda/emulator/scheduler.cpp" "${root}/cuda/emulator/hopper.cpp")
   target_link_libraries(${name} PRIVATE emulated)
   target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 endfunction()
@@ -76,7 +76,7 @@ add_emulator(nepenthe-emulator-unchecked unchecked-kernels)
 target_compile_definitions(nepenthe-emulator-unchecked PRIVATE NEP_UNCHECKED)
 set_target_properties(nepenthe-emulator nepenthe-emulator-unchecked PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY "${NEPENTHE_CUDA_RESOURCES}/${platform}")
-add_kernels(planted-kernels "${checked}" "${root}/cuda/emulator/planted.cu")
+add_kernels(planted-kernels "${checked}" "${root}/cuda/emulator/planted.cu" "${root}/cuda/emulator/planted_hopper.cu")
 add_emulator(nepenthe-planted planted-kernels)
 # The same behind the driver API's names, for the tests of JCudaDriver.
 add_emulator(nepenthe-driver checked-kernels "${root}/cuda/emulator/driver.cpp")

@@ -69,7 +69,17 @@ struct Registration {
   static const Registration* first;
 };
 
-enum class Collective { SYNC, SHUFFLE, BALLOT, MATRIX_TF32, MATRIX_BF16 };
+enum class Collective {
+  SYNC,
+  SHUFFLE,
+  BALLOT,
+  MATRIX_TF32,
+  MATRIX_BF16,
+  WARPGROUP_FENCE,
+  WARPGROUP_PRODUCT,
+  WARPGROUP_COMMIT,
+  WARPGROUP_WAIT
+};
 
 void block_barrier();
 // Waits for the lanes of the mask, all of which must ask for the same; `value` is this lane's part. Returns
@@ -89,6 +99,23 @@ struct MatrixOperands {
   const uint32_t* b;
 };
 void matrix(Collective what, float* d, const uint32_t* a, const uint32_t* b);
+
+// d += a·b of a warpgroup: 64 rows, `columns` columns; 16 bfloat16 terms, or 8 of TF32.
+struct WarpgroupOperands {
+  uint64_t a, b;
+  int columns;
+  bool wide, accumulate;
+  bool operator==(const WarpgroupOperands& o) const {
+    return a == o.a && b == o.b && columns == o.columns && wide == o.wide && accumulate == o.accumulate;
+  }
+};
+void warpgroup_product(const WarpgroupOperands& operands, float* d);
+void warpgroup(Collective what, int left);
+uint32_t shared_address(const void* at);
+void proxy_fence();
+void barrier_init(uint64_t* at, uint32_t count);
+void barrier_arrive(uint64_t* at);
+void barrier_wait(uint64_t* at, uint32_t parity);
 
 }  // namespace nep
 
@@ -203,4 +230,25 @@ inline void copy_async_commit() { nep::commit_copies(); }
 template <int LEFT>
 inline void copy_async_wait() {
   nep::wait_copies(LEFT);
+}
+
+// What hopper.cuh has for the device.
+inline uint32_t shared_address(const void* at) { return nep::shared_address(at); }
+inline void proxy_fence() { nep::proxy_fence(); }
+inline void barrier_init(uint64_t* at, uint32_t count) { nep::barrier_init(at, count); }
+inline void barrier_arrive(uint64_t* at) { nep::barrier_arrive(at); }
+inline void barrier_wait(uint64_t* at, uint32_t parity) { nep::barrier_wait(at, parity); }
+inline void wgmma_fence() { nep::warpgroup(nep::Collective::WARPGROUP_FENCE, 0); }
+inline void wgmma_commit() { nep::warpgroup(nep::Collective::WARPGROUP_COMMIT, 0); }
+template <int LEFT>
+inline void wgmma_wait() {
+  nep::warpgroup(nep::Collective::WARPGROUP_WAIT, LEFT);
+}
+template <int COLUMNS>
+inline void wgmma_bf16(float (&d)[COLUMNS / 2], uint64_t a, uint64_t b, bool accumulate) {
+  nep::warpgroup_product({a, b, COLUMNS, true, accumulate}, d);
+}
+template <int COLUMNS>
+inline void wgmma_tf32(float (&d)[COLUMNS / 2], uint64_t a, uint64_t b, bool accumulate) {
+  nep::warpgroup_product({a, b, COLUMNS, false, accumulate}, d);
 }

@@ -35,12 +35,19 @@ int64_t nep_emulator_error(uint8_t* text, int64_t capacity);
 
 namespace nep {
 
-// Who makes an access. The clock counts this thread's own __syncwarps; seen[l] is what it knows of lane l's.
+// What holds a thread's accumulators of a wgmma: instructions that nobody waited for; or nothing, and then
+// whether they were touched since the last wgmma.fence.
+enum class Held : uint8_t { NOTHING, PRODUCT, FENCED };
+
+// Who makes an access. The clock counts this thread's own __syncwarps, arrivals at barriers in memory and
+// fences; seen[t] is what it knows of thread t's.
 struct Actor {
   uint32_t launch = 0, block = 0, epoch = 0;
   uint16_t thread = 0;
   uint32_t clock = 0;
   const uint32_t* seen = nullptr;
+  mutable uintptr_t accumulators = 0, accumulators_end = 0;
+  mutable Held held = Held::NOTHING;
 };
 
 // Without, no access is judged and no schedule drawn: a block's threads run in order, many times faster.

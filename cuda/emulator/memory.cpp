@@ -3,8 +3,9 @@
 // functions below.
 //
 // Every word of four bytes has a cell: who wrote it last, and two of those who read it since. Two accesses of
-// which one writes are ordered only if a __syncthreads lies between, or, in one warp, a __syncwarp of both;
-// different blocks of a launch never are. Atomics race with plain accesses, not with each other.
+// which one writes are ordered only if a __syncthreads lies between, or, in one warp, a __syncwarp of both,
+// or an arrival and a wait at a barrier in memory; different blocks of a launch never are. Atomics race with
+// plain accesses, not with each other.
 #include <sys/mman.h>
 
 #include <cinttypes>
@@ -13,7 +14,7 @@
 #include <cstring>
 #include <map>
 
-#include "emulator.h"
+#include "machine.h"
 
 extern "C" {
 // The library's own zeroed data, where the linker put it: __shared__ variables are static ones.
@@ -106,7 +107,7 @@ bool ordered(const Access& before, const Actor& now, bool shared) {
   if (before.launch != now.launch || (shared && before.block != now.block)) return true;
   if (before.block != now.block) return false;
   if (before.thread == now.thread || before.epoch != now.epoch) return true;
-  return before.thread / 32 == now.thread / 32 && now.seen[before.thread % 32] > before.clock;
+  return now.seen[before.thread] > before.clock;
 }
 
 [[noreturn]] void race(const char* where, uintptr_t at, const Access& before, bool wrote, bool writes) {
@@ -206,7 +207,29 @@ void access(uintptr_t at, int bytes, bool write, bool atomic) {
     access_shared(dynamic, at, bytes, *now, write, atomic);
   } else if (at >= statics.begin && at < statics.end) {
     access_shared(statics, at, bytes, *now, write, atomic);
+  } else if (at >= now->accumulators && at < now->accumulators_end) {
+    if (now->held == Held::PRODUCT) {
+      fail("accumulators of a wgmma that was not waited for are %s", write ? "written" : "read");
+    }
+    now->held = Held::NOTHING;
   }
+}
+
+void access_async(uintptr_t at) {
+  const Actor* now = actor;
+  if (at < dynamic.begin || at + 16 > dynamic.begin + dynamic_bytes) {
+    fail("out of bounds: a descriptor leads %" PRIu64 " bytes into %" PRIu64
+         " bytes of dynamic shared memory",
+         at - dynamic.begin, dynamic_bytes);
+  }
+  if (!checks) return;
+  access_shared(dynamic, at, 16, *now, false, false);
+  each_cell(dynamic, at, 16, [&](Cell& cell, uint8_t, uintptr_t) {
+    if (!fenced(cell.writer.thread, cell.writer.clock, *now)) {
+      fail("no fence.proxy.async between thread %u's write to shared memory and a wgmma that reads it",
+           cell.writer.thread);
+    }
+  });
 }
 
 }  // namespace nep

@@ -1,7 +1,8 @@
 // Runs the blocks of a launch one after the other, the threads of a block as fibers. Warps are scheduled on
 // their own: a block draws one of four temperaments, of which one lets a single warp run as far ahead as
-// barriers let it, and one may stop a thread at any access to memory. Nothing but __syncthreads makes warps
-// wait for each other, and nothing but a collective whose mask names both makes lanes wait.
+// barriers let it, and one may stop a thread at any access to memory. Nothing but __syncthreads and barriers
+// in memory makes warps wait for each other, and nothing but a collective whose mask names both makes lanes
+// wait.
 #include <sys/mman.h>
 
 #include <cmath>
@@ -10,11 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <vector>
 
-#include "device.h"
-#include "emulator.h"
-#include "fiber.h"
+#include "machine.h"
 
 #if defined(__x86_64__)
 asm(R"(
@@ -52,64 +50,11 @@ namespace {
 
 constexpr size_t STACK = 64 << 10;
 constexpr uint32_t MOST_THREADS = 1024;
-constexpr uint32_t LANES = 32;
-
-enum class State { READY, BARRIER, COLLECTIVE, DONE };
-
-struct Copy {
-  void* target;
-  const void* source;
-  int bytes, from_source, group;
-};
-
-struct Thread {
-  Fiber fiber;
-  State state = State::READY;
-  Actor actor;
-  uint32_t seen[LANES] = {};
-  Collective what = Collective::SYNC;
-  uint32_t mask = 0;
-  uint64_t part = 0;
-  uint64_t parts[LANES] = {};
-  std::vector<Copy> copies;
-  int groups = 0;
-};
-
-// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random {
-  uint64_t state = 1;
-  uint64_t next() {
-    uint64_t z = (state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  uint32_t below(uint32_t n) { return static_cast<uint32_t>((next() >> 32) * n >> 32); }
-};
-
-// The first four are drawn.
-enum class Temperament { FAIR, AHEAD, RESTLESS, DESCENDING, IN_ORDER };
-
-struct Machine {
-  Fiber host;
-  std::vector<Thread> threads;
-  char* stacks = nullptr;
-  Coordinates where;
-  Random random;
-  Temperament temperament = Temperament::FAIR;
-  std::vector<uint32_t> order;  // of warps, the first preferred
-  size_t next = 0;              // where a block that runs in order goes on
-  Thread* running = nullptr;
-  const Registration* kernel = nullptr;
-  void** arguments = nullptr;
-  void* dynamic = nullptr;
-  uint32_t launch = 0;
-  std::string error;
-  bool failed = false;
-};
 
 // On the heap: the kernels read coordinates here, and the library's own zeroed data is their shared memory.
 Machine* const the_machine = new Machine;
+
+}  // namespace
 
 Machine& machine() { return *the_machine; }
 
@@ -122,12 +67,19 @@ void leave(State state) {
   switch_fiber(self->fiber, m.host);
 }
 
+void learn(std::vector<uint32_t>& to, const std::vector<uint32_t>& from) {
+  for (size_t i = 0; i < to.size(); i++) to[i] = to[i] > from[i] ? to[i] : from[i];
+}
+
+namespace {
+
 void finish(Thread& thread, int left);
 
 void enter() {
   Machine& m = machine();
   m.kernel->call(m.arguments, m.kernel->address);
   finish(*m.running, 0);
+  check_end(m.running->actor.thread / LANES);
   leave(State::DONE);
   __builtin_trap();
 }
@@ -192,7 +144,7 @@ bool release() {
   }
   if (done == m.threads.size()) return true;
   for (const Thread& t : m.threads) {
-    if (t.state == State::BARRIER || t.state == State::COLLECTIVE) {
+    if (t.state != State::DONE) {
       m.running = const_cast<Thread*>(&t);
       break;
     }
@@ -203,12 +155,12 @@ bool release() {
     std::snprintf(text, sizeof text,
                   "divergence: waits at __syncthreads, which %zu of %zu threads never reach",
                   m.threads.size() - waiting, m.threads.size());
-  } else {
+  } else if (stuck.state == State::COLLECTIVE) {
     std::snprintf(text, sizeof text, "divergence: waits for the lanes of mask %08x, not all of which come",
                   stuck.mask);
   }
   m.failed = true;
-  m.error = text;
+  m.error = stuck.state == State::MEMORY_BARRIER ? describe_wait(stuck) : text;
   return false;
 }
 
@@ -232,13 +184,17 @@ void run_block(dim3 block, uint32_t index) {
   for (size_t i = 0; i < m.threads.size(); i++) {
     Thread& t = m.threads[i];
     t.state = State::READY;
-    t.actor = {m.launch, index, 1, static_cast<uint16_t>(i), 1, t.seen};
-    std::memset(t.seen, 0, sizeof t.seen);
+    t.seen.assign(m.threads.size(), 0);
+    t.actor = {m.launch, index, 1, static_cast<uint16_t>(i), 1, t.seen.data(), 0, 0, Held::NOTHING};
+    t.fences.clear();
     t.copies.clear();
     t.groups = 0;
     // Tops at the same place of every stack would meet in the same few sets of a cache.
     start_fiber(t.fiber, m.stacks + i * STACK, STACK - i % 64 * 256, enter);
   }
+  m.warps.assign(warps(), {});
+  m.issued.assign((m.threads.size() + WARPGROUP - 1) / WARPGROUP, {});
+  m.barriers.clear();
   if (checks) shuffle_warps();
   for (;;) {
     Thread* next = choose();
@@ -273,6 +229,28 @@ void finish(Thread& thread, int left) {
     std::memcpy(copy.target, copy.source, static_cast<size_t>(copy.from_source));
   }
   thread.copies.resize(kept);
+}
+
+// Lanes that meet know of each other all that was before. What they know of other warps' threads comes by
+// barriers in memory only: without, only their own warp's clocks are looked at.
+void meet(uint32_t warp, uint32_t mask) {
+  Machine& m = machine();
+  const size_t own = static_cast<size_t>(warp) * LANES, all = m.threads.size();
+  const size_t begin = m.barriers.empty() ? own : 0;
+  const size_t end = m.barriers.empty() && own + LANES < all ? own + LANES : all;
+  std::vector<uint32_t> known(end - begin, 0);
+  for (uint32_t l = 0; l < LANES; l++) {
+    if ((mask >> l & 1) == 0) continue;
+    Thread& t = m.threads[own + l];
+    for (size_t k = begin; k < end; k++) {
+      if (known[k - begin] < t.seen[k]) known[k - begin] = t.seen[k];
+    }
+    known[own + l - begin] = ++t.actor.clock;
+  }
+  for (uint32_t l = 0; l < LANES; l++) {
+    if ((mask >> l & 1) != 0)
+      std::memcpy(m.threads[own + l].seen.data() + begin, known.data(), known.size() * sizeof(uint32_t));
+  }
 }
 
 float tf32(uint32_t bits) { return nep_value<float>(bits & ~0x1fffu); }
@@ -359,23 +337,16 @@ const uint64_t* warp_collective(Collective what, uint32_t mask, uint64_t value) 
     return self.parts;
   }
   uint64_t parts[LANES] = {};
-  uint32_t known[LANES] = {};
   for (uint32_t l = 0; l < LANES; l++) {
-    if ((mask >> l & 1) == 0) continue;
-    Thread& t = m.threads[warp * LANES + l];
-    parts[l] = t.part;
-    for (uint32_t k = 0; k < LANES; k++) known[k] = known[k] > t.seen[k] ? known[k] : t.seen[k];
-    known[l] = t.actor.clock + 1;
+    if ((mask >> l & 1) != 0) parts[l] = m.threads[warp * LANES + l].part;
   }
   if (what == Collective::MATRIX_TF32 || what == Collective::MATRIX_BF16) multiply(what, parts);
+  if (of_warpgroup(what)) warpgroup_collective(what, warp, parts);
+  if (what == Collective::SYNC) meet(warp, mask);
   for (uint32_t l = 0; l < LANES; l++) {
     if ((mask >> l & 1) == 0) continue;
     Thread& t = m.threads[warp * LANES + l];
     std::memcpy(t.parts, parts, sizeof parts);
-    if (what == Collective::SYNC) {
-      std::memcpy(t.seen, known, sizeof known);
-      t.actor.clock++;
-    }
     t.state = State::READY;
   }
   return self.parts;
