@@ -2,7 +2,9 @@ package io.nepenthe.cli;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -44,8 +46,11 @@ final class Checksum {
 
   private static byte[] folder(Path folder) throws IOException {
     List<Path> files;
-    try (Stream<Path> walk = Files.walk(folder)) {
+    // As data are read: through links.
+    try (Stream<Path> walk = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
       files = walk.filter(Files::isRegularFile).map(folder::relativize).sorted().toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
     MessageDigest digest = sha256();
     for (Path file : files) {

@@ -8,7 +8,8 @@ import java.util.function.Predicate;
 
 /**
  * The files below one place: a folder, a zip or a tar, perhaps compressed. Nothing is ever unpacked
- * to the disk. A name that leads out of the place, a link and a device are refused.
+ * to the disk. In an archive a name that leads out of it, a link and a device are refused; a folder
+ * is its owner's, and its links are followed.
  */
 interface FileTree {
   /** Receives a file. */

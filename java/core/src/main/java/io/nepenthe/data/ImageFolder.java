@@ -13,7 +13,7 @@ import java.util.TreeSet;
  * JPEG and PNG files in one folder a class, {@code CLASS/…/NAME.png}, below a folder or in a zip,
  * tar or tar.gz. Classes are numbered in the order of their names, images in the order of class,
  * then path, so the same files make the same data set however they are packed. Files with other
- * endings, hidden files and {@code __MACOSX} are passed over.
+ * endings, hidden files and {@code __MACOSX} are passed over. Links in a folder are followed.
  *
  * <p>All images must be of one size. They are grey if every one of them is; otherwise grey ones get
  * three equal channels.

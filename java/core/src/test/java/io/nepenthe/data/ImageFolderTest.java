@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -179,11 +180,26 @@ class ImageFolderTest {
   }
 
   @Test
-  void linksInAFolderAreRefused() throws IOException {
-    ImageFiles.folder(folder.resolve("links"), ImageFiles.files(colour, "png"));
-    Path secret = Files.write(folder.resolve("secret.png"), ImageFiles.encode(colour, 0, "png"));
-    Files.createSymbolicLink(folder.resolve("links/c0/z.png"), secret);
-    Fixtures.refused(() -> open("links"), "z.png", "a symbolic link");
+  void linksInAFolderAreFollowed() throws IOException {
+    ImageFiles.folder(folder.resolve("pool"), ImageFiles.files(colour, "png"));
+    Dataset plain = open("pool");
+    Path linked = Files.createDirectories(folder.resolve("linked"));
+    Files.createSymbolicLink(linked.resolve("c0"), folder.resolve("pool/c0"));
+    Files.createSymbolicLink(linked.resolve("c1"), Path.of("../pool/c1"));
+    Files.createDirectories(linked.resolve("c2/deep"));
+    try (Stream<Path> images = Files.list(folder.resolve("pool/c2"))) {
+      for (Path image : images.toList()) {
+        Files.createSymbolicLink(linked.resolve("c2").resolve(image.getFileName()), image);
+      }
+    }
+    Files.createSymbolicLink(linked.resolve("c2/deep/notes.txt"), Path.of("nowhere"));
+    Fixtures.assertSame(plain, open("linked"));
+
+    Path image = Files.createSymbolicLink(linked.resolve("c2/deep/z.png"), Path.of("nowhere"));
+    Fixtures.refused(() -> open("linked"), "z.png", "a link to nothing");
+    Files.delete(image);
+    Files.createSymbolicLink(linked.resolve("c2/deep/again"), linked);
+    Fixtures.refused(() -> open("linked"), "again", "a link to a folder above it");
   }
 
   @Test
