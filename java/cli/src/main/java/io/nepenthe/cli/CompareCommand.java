@@ -14,7 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.LongStream;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -175,7 +175,7 @@ final class CompareCommand extends Operation {
             plan.judged().retain(),
             Optional.empty(),
             Optional.empty());
-    List<Long> own = LongStream.range(run.seed() - tune, run.seed()).boxed().toList();
+    List<Long> own = seeds(run.seed() - tune, tune);
     Comparison tries =
         new Comparison(
             run,
@@ -242,12 +242,12 @@ final class CompareCommand extends Operation {
             Optional.of(task.retain()),
             Task.backdoor(backdoor),
             confused.of(tested));
-    long first = run.seed();
     return new Comparison.Plan(
-        training,
-        arch.network(training),
-        task,
-        judged,
-        LongStream.range(first, first + seeds).boxed().toList());
+        training, arch.network(training), task, judged, seeds(run.seed(), seeds));
+  }
+
+  /** From one on; after the largest number comes the smallest. */
+  private static List<Long> seeds(long first, int count) {
+    return IntStream.range(0, count).mapToObj(i -> first + i).toList();
   }
 }

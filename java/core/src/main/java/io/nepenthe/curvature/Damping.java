@@ -1,7 +1,9 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.tensor.Tensor;
+import java.util.Collections;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * The λ that is added to a curvature's eigenvalues before they are inverted. Without overrides
@@ -15,14 +17,15 @@ import java.util.Map;
  *
  * @param relative to a block's mean eigenvalue; not negative
  * @param absolute in place of the rule above, where it is not negative; −1 otherwise
- * @param blocks absolute values for blocks by name, before either
+ * @param blocks absolute values for blocks by name, before either; sorted by name
  */
 public record Damping(double relative, double absolute, Map<String, Double> blocks) {
   private static final double LEAST = 1e-12;
 
   /** Checks the values. */
   public Damping {
-    blocks = Map.copyOf(blocks);
+    // In one order in every process: the text goes into the files of scores, which are compared.
+    blocks = Collections.unmodifiableMap(new TreeMap<>(blocks));
     if (!(relative >= 0 && relative < Double.POSITIVE_INFINITY)
         || !(absolute < Double.POSITIVE_INFINITY)
         || blocks.values().stream().anyMatch(value -> !(value >= 0))) {
@@ -71,7 +74,9 @@ public record Damping(double relative, double absolute, Map<String, Double> bloc
                 : Math.max(relative * sum / eigenvalues.elements(), LEAST * largest);
     if (!(lambda + least > 0)) {
       throw new IllegalArgumentException(
-          block + ": an eigenvalue is 0, and so is the damping: there is no inverse");
+          block
+              + ": an eigenvalue is 0, and so is the damping: there is no inverse; remedy: an"
+              + " absolute damping above 0");
     }
     return lambda;
   }

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * The damped inverse of a block-diagonal curvature. Of every block it has weights W and, but for
@@ -53,7 +54,8 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** The diagonal of the Fisher information. */
   public static InverseCurvature diagonal(Model model, Parameters diagonal, Damping damping) {
-    InverseCurvature inverse = new InverseCurvature(ParameterBlock.of(model, true), Map.of());
+    InverseCurvature inverse =
+        new InverseCurvature(ParameterBlock.of(model, true), Map.of()).dampedBy(damping);
     try (Arena scratch = Arena.ofConfined()) {
       for (ParameterBlock block : inverse.blocks) {
         Tensor values = Tensor.zeros(scratch, EkFac.shape(block));
@@ -66,7 +68,8 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** EK-FAC. */
   public static InverseCurvature ekfac(EkFac curvature, Damping damping) {
-    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    InverseCurvature inverse =
+        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
     for (ParameterBlock block : inverse.blocks) {
       inverse.invert(block, curvature.eigenvalues(block), damping);
     }
@@ -75,7 +78,8 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** KFAC, damped exactly: λ is added to the eigenvalues of the product. */
   public static InverseCurvature kfac(EkFac curvature, Damping damping) {
-    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    InverseCurvature inverse =
+        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
     for (ParameterBlock block : inverse.blocks) {
       inverse.invert(block, curvature.kroneckerEigenvalues(block), damping);
     }
@@ -92,7 +96,8 @@ public final class InverseCurvature implements AutoCloseable {
     if (scaling == KfacScaling.KFC) {
       return kfac(curvature, damping);
     }
-    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    InverseCurvature inverse =
+        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
     try (Arena scratch = Arena.ofConfined()) {
       for (ParameterBlock block : inverse.blocks) {
         Tensor values = curvature.kroneckerEigenvalues(block);
@@ -109,7 +114,8 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** KFAC with the damping split over the two factors. */
   public static InverseCurvature kfacFactored(EkFac curvature, Damping damping) {
-    InverseCurvature inverse = new InverseCurvature(curvature.blocks(), curvature.bases());
+    InverseCurvature inverse =
+        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
     for (ParameterBlock block : inverse.blocks) {
       Tensor values = curvature.kroneckerEigenvalues(block);
       if (block.isDiagonal()) {
@@ -156,6 +162,21 @@ public final class InverseCurvature implements AutoCloseable {
     }
     // Where a factor is zero, any split does.
     return sum > 0 ? sum / values.length : 1;
+  }
+
+  /** A misspelt name would leave its block to the common rule. */
+  private InverseCurvature dampedBy(Damping damping) {
+    for (String name : damping.blocks().keySet()) {
+      if (blocks.stream().noneMatch(block -> block.name().equals(name))) {
+        close();
+        throw new IllegalArgumentException(
+            "no block is named "
+                + name
+                + ": expected "
+                + blocks.stream().map(ParameterBlock::name).collect(Collectors.joining(", ")));
+      }
+    }
+    return this;
   }
 
   private Tensor put(ParameterBlock block) {

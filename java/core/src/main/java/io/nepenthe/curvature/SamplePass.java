@@ -77,7 +77,7 @@ final class SamplePass implements AutoCloseable {
       throw new IllegalArgumentException(
           data.name() + " has " + data.classes() + " classes, the model " + outputs + " outputs");
     }
-    if (data.image().floats() != model.network().input().elements()) {
+    if (!model.network().takes(data.image())) {
       throw new IllegalArgumentException(
           data.name()
               + " has images of "

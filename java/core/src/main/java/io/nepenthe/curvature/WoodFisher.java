@@ -139,6 +139,11 @@ public final class WoodFisher {
         for (int k = 0; k < j; k++) {
           sum -= m[i * n + k] * m[j * n + k];
         }
+        if (i == j && !(sum > 0)) {
+          throw new IllegalArgumentException(
+              "the damping is too small for the rounding of the gradients' products, or these are"
+                  + " not finite: there is no inverse");
+        }
         m[i * n + j] = i == j ? Math.sqrt(sum) : sum / m[j * n + j];
       }
     }

@@ -12,11 +12,21 @@ import java.util.stream.IntStream;
  * @param flagged which the detector's own threshold takes
  */
 public record Detection(double[] scores, boolean[] flagged) {
-  /** Checks the lengths. */
+  /**
+   * Checks the lengths and the scores.
+   *
+   * @throws IllegalArgumentException if there are not as many of both, or a score is NaN, as those
+   *     of a model are whose weights are no numbers: they have no order
+   */
   public Detection {
     if (scores.length != flagged.length) {
       throw new IllegalArgumentException(
           scores.length + " scores and " + flagged.length + " flags");
+    }
+    for (int i = 0; i < scores.length; i++) {
+      if (Double.isNaN(scores[i])) {
+        throw new IllegalArgumentException("the score of example " + i + " is NaN");
+      }
     }
   }
 
@@ -38,7 +48,8 @@ public record Detection(double[] scores, boolean[] flagged) {
   private static int[] order(double[] scores) {
     return IntStream.range(0, scores.length)
         .boxed()
-        .sorted(Comparator.comparingDouble((Integer i) -> -scores[i]).thenComparingInt(i -> i))
+        // Not -score: 0 and -0 are equal.
+        .sorted(Comparator.comparingDouble((Integer i) -> 0.0 - scores[i]).thenComparingInt(i -> i))
         .mapToInt(Integer::intValue)
         .toArray();
   }

@@ -33,8 +33,18 @@ public final class FrequencyDetector {
    *
    * @param trusted clean images of the same shape
    * @param seed of the marks and the network
+   * @throws IllegalArgumentException if they are of another shape, or none
    */
   public static Detection of(Backend backend, Dataset training, Dataset trusted, long seed) {
+    if (!trusted.image().equals(training.image()) || trusted.size() == 0) {
+      throw new IllegalArgumentException(
+          "trusted images of "
+              + training.image()
+              + " are needed, found "
+              + trusted.size()
+              + " of "
+              + trusted.image());
+    }
     Dataset lessons = lessons(trusted, seed);
     Normalisation normalisation = Normalisation.of(lessons);
     ImageShape shape = lessons.image();

@@ -34,7 +34,8 @@ public final class Predictions {
   /**
    * Asks the model. An empty data set has no predictions.
    *
-   * @throws IllegalArgumentException if the data set does not fit the model
+   * @throws IllegalArgumentException if the data set does not fit the model, or an output is not a
+   *     finite number: a broken model would else pass for one that has forgotten
    */
   public static Predictions of(Predictor predictor, Dataset data, Normalisation normalisation) {
     int n = Math.toIntExact(data.size());
@@ -49,7 +50,12 @@ public final class Predictions {
     }
     try (Arena arena = Arena.ofConfined()) {
       Tensor logits = predictor.logits(arena, data, normalisation);
-      return new Predictions((int) logits.shape().size(1), labels, ids, logits.toArray());
+      int classes = (int) logits.shape().size(1);
+      if (classes < data.classes()) {
+        throw new IllegalArgumentException(
+            classes + " outputs for the " + data.classes() + " classes of " + data.name());
+      }
+      return finite(new Predictions(classes, labels, ids, logits.toArray()), data.name() + ": ");
     }
   }
 
@@ -59,7 +65,8 @@ public final class Predictions {
    * @param classes columns
    * @param labels one a sample
    * @param logits samples × classes, before the softmax
-   * @throws IllegalArgumentException if the sizes do not match or a label is not a class
+   * @throws IllegalArgumentException if the sizes do not match, a label is not a class, or an
+   *     output is not a finite number
    */
   public static Predictions of(int classes, int[] labels, float... logits) {
     if (classes < 1 || logits.length != (long) labels.length * classes) {
@@ -72,7 +79,22 @@ public final class Predictions {
       }
     }
     long[] ids = IntStream.range(0, labels.length).asLongStream().toArray();
-    return new Predictions(classes, labels.clone(), ids, logits.clone());
+    return finite(new Predictions(classes, labels.clone(), ids, logits.clone()), "");
+  }
+
+  /** Of outputs that are no numbers every metric would be a number that means nothing. */
+  private static Predictions finite(Predictions predictions, String where) {
+    for (int i = 0; i < predictions.logits.length; i++) {
+      if (!Float.isFinite(predictions.logits[i])) {
+        throw new IllegalArgumentException(
+            where
+                + "the model's outputs must be finite numbers, found "
+                + predictions.logits[i]
+                + " for the sample with id "
+                + predictions.ids[i / predictions.classes]);
+      }
+    }
+    return predictions;
   }
 
   private void softmax(int n) {

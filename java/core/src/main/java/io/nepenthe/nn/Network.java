@@ -1,5 +1,6 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.data.ImageShape;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -55,6 +56,17 @@ public final class Network {
   /** The size of an input sample. */
   public Extent input() {
     return extents.get(0);
+  }
+
+  /**
+   * Whether images of a shape can be its input: a network of vectors takes all of as many values,
+   * one of images only those of its own height, width and channels.
+   */
+  public boolean takes(ImageShape image) {
+    Extent want = input();
+    return want.isVector()
+        ? want.channels() == image.floats()
+        : want.equals(Extent.image(image.height(), image.width(), image.channels()));
   }
 
   /** The size of an output sample. */

@@ -2,7 +2,6 @@ package io.nepenthe.nn;
 
 import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
-import io.nepenthe.data.ImageShape;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.tensor.Tensor;
@@ -113,15 +112,14 @@ public record Trainer(
 
   /** Checks that a network can take a data set's images. */
   static void requireFit(Network network, Dataset dataset) {
-    ImageShape image = dataset.image();
-    Extent want = network.input();
-    boolean fits =
-        want.isVector()
-            ? want.channels() == image.floats()
-            : want.equals(Extent.image(image.height(), image.width(), image.channels()));
-    if (!fits) {
+    if (!network.takes(dataset.image())) {
       throw new IllegalArgumentException(
-          "the network takes " + want + ", " + dataset.name() + " has images of " + image);
+          "the network takes "
+              + network.input()
+              + ", "
+              + dataset.name()
+              + " has images of "
+              + dataset.image());
     }
     if (dataset.size() == 0) {
       throw new IllegalArgumentException(dataset.name() + " is empty");

@@ -134,10 +134,24 @@ public record Forgetting(
     }
   }
 
-  /** Checks that a model can take the data. */
+  /** Checks that a model can take the data, before it is changed and before hours of statistics. */
   void requireFit(Model model) {
     ImageShape image = retain.image();
-    if (image.floats() != model.network().input().elements()
+    heldOut.ifPresent(
+        trusted -> {
+          if (!trusted.image().equals(image) || trusted.classes() > retain.classes()) {
+            throw new IllegalArgumentException(
+                "held-out data like the training data are needed, "
+                    + image
+                    + " of "
+                    + retain.classes()
+                    + " classes, found "
+                    + trusted.image()
+                    + " of "
+                    + trusted.classes());
+          }
+        });
+    if (!model.network().takes(image)
         || !forget.image().equals(image)
         || !recipe.loss().fits(model.network().output().elements(), retain.classes())) {
       throw new IllegalArgumentException(

@@ -56,6 +56,7 @@ public record LastLayers(int layers, boolean reinitialise, Steps steps, Schedule
 
   @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
+    task.requireFit(model);
     Tail tail = Tail.of(model, layers);
     if (reinitialise) {
       tail.reinitialise(model, seed);

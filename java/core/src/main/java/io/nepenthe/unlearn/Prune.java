@@ -57,6 +57,7 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
       Optional<Mask.Part> mask,
       long seed,
       Listener listener) {
+    task.requireFit(model);
     Recorder recorder = new Recorder();
     try (Arena arena = Arena.ofConfined()) {
       Mask.Part left = recorder.phase("mask", () -> prune(arena, model, backend, mask));

@@ -53,6 +53,11 @@ public record RandomLabel(Steps steps, Order order, boolean excludeTrue) impleme
       Optional<Mask.Part> mask,
       long seed,
       Listener listener) {
+    if (excludeTrue && task.forget().classes() < 2) {
+      throw new IllegalArgumentException(
+          "a label other than the true one needs two classes or more, found "
+              + task.forget().classes());
+    }
     long samples = task.retain().size() + task.forget().size();
     return Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
         .walk(

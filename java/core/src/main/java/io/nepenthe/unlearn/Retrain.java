@@ -12,6 +12,8 @@ import io.nepenthe.nn.Trainer;
 public record Retrain() implements Method {
   @Override
   public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
+    // Before the old weights are gone.
+    task.requireFit(model);
     Recorder recorder = new Recorder();
     recorder.phase(
         "update",

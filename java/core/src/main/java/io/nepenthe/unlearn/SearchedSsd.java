@@ -2,13 +2,15 @@ package io.nepenthe.unlearn;
 
 import io.nepenthe.curvature.FisherDiagonal;
 import io.nepenthe.curvature.Weighting;
+import io.nepenthe.data.Dataset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 
 /**
  * {@link Ssd} with the strength that {@link SsdSearch} finds on held-out data of the classes that
  * are not forgotten altogether: I_f of D_f against I_D of D_r ∪ D_f, brought to one mass. The
- * figure {@code verdict} is the ordinal of {@link SsdSearch.Verdict}.
+ * figure {@code verdict} is the ordinal of {@link SsdSearch.Verdict}: after {@link
+ * SsdSearch.Verdict#NONE_TOLERATED} the weakest cut was made, and the model is not to be used.
  *
  * @param importance how both are computed
  * @param search what is tried and tolerated
@@ -30,6 +32,11 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
     task.requireFit(model);
     task.requireClasses("to count right answers while searching a strength");
     task.requireHeldOut("to choose the strength of SSD");
+    Dataset judge = task.heldOutToKeep().orElseThrow();
+    if (judge.size() == 0) {
+      throw new IllegalArgumentException(
+          "the held-out data have none of the classes that are kept");
+    }
     Recorder recorder = new Recorder();
     try (Importances importances =
         Importances.of(model, backend, task, importance.withSeed(seed), recorder, listener)) {
@@ -42,7 +49,7 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
                       backend,
                       importances.whole(),
                       importances.forget(),
-                      task.heldOutToKeep().orElseThrow(),
+                      judge,
                       task.forget(),
                       task.normalisation()));
       recorder.figure("selection", found.chosen().selection());

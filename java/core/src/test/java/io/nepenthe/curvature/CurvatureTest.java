@@ -19,9 +19,12 @@ import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -516,6 +519,37 @@ class CurvatureTest {
       }
       double ratio = Math.sqrt(error[0] / error[1]);
       assertTrue(ratio > 4 && ratio < 25, "100 times the draws: error falls by " + ratio);
+    }
+  }
+
+  /** Its text is compared with that in files of other processes. */
+  @Test
+  void dampingIsWrittenInOneOrderAndItsBlocksMustBeThere() {
+    Map<String, Double> blocks = new HashMap<>();
+    for (String name : List.of("fc3", "conv2", "a", "fc1", "conv10", "b")) {
+      blocks.put(name, 1.0);
+    }
+    assertTrue(
+        new Damping(0.1, -1, blocks).toString().contains("{a=1.0, b=1.0, conv10=1.0, conv2"),
+        new Damping(0.1, -1, blocks).toString());
+    try (Fitted fitted =
+        Fitted.of(
+            CurvatureNets.mlp(6),
+            CurvatureNets.data(2),
+            FactorOptions.defaults().withFisher(Labels.TRUE))) {
+      String known = fitted.ekfac.blocks().getFirst().name();
+      InverseCurvature.ekfac(fitted.ekfac, new Damping(0.1, -1, Map.of(known, 7.0))).close();
+      Damping wrong = new Damping(0.1, -1, Map.of(known, 7.0, known + "x", 7.0));
+      for (Executable refused :
+          List.<Executable>of(
+              () -> InverseCurvature.ekfac(fitted.ekfac, wrong),
+              () -> InverseCurvature.kfac(fitted.ekfac, wrong),
+              () -> InverseCurvature.kfacFactored(fitted.ekfac, wrong),
+              () ->
+                  InverseCurvature.kfac(
+                      fitted.ekfac, wrong, KfacScaling.KRONFLUENCE, fitted.model))) {
+        assertThrows(IllegalArgumentException.class, refused);
+      }
     }
   }
 }

@@ -273,6 +273,11 @@ class FisherDiagonalTest {
       assertThrows(
           IllegalArgumentException.class,
           () -> fisher(model, 1, new TinyData(3, new ImageShape(7, 7, 2), 2, 1, 0), options));
+      // As many values, but rows for columns: the importances would be those of scrambled images.
+      ImageShape turned = new ImageShape(IMAGE.width(), IMAGE.height(), IMAGE.channels());
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> fisher(model, 1, new TinyData(3, turned, CLASSES, 1, 0), options));
     }
   }
 }

@@ -303,4 +303,24 @@ class DetectionTest {
     assertArrayEquals(
         new float[] {1, 2, 3}, new Transform.Affine(0, 1, 0).apply(new float[] {1, 2, 3}, row));
   }
+
+  @Test
+  void scoresWithoutAnOrderAreRefusedAndZerosAreEqual() {
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new Detection(new double[] {1, Double.NaN, 2}, new boolean[3]));
+    Detection zeros = new Detection(new double[] {-0.0, 0.0, -0.0}, new boolean[3]);
+    assertArrayEquals(new int[] {0, 1, 2}, zeros.order());
+    assertEquals(0.5, zeros.auc(new boolean[] {true, false, true}));
+  }
+
+  @Test
+  void imagesOfAnotherShapeAreNotTrusted() {
+    Dataset wide =
+        new HeldImages("wide", new ImageShape(1, 2, 1), List.of("0"), List.of(), new int[0]);
+    IllegalArgumentException refused =
+        assertThrows(
+            IllegalArgumentException.class, () -> FrequencyDetector.of(backend, data, wide, 1));
+    assertTrue(refused.getMessage().contains("28×28×1"), refused.getMessage());
+  }
 }

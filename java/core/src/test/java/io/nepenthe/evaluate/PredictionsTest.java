@@ -5,6 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Glyphs;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.nn.Architectures;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Predictor;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
@@ -66,5 +75,33 @@ class PredictionsTest {
     assertTrue(Double.isNaN(predictions.where(n -> false).accuracy()));
     assertEquals(1, predictions.at(2, 0).accuracy());
     assertThrows(IllegalArgumentException.class, () -> Predictions.of(2, new int[] {2}, 1, 0));
+  }
+
+  @Test
+  void aBrokenModelIsNotTakenForOneThatHasForgotten() {
+    for (float broken : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+      IllegalArgumentException refused =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> Predictions.of(2, new int[] {0, 1}, 1, 0, broken, 0));
+      assertTrue(refused.getMessage().contains("id 1"), refused.getMessage());
+    }
+    Dataset digits = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TEST, 3, 1);
+    Dataset letters = Glyphs.draw(Glyphs.Alphabet.LETTERS, Glyphs.Split.TEST, 3, 1);
+    Normalisation normalisation = Normalisation.identity(1);
+    try (Backend backend = Device.cpu(1).open();
+        Model model = Model.initialise(Architectures.mlp(Extent.image(28, 28, 1), 10, 4), 1);
+        Predictor predictor = new Predictor(model, backend, 3)) {
+      assertEquals(3, Predictions.of(predictor, digits, normalisation).size());
+      // Their labels would be looked for among the outputs of the next sample.
+      IllegalArgumentException more =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> Predictions.of(predictor, letters, normalisation));
+      assertTrue(more.getMessage().contains("26 classes"), more.getMessage());
+      model.parameters().flat().set(model.parameters().count() - 1, Float.NaN);
+      assertThrows(
+          IllegalArgumentException.class, () -> Predictions.of(predictor, digits, normalisation));
+    }
   }
 }

@@ -9,6 +9,7 @@ import io.nepenthe.curvature.GaussNewton;
 import io.nepenthe.curvature.Labels;
 import io.nepenthe.curvature.WoodFisher;
 import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
@@ -23,6 +24,7 @@ import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** Unlearning by influence: solvers against definitions, and what a step does to D_f and D_r. */
@@ -180,5 +182,19 @@ class InfluenceMethodsTest {
         IllegalArgumentException.class,
         () ->
             new DatamodelMatching(DatamodelMatching.defaults().steps(), 0, InfluenceStep.ekfac()));
+  }
+
+  @Test
+  void noInverseIsRefusedRatherThanWritten() {
+    // Every gradient twice: their products are a singular matrix but for rounding.
+    Dataset twice = Datasets.concatenate("twice", List.of(FEW, FEW));
+    try (Backend backend = Device.cpu(1).open();
+        Model model = small();
+        Arena arena = Arena.ofShared()) {
+      Parameters x = wave(arena, model);
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> WoodFisher.solve(model, backend, twice, TinyTask.NORMALISATION, 1e-30, 7, x));
+    }
   }
 }

@@ -6,6 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
+import io.nepenthe.data.Glyphs;
+import io.nepenthe.data.ImageShape;
+import io.nepenthe.data.Normalisation;
 import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
@@ -15,6 +20,7 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Trainer;
+import java.lang.foreign.MemorySegment;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +28,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 class MethodsTest {
   @Test
@@ -141,5 +148,114 @@ class MethodsTest {
         }
       }
     }
+  }
+
+  /** Methods that wipe or prune weights have nothing to bring back afterwards. */
+  @Test
+  void aTaskThatDoesNotFitLeavesTheModelAsItWas() {
+    Normalisation normalisation = TinyTask.NORMALISATION;
+    Forgetting fits =
+        new Forgetting(
+            Subset.range(TinyTask.CLEAN, 0, 9),
+            Subset.range(TinyTask.CLEAN, 10, 19),
+            Optional.of(Subset.range(TinyTask.CLEAN, 20, 29)),
+            normalisation,
+            new Trainer(1, 16, Optimiser.sgd(0.01, 0.9, 0), 1));
+    Dataset letters = Glyphs.draw(Glyphs.Alphabet.LETTERS, Glyphs.Split.TEST, 26, 1);
+    List<Forgetting> unfit =
+        List.of(
+            new Forgetting(
+                Other.reshaped(fits.retain()),
+                Other.reshaped(fits.forget()),
+                Optional.of(Other.reshaped(fits.heldOut().orElseThrow())),
+                normalisation,
+                fits.recipe()),
+            new Forgetting(
+                Subset.range(letters, 0, 9),
+                Subset.range(letters, 10, 19),
+                Optional.of(Subset.range(letters, 20, 25)),
+                normalisation,
+                fits.recipe()),
+            fits.withHeldOut(letters),
+            fits.withHeldOut(Other.reshaped(fits.retain())));
+    try (Backend backend = Device.cpu(1).open();
+        Model model = Model.initialise(TinyTask.NETWORK, 1)) {
+      float[] before = model.parameters().flat().toArray();
+      for (Methods.Entry entry : Methods.all()) {
+        for (Forgetting task : unfit) {
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> entry.published().forget(model, backend, task, 1, Listener.NONE),
+              entry.name());
+          assertArrayEquals(before, model.parameters().flat().toArray(), entry.name());
+        }
+      }
+    }
+  }
+
+  /** The same values under another shape, or all of one class. */
+  private record Other(Dataset of, ImageShape image, List<String> classNames) implements Dataset {
+    /** As many values, otherwise arranged. */
+    static Other reshaped(Dataset of) {
+      ImageShape image = of.image();
+      return new Other(
+          of, new ImageShape(image.height() / 2, 2 * image.width(), 1), of.classNames());
+    }
+
+    @Override
+    public String name() {
+      return "other";
+    }
+
+    @Override
+    public long size() {
+      return of.size();
+    }
+
+    @Override
+    public int classes() {
+      return classNames.size();
+    }
+
+    @Override
+    public int label(long index) {
+      return of.label(index) % classes();
+    }
+
+    @Override
+    public long id(long index) {
+      return of.id(index);
+    }
+
+    @Override
+    public void pixels(long index, MemorySegment out, long floatOffset) {
+      of.pixels(index, out, floatOffset);
+    }
+  }
+
+  @Test
+  void whatAMethodLacksIsNamed() {
+    Dataset threes = Datasets.ofClasses(TinyTask.TRUSTED, 3);
+    Dataset one =
+        new Other(Subset.range(TinyTask.CLEAN, 0, 19), TinyTask.CLEAN.image(), List.of("all"));
+    Trainer recipe = new Trainer(1, 16, Optimiser.sgd(0.01, 0.9, 0), 1);
+    Forgetting only = Forgetting.ofIds(one, new long[] {1}, TinyTask.NORMALISATION, recipe);
+    try (Backend backend = Device.cpu(1).open();
+        Model model = Model.initialise(TinyTask.NETWORK, 1);
+        Model single = Model.initialise(Architectures.mlp(Extent.image(28, 28, 1), 1, 4), 1)) {
+      assertSays(
+          "none of the classes that are kept",
+          () ->
+              SearchedSsd.defaults()
+                  .forget(model, backend, TinyTask.threes().withHeldOut(threes), 1, Listener.NONE));
+      assertSays(
+          "two classes or more",
+          () -> RandomLabel.published().forget(single, backend, only, 1, Listener.NONE));
+    }
+  }
+
+  private static void assertSays(String words, Executable refused) {
+    IllegalArgumentException found = assertThrows(IllegalArgumentException.class, refused);
+    assertTrue(found.getMessage().contains(words), found.getMessage());
   }
 }
