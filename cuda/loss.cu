@@ -1,6 +1,7 @@
 // Formula: cross-entropy of the softmax, ℓ = log Σ exp(z_c − max z) − (z_label − max z), dℓ/dz = p − onehot;
 //          squared error, ℓ = Σ (z_c − t_c)²/C, dℓ/dz = 2(z − t)/C; whether the largest output, the first of
-//          equal ones, is the label's (Losses.java).
+//          equal ones, is the label's (Losses.java); the vectors that a Fisher information's backward passes
+//          start from (LossVectors.java).
 // Layout:  output, gradient [n, c], float; labels [n]; losses [n], double; hits [n]; targets: a number for
 //          each label (C = 1), or null: one-hot.
 // Threads: a warp a sample, its lanes along the classes.
@@ -131,5 +132,110 @@ KERNEL(loss::THREADS, nep_loss_squared,
       losses[n] = sum;
       hits[n] = best.at == label;
     }
+  }
+}
+
+namespace loss {
+
+// As LossVectors.Form has them.
+enum Form { CATEGORICAL, RESIDUAL, AXIS, OUTPUT };
+
+struct Vectors {
+  const int* labels;      // null: the axis, or by draws
+  const double* draws;    // null: not drawn
+  const double* targets;  // null: one-hot
+  int form, axis, unit, rooted;
+  double weight, curvature;
+
+  // What a row's entries are made of.
+  struct Row {
+    const float* z;
+    int label;
+    double max, sum, others, factor;
+
+    __device__ double p(int64_t c) const { return exp(static_cast<double>(z[c]) - max) / sum; }
+  };
+
+  __device__ int drawn(const Row& row, int64_t classes, int64_t n) const {
+    double left = draws[n];
+    int label = 0;
+    for (; label < classes - 1; label++) {
+      const double p = row.p(label);
+      if (left < p) break;
+      left -= p;
+    }
+    return label;
+  }
+
+  __device__ double entry(const Row& row, int64_t c) const {
+    const double z = static_cast<double>(row.z[c]);
+    switch (form) {
+      case CATEGORICAL:
+        return c == row.label ? -row.others : row.p(c);
+      case RESIDUAL:
+        return curvature * (z - (targets != nullptr ? targets[row.label] : c == row.label ? 1.0 : 0.0));
+      case AXIS:
+        return c == axis ? sqrt(curvature) : 0.0;
+      default:
+        return z;
+    }
+  }
+};
+
+}  // namespace loss
+
+// Obviously right: a thread a sample. Σ over classes in order.
+KERNEL_UNSPILLED(64, nep_loss_vectors_plain,
+                 (const float* output, const int* labels, const double* draws, const double* targets,
+                  float* gradient, int64_t samples, int64_t classes, int form, int axis, int unit, int rooted,
+                  double weight, double curvature)) {
+  const int64_t n = grid_thread();
+  if (n >= samples) return;
+  const loss::Vectors v = {labels, draws, targets, form, axis, unit, rooted, weight, curvature};
+  loss::Vectors::Row row = {output + n * classes, labels != nullptr ? labels[n] : axis, 0, 0, 0, weight};
+  if (form == loss::CATEGORICAL) {
+    loss::Largest best = {__uint_as_float(0xff800000u), classes};
+    for (int64_t c = 0; c < classes; c++) best.see(row.z[c], c);
+    row.max = static_cast<double>(best.value);
+    for (int64_t c = 0; c < classes; c++) row.sum += exp(static_cast<double>(row.z[c]) - row.max);
+    if (draws != nullptr) row.label = v.drawn(row, classes, n);
+    for (int64_t c = 0; c < classes; c++) row.others += c == row.label ? 0 : row.p(c);
+    if (rooted != 0) row.factor *= sqrt(row.p(row.label));
+  }
+  if (unit != 0) {
+    double squares = 0;
+    for (int64_t c = 0; c < classes; c++) squares += v.entry(row, c) * v.entry(row, c);
+    row.factor *= squares > 0 ? 1 / sqrt(squares) : 0;
+  }
+  for (int64_t c = 0; c < classes; c++)
+    gradient[n * classes + c] = static_cast<float>(row.factor * v.entry(row, c));
+}
+
+KERNEL_UNSPILLED(loss::THREADS, nep_loss_vectors,
+                 (const float* output, const int* labels, const double* draws, const double* targets,
+                  float* gradient, int64_t samples, int64_t classes, int form, int axis, int unit, int rooted,
+                  double weight, double curvature)) {
+  const int64_t lane = threadIdx.x % 32;
+  const loss::Vectors v = {labels, draws, targets, form, axis, unit, rooted, weight, curvature};
+  for (int64_t n = grid_thread() / 32; n < samples; n += grid_threads() / 32) {
+    loss::Vectors::Row row = {output + n * classes, labels != nullptr ? labels[n] : axis, 0, 0, 0, weight};
+    if (form == loss::CATEGORICAL) {
+      row.max = static_cast<double>(loss::largest(row.z, classes, lane).value);
+      double sum = 0, others = 0;
+      for (int64_t c = lane; c < classes; c += 32) sum += exp(static_cast<double>(row.z[c]) - row.max);
+      row.sum = loss::sum_of_lanes(sum);
+      if (draws != nullptr) row.label = v.drawn(row, classes, n);  // every lane the same
+      for (int64_t c = lane; c < classes; c += 32) others += c == row.label ? 0 : row.p(c);
+      row.others = loss::sum_of_lanes(others);
+      if (rooted != 0) row.factor *= sqrt(row.p(row.label));
+    }
+    if (unit != 0) {
+      double squares = 0;
+      for (int64_t c = lane; c < classes; c += 32) squares += v.entry(row, c) * v.entry(row, c);
+      squares = loss::sum_of_lanes(squares);
+      row.factor *= squares > 0 ? 1 / sqrt(squares) : 0;
+    }
+    for (int64_t c = lane; c < classes; c += 32)
+      gradient[n * classes + c] = static_cast<float>(row.factor * v.entry(row, c));
   }
 }

@@ -116,12 +116,14 @@ int ready() {
   return broken;
 }
 
-int drain() {
-  std::vector<std::function<int()>> work;
-  work.swap(pending);
-  for (const auto& step : work) {
-    if (broken == SUCCESS) broken = step();
+// Does what was asked for so far, or only what an event waits for.
+int drain(const Object* until = nullptr) {
+  size_t done = 0;
+  while (done < pending.size() && !(until != nullptr && (until->passed || !until->recorded))) {
+    if (broken == SUCCESS) broken = pending[done]();
+    done++;
   }
+  pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(done));
   return broken;
 }
 
@@ -390,7 +392,8 @@ NEP_API int cuEventRecord(void* event, void* stream) {
 }
 NEP_API int cuEventSynchronize(void* event) {
   if (const int status = ready()) return status;
-  return find(event, Kind::EVENT) == nullptr ? static_cast<int>(INVALID_HANDLE) : drain();
+  const Object* waited = find(event, Kind::EVENT);
+  return waited == nullptr ? static_cast<int>(INVALID_HANDLE) : drain(waited);
 }
 NEP_API int cuEventElapsedTime(float* milliseconds, void* start, void* end) {
   if (const int status = ready()) return status;

@@ -56,7 +56,7 @@ final class FisherPass implements AutoCloseable {
   }
 
   void run(Progress progress, Parameters out) {
-    samples.run(progress, this::batch);
+    samples.passes(progress, this::batch);
     squares.value(out);
     double count = options.batchSquared() ? samples.batches() : samples.size();
     for (long j = 0; j < out.count(); j++) {
@@ -64,11 +64,11 @@ final class FisherPass implements AutoCloseable {
     }
   }
 
-  private void batch(Execution execution, long first, Tensor logits, int[] labels, long[] ids) {
+  private void batch(Execution execution, long first, int count, int[] labels, long[] ids) {
     // The batch mean's gradient: scaled before the backward pass, so that a short last batch counts
     // as the others do.
-    double weight = options.batchSquared() ? 1.0 / logits.shape().size(0) : 1;
-    vectors.backward(execution, logits, labels, ids, weight, listener);
+    double weight = options.batchSquared() ? 1.0 / count : 1;
+    vectors.backward(execution, labels, ids, weight, listener);
   }
 
   /** Adds each sample's squares. */

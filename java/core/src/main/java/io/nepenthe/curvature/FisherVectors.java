@@ -1,5 +1,7 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.kernel.LossVectors;
+import io.nepenthe.kernel.Philox;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.tensor.Tensor;
@@ -11,6 +13,7 @@ final class FisherVectors {
   private final long seed;
   private final OutputGradients gradients;
   private final long firstDraw;
+  private final Vectors vectors = new Vectors();
 
   /** What hears of the passes. */
   @FunctionalInterface
@@ -53,37 +56,105 @@ final class FisherVectors {
     };
   }
 
-  void backward(Execution execution, Tensor outputs, int[] labels, long[] ids, Listener listener) {
-    backward(execution, outputs, labels, ids, 1, listener);
+  void backward(Execution execution, int[] labels, long[] ids, Listener listener) {
+    backward(execution, labels, ids, 1, listener);
   }
 
   /**
-   * Runs them.
+   * Runs them, from the outputs where the last forward pass left them.
    *
+   * @param labels of the batch's samples
+   * @param ids of the batch's samples
    * @param weight every vector's factor
    */
-  void backward(
-      Execution execution,
-      Tensor outputs,
-      int[] labels,
-      long[] ids,
-      double weight,
-      Listener listener) {
-    Tensor gradient = execution.outputGradient();
-    double share = weight / Math.sqrt(draws);
+  void backward(Execution execution, int[] labels, long[] ids, double weight, Listener listener) {
+    vectors.classes = labels;
+    vectors.ids = ids;
+    vectors.weight = this.labels == Labels.SAMPLED ? weight / Math.sqrt(draws) : weight;
     for (int pass = 0; pass < passes(); pass++) {
+      vectors.pass = pass;
+      listener.pass(pass);
+      execution.backward(vectors, listener);
+      listener.passed();
+    }
+  }
+
+  /** Those of one pass over a batch. Kept from batch to batch: passes make no objects. */
+  private final class Vectors implements LossVectors {
+    private int[] classes;
+    private long[] ids;
+    private int pass;
+    private double weight;
+
+    @Override
+    public Form form() {
+      return gradients.form(labels);
+    }
+
+    @Override
+    public Label label() {
+      return switch (labels) {
+        case TRUE, NONE -> Label.OWN;
+        case SAMPLED -> Label.SAMPLED;
+        case EXACT -> Label.AXIS;
+      };
+    }
+
+    @Override
+    public int[] labels() {
+      return classes;
+    }
+
+    @Override
+    public double[] draws(int samples) {
+      double[] all = new double[samples];
+      for (int n = 0; n < samples; n++) {
+        all[n] = Philox.uniform(seed, ids[n], firstDraw + pass);
+      }
+      return all;
+    }
+
+    @Override
+    public double[] targets() {
+      return gradients.targets();
+    }
+
+    @Override
+    public int axis() {
+      return pass;
+    }
+
+    @Override
+    public double weight() {
+      return form() == Form.OUTPUT && !unit() ? 2 * weight : weight;
+    }
+
+    @Override
+    public double curvature() {
+      return gradients.curvature();
+    }
+
+    @Override
+    public boolean unit() {
+      return gradients.unit() && form() != Form.AXIS;
+    }
+
+    @Override
+    public boolean rooted() {
+      return labels == Labels.EXACT && form() == Form.CATEGORICAL;
+    }
+
+    @Override
+    public void write(Tensor outputs, Tensor gradient) {
       for (int n = 0; n < outputs.shape().size(0); n++) {
-        switch (this.labels) {
+        switch (labels) {
           case EXACT -> gradients.exact(outputs, n, pass, weight, gradient);
           case SAMPLED ->
-              gradients.sampled(outputs, n, seed, ids[n], firstDraw + pass, share, gradient);
-          case TRUE -> gradients.loss(outputs, n, labels[n], weight, gradient);
+              gradients.sampled(outputs, n, seed, ids[n], firstDraw + pass, weight, gradient);
+          case TRUE -> gradients.loss(outputs, n, classes[n], weight, gradient);
           case NONE -> gradients.squaredNorm(outputs, n, weight, gradient);
         }
       }
-      listener.pass(pass);
-      execution.backward(gradient, listener);
-      listener.passed();
     }
   }
 }

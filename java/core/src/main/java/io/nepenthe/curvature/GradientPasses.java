@@ -165,14 +165,12 @@ final class GradientPasses implements AutoCloseable {
 
   private void throughModel(long from, long to, Progress progress, Use use) {
     samples()
-        .run(
+        .passes(
             from,
             to,
             progress,
-            (execution, first, outputs, labels, ids) -> {
-              int count = (int) outputs.shape().size(0);
-              vectors.backward(execution, outputs, labels, ids, use.of(first, count));
-            });
+            (execution, first, count, labels, ids) ->
+                vectors.backward(execution, labels, ids, use.of(first, count)));
   }
 
   @Override

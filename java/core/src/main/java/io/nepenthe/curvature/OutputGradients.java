@@ -1,5 +1,6 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.kernel.LossVectors;
 import io.nepenthe.kernel.Philox;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Loss;
@@ -56,6 +57,30 @@ final class OutputGradients {
 
   int outputs() {
     return row.length;
+  }
+
+  /** What a device makes of the outputs for these labels. */
+  LossVectors.Form form(Labels labels) {
+    boolean categorical = likelihood == Likelihood.CATEGORICAL;
+    return switch (labels) {
+      case NONE -> LossVectors.Form.OUTPUT;
+      case TRUE -> categorical ? LossVectors.Form.CATEGORICAL : LossVectors.Form.RESIDUAL;
+      case EXACT -> categorical ? LossVectors.Form.CATEGORICAL : LossVectors.Form.AXIS;
+      case SAMPLED -> categorical ? LossVectors.Form.CATEGORICAL : LossVectors.Form.DRAWN;
+    };
+  }
+
+  double curvature() {
+    return curvature;
+  }
+
+  double[] targets() {
+    return targets;
+  }
+
+  /** Whether samples count alike. */
+  boolean unit() {
+    return weighting == Weighting.UNIT;
   }
 
   /** The softmax of a row; valid until the next call. */

@@ -35,6 +35,11 @@ final class SamplePass implements AutoCloseable {
     void batch(Execution execution, long first, Tensor outputs, int[] labels, long[] ids);
   }
 
+  /** The same, with the outputs where they were computed. */
+  interface Passes {
+    void batch(Execution execution, long first, int count, int[] labels, long[] ids);
+  }
+
   /** Batches of at most {@code batchSize} samples: as many as the device has room for. */
   SamplePass(
       Model model, Backend backend, Dataset data, Normalisation normalisation, int batchSize) {
@@ -103,23 +108,28 @@ final class SamplePass implements AutoCloseable {
   }
 
   void run(Progress progress, Use use) {
-    run(batches, 0, progress, use);
+    passes(
+        progress,
+        (execution, first, count, labels, ids) ->
+            use.batch(execution, first, execution.bring(count), labels, ids));
+  }
+
+  void passes(Progress progress, Passes use) {
+    passes(batches, 0, progress, use);
   }
 
   /** The samples from a position up to another. */
-  void run(long from, long to, Progress progress, Use use) {
+  void passes(long from, long to, Progress progress, Passes use) {
     Dataset part = Subset.range(batches.dataset(), from, to - 1);
-    run(Batches.inOrder(part, labels.length), from, progress, use);
+    passes(Batches.inOrder(part, labels.length), from, progress, use);
   }
 
-  private void run(Batches part, long from, Progress progress, Use use) {
-    long to = from + part.dataset().size();
+  private void passes(Batches part, long from, Progress progress, Passes use) {
     long first = from;
     for (long b = 0; b < part.count(); b++) {
-      int n = (int) Math.min(labels.length, to - first);
-      part.fill(b, execution.input(n).segment(), labels, ids, normalisation);
-      Tensor outputs = execution.forward(n);
-      use.batch(execution, first, outputs, labels, ids);
+      int n = execution.load(part, b, labels, ids, normalisation);
+      execution.pass(n);
+      use.batch(execution, first, n, labels, ids);
       first += n;
       progress.report(first, size());
     }

@@ -105,8 +105,17 @@ final class Altered implements Dataset {
   @Override
   public void pixels(long index, MemorySegment out, long floatOffset) {
     base.pixels(index, out, floatOffset);
-    if (patch.side() > 0 && (all || Arrays.binarySearch(positions, index) >= 0)) {
+    if (patched(index)) {
       patch.draw(base.image(), out, floatOffset);
     }
+  }
+
+  @Override
+  public boolean bytes(long index, MemorySegment out, long offset) {
+    return !patched(index) && base.bytes(index, out, offset);
+  }
+
+  private boolean patched(long index) {
+    return patch.side() > 0 && (all || Arrays.binarySearch(positions, index) >= 0);
   }
 }

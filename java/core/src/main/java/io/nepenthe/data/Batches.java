@@ -16,6 +16,15 @@ public final class Batches {
   private final long seed;
   private final MemorySegment order;
 
+  /** Of the last normalisation. */
+  private volatile Values values;
+
+  private record Values(Normalisation of, float[] values) {
+    static Values of(Normalisation normalisation) {
+      return new Values(normalisation, normalisation.ofBytes());
+    }
+  }
+
   private Batches(Dataset dataset, int batchSize, boolean shuffle, long seed, long epoch) {
     if (batchSize < 1) {
       throw new IllegalArgumentException("batch size must be positive: " + batchSize);
@@ -24,6 +33,7 @@ public final class Batches {
     this.batchSize = (int) Math.min(batchSize, Math.max(1, dataset.size()));
     this.shuffle = shuffle;
     this.seed = seed;
+    this.values = Values.of(Normalisation.identity(dataset.image().channels()));
     this.order =
         shuffle
             ? Memory.permutation(dataset.name(), dataset.size(), new Random64(seed, epoch))
@@ -105,9 +115,64 @@ public final class Batches {
               + " channels for images of "
               + dataset.image());
     }
-    int n = fill(batch, pixels, labels, ids);
-    normalisation.apply(pixels, 0, n * dataset.image().floats());
+    int n = size(batch);
+    long each = dataset.image().floats();
+    requireRoom(n, pixels.byteSize() / 4 / each, labels, ids);
+    float[] values = values(normalisation);
+    for (int i = 0; i < n; i++) {
+      long index = name(batch, i, labels, ids);
+      long at = i * each;
+      // An image's bytes lie in the last quarter of its own room until they are read.
+      long bytes = (at + each) * 4 - each;
+      if (dataset.bytes(index, pixels, bytes)) {
+        expand(pixels, at, bytes, values);
+      } else {
+        dataset.pixels(index, pixels, at);
+        normalisation.apply(pixels, at, each);
+      }
+    }
     return n;
+  }
+
+  private void expand(MemorySegment pixels, long at, long bytes, float[] values) {
+    int channels = dataset.image().channels();
+    long each = dataset.image().floats();
+    for (long i = 0; i < each; i += channels) {
+      for (int c = 0; c < channels; c++) {
+        int value = pixels.get(ValueLayout.JAVA_BYTE, bytes + i + c) & 0xff;
+        pixels.setAtIndex(ValueLayout.JAVA_FLOAT, at + i + c, values[c * 256 + value]);
+      }
+    }
+  }
+
+  /** The values of all bytes under a normalisation, kept for the next batch. */
+  private float[] values(Normalisation normalisation) {
+    Values last = values;
+    if (!last.of.equals(normalisation)) {
+      last = Values.of(normalisation);
+      values = last;
+    }
+    return last.values;
+  }
+
+  /**
+   * Fills one batch with the bytes of its images.
+   *
+   * @param bytes room for {@code n · image().floats()} bytes, from its start
+   * @return whether all its images are of bytes; if not, what is written means nothing
+   * @see Dataset#bytes
+   * @see Normalisation#ofBytes
+   */
+  public boolean fillBytes(long batch, MemorySegment bytes, int[] labels, long[] ids) {
+    int n = size(batch);
+    long each = dataset.image().floats();
+    requireRoom(n, bytes.byteSize() / each, labels, ids);
+    for (int i = 0; i < n; i++) {
+      if (!dataset.bytes(name(batch, i, labels, ids), bytes, i * each)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /**
@@ -122,30 +187,39 @@ public final class Batches {
    * @throws IllegalArgumentException if there is too little room
    */
   public int fill(long batch, MemorySegment pixels, int[] labels, long[] ids) {
-    long first = Objects.checkIndex(batch, count()) * batchSize;
-    int n = (int) Math.min(batchSize, dataset.size() - first);
+    int n = size(batch);
     long each = dataset.image().floats();
-    if (pixels.byteSize() / 4 / each < n || labels.length < n || ids.length < n) {
-      throw new IllegalArgumentException(
-          "a batch of "
-              + n
-              + " needs "
-              + n * each
-              + " floats, "
-              + n
-              + " labels and ids; there is room for "
-              + pixels.byteSize() / 4
-              + ", "
-              + labels.length
-              + " and "
-              + ids.length);
-    }
+    requireRoom(n, pixels.byteSize() / 4 / each, labels, ids);
     for (int i = 0; i < n; i++) {
-      long index = shuffle ? order.getAtIndex(ValueLayout.JAVA_LONG, first + i) : first + i;
-      dataset.pixels(index, pixels, i * each);
-      labels[i] = dataset.label(index);
-      ids[i] = dataset.id(index);
+      dataset.pixels(name(batch, i, labels, ids), pixels, i * each);
     }
     return n;
+  }
+
+  /**
+   * The number of images of a batch.
+   *
+   * @throws IndexOutOfBoundsException if there is no such batch
+   */
+  public int size(long batch) {
+    long first = Objects.checkIndex(batch, count()) * batchSize;
+    return (int) Math.min(batchSize, dataset.size() - first);
+  }
+
+  /** Writes label and id of the i-th image of a batch; gives its index in the data set. */
+  private long name(long batch, int i, int[] labels, long[] ids) {
+    long place = batch * batchSize + i;
+    long index = shuffle ? order.getAtIndex(ValueLayout.JAVA_LONG, place) : place;
+    labels[i] = dataset.label(index);
+    ids[i] = dataset.id(index);
+    return index;
+  }
+
+  private void requireRoom(int n, long images, int[] labels, long[] ids) {
+    if (images < n || labels.length < n || ids.length < n) {
+      throw new IllegalArgumentException(
+          "a batch of %d images, labels and ids; there is room for %d, %d and %d"
+              .formatted(n, images, labels.length, ids.length));
+    }
   }
 }

@@ -82,6 +82,12 @@ final class Concatenation implements Dataset {
     parts.get(part).pixels(index - start(part), out, floatOffset);
   }
 
+  @Override
+  public boolean bytes(long index, MemorySegment out, long offset) {
+    int part = part(index);
+    return parts.get(part).bytes(index - start(part), out, offset);
+  }
+
   private int part(long index) {
     Objects.checkIndex(index, size());
     int part = 0;

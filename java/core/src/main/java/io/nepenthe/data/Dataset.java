@@ -46,4 +46,18 @@ public interface Dataset {
    * @throws IndexOutOfBoundsException if there is no such image or no such room
    */
   void pixels(long index, MemorySegment out, long floatOffset);
+
+  /**
+   * Writes an image as bytes, channels last, if bytes are what it has: 0…255 for the values b / 255
+   * of {@link #pixels}, to the bit.
+   *
+   * @param out where to write, owned by the caller
+   * @param offset where in {@code out} the first byte goes; {@code image().floats()} bytes are
+   *     written and nothing else is touched
+   * @return whether they were; if not, nothing is written, and {@link #pixels} is the way
+   * @throws IndexOutOfBoundsException if there is no such image or no such room
+   */
+  default boolean bytes(long index, MemorySegment out, long offset) {
+    return false;
+  }
 }

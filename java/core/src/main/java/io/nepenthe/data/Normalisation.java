@@ -11,6 +11,15 @@ import java.util.Arrays;
  * @param std one positive value a channel
  */
 public record Normalisation(float[] mean, float[] std) {
+  /** The values that bytes stand for. */
+  static final float[] UNIT = new float[256];
+
+  static {
+    for (int b = 0; b < UNIT.length; b++) {
+      UNIT[b] = b / 255f;
+    }
+  }
+
   /**
    * Copies and checks the values.
    *
@@ -127,6 +136,19 @@ public record Normalisation(float[] mean, float[] std) {
         values.setAtIndex(ValueLayout.JAVA_FLOAT, i, (value - centre) / scale);
       }
     }
+  }
+
+  /**
+   * The normalised values of all bytes, of which b stands for b / 255: those of channel c from 256
+   * · c on, to the bit what {@link #apply} makes of them.
+   */
+  public float[] ofBytes() {
+    float[] values = new float[mean.length * UNIT.length];
+    for (int i = 0; i < values.length; i++) {
+      int c = i / UNIT.length;
+      values[i] = (UNIT[i % UNIT.length] - mean[c]) / std[c];
+    }
+    return values;
   }
 
   /** Equal if every value is. */

@@ -8,14 +8,6 @@ import java.util.stream.IntStream;
 
 /** Images in memory, as the bytes (0…255 for 0…1) or floats of their source. */
 final class StoredImages implements Dataset {
-  private static final float[] UNIT = new float[256];
-
-  static {
-    for (int i = 0; i < 256; i++) {
-      UNIT[i] = i / 255f;
-    }
-  }
-
   private final String name;
   private final ImageShape image;
   private final List<String> classNames;
@@ -123,11 +115,22 @@ final class StoredImages implements Dataset {
     long from = index * count;
     if (bytes) {
       for (long i = 0; i < count; i++) {
-        float value = UNIT[store.get(ValueLayout.JAVA_BYTE, from + i) & 0xff];
+        float value = Normalisation.UNIT[store.get(ValueLayout.JAVA_BYTE, from + i) & 0xff];
         out.setAtIndex(ValueLayout.JAVA_FLOAT, floatOffset + i, value);
       }
     } else {
       MemorySegment.copy(store, from * 4, out, floatOffset * 4, count * 4);
     }
+  }
+
+  @Override
+  public boolean bytes(long index, MemorySegment out, long offset) {
+    Objects.checkIndex(index, size());
+    long count = image.floats();
+    Objects.checkFromIndexSize(offset, count, out.byteSize());
+    if (bytes) {
+      MemorySegment.copy(store, index * count, out, offset, count);
+    }
+    return bytes;
   }
 }

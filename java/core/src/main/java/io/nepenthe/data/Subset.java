@@ -160,6 +160,11 @@ public final class Subset implements Dataset {
     base.pixels(position(index), out, floatOffset);
   }
 
+  @Override
+  public boolean bytes(long index, MemorySegment out, long offset) {
+    return base.bytes(position(index), out, offset);
+  }
+
   private long position(long index) {
     Objects.checkIndex(index, size);
     return positions.byteSize() == 0

@@ -34,8 +34,7 @@ final class Features {
     try (Execution execution = new Execution(model, backend, batchSize, Mode.FROZEN)) {
       int first = 0;
       for (long b = 0; b < batches.count(); b++) {
-        int n = (int) Math.min(batchSize, dataset.size() - first);
-        batches.fill(b, execution.input(n).segment(), labels, ids, normalisation);
+        int n = execution.load(batches, b, labels, ids, normalisation);
         execution.forward(n);
         int from = first;
         Tensor gradient = execution.outputGradient();

@@ -106,8 +106,7 @@ public final class LinearCka {
     try (Execution execution = new Execution(model, backend, batchSize, Mode.INFERENCE)) {
       for (long b = 0; b < batches.count(); b++) {
         int start = Math.toIntExact(b * batchSize);
-        int n = Math.min(batchSize, size - start);
-        batches.fill(b, execution.input(n).segment(), labels, ids, normalisation);
+        int n = execution.load(batches, b, labels, ids, normalisation);
         execution.forward(
             n,
             (node, output) -> {

@@ -86,6 +86,11 @@ final class CpuDense implements Dense {
   }
 
   @Override
+  public void decode(MemorySegment bytes, float[] values, Tensor y) {
+    Pixels.decode(bytes, values, y);
+  }
+
+  @Override
   public void relu(Tensor x, Tensor y) {
     DenseChecks.elementwise("y", y, "x", x);
     try {
@@ -299,6 +304,12 @@ final class CpuDense implements Dense {
     Losses.checkHits(output, hits);
     Losses.hits(output, labels, hits); // before the gradient, which may lie there
     Losses.crossEntropy(output, labels, losses, gradient);
+  }
+
+  @Override
+  public void lossVectors(Tensor output, LossVectors vectors, Tensor gradient) {
+    Losses.checkVectors(output, gradient);
+    vectors.write(output, gradient);
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 
 /** Launches of cuda/{activation,pool,batch_norm}.cu. */
 final class CudaDense implements Dense, AutoCloseable {
@@ -17,6 +18,7 @@ final class CudaDense implements Dense, AutoCloseable {
   private final CudaDnn.Choice convolutions;
   private final CudaLosses losses;
   private final CudaPad pad;
+  private final CudaPixels pixels;
 
   CudaDense(CudaContext context, Precision precision) {
     this(context, precision, CudaDnn.of(context, precision));
@@ -28,6 +30,7 @@ final class CudaDense implements Dense, AutoCloseable {
     this.gemm = CudaGemm.of(context, precision);
     this.losses = new CudaLosses(context);
     this.pad = new CudaPad(context);
+    this.pixels = new CudaPixels(context);
   }
 
   CudaGemm gemm() {
@@ -48,6 +51,11 @@ final class CudaDense implements Dense, AutoCloseable {
   /** An operation that moves {@code arrays} arrays of a tensor's size. */
   private CudaContext.Operation begin(String name, Tensor tensor, int arrays) {
     return context.begin(name, tensor.shape(), arrays * tensor.shape().bytes(), tensor.elements());
+  }
+
+  @Override
+  public void decode(MemorySegment bytes, float[] values, Tensor y) {
+    pixels.decode(bytes, values, y);
   }
 
   @Override
@@ -416,6 +424,11 @@ final class CudaDense implements Dense, AutoCloseable {
   public void crossEntropy(
       Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
     this.losses.crossEntropy(output, labels, losses, hits, gradient);
+  }
+
+  @Override
+  public void lossVectors(Tensor output, LossVectors vectors, Tensor gradient) {
+    losses.vectors(output, vectors, gradient);
   }
 
   @Override

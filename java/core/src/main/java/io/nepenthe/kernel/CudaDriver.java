@@ -5,8 +5,9 @@ import java.lang.foreign.MemorySegment;
 /**
  * The only seam to a device: memory, copies, kernels, time. Addresses of device memory are plain
  * numbers, so that nothing can read them by mistake. Everything runs in the order in which it was
- * asked for; copies to and from the host have ended when they return, kernels need not have. Used
- * by one thread at a time. A failure is a {@link CudaException} that names the call and the reason.
+ * asked for. A copy to the host has ended when it returns; a copy from the host has taken what it
+ * copies, and the device, like its kernels, may come to it later. Used by one thread at a time. A
+ * failure is a {@link CudaException} that names the call and the reason.
  */
 sealed interface CudaDriver extends AutoCloseable permits EmulatedDriver, JCudaDriver {
   /** The device's name and number. */
@@ -52,7 +53,7 @@ sealed interface CudaDriver extends AutoCloseable permits EmulatedDriver, JCudaD
   /** The bytes allocated and not freed. */
   long liveBytes();
 
-  /** Copies a host segment to the device. */
+  /** Copies a host segment to the device; the segment may change as soon as this returns. */
   void upload(long to, MemorySegment from);
 
   /** Copies to a host segment. */

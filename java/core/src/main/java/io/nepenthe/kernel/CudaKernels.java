@@ -25,6 +25,7 @@ final class CudaKernels {
           "pad",
           "pair_scores",
           "philox",
+          "pixels",
           "pool",
           "roof",
           "sample_gradients",

@@ -1,6 +1,7 @@
 package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 
 /**
  * The operations of a network's forward and backward pass. Images are N·H·W·C, vectors N·C. As for
@@ -10,6 +11,14 @@ import io.nepenthe.tensor.Tensor;
 public sealed interface Dense permits CpuDense, CudaDense {
   /** Plans an affine operation; the caller closes the plan. */
   AffinePlan plan(Affine sizes);
+
+  /**
+   * Images of a byte a value as floats: y[i] = values[256·c + bytes[i]], c = i mod channels.
+   *
+   * @param bytes memory of the host, as many as y has values; it may change when this returns
+   * @param values of every byte, of one channel after the other: 256 for each
+   */
+  void decode(MemorySegment bytes, float[] values, Tensor y);
 
   /** y = max(x, 0); y may be x. */
   void relu(Tensor x, Tensor y);
@@ -115,6 +124,15 @@ public sealed interface Dense permits CpuDense, CudaDense {
    * @see Losses
    */
   void crossEntropy(Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient);
+
+  /**
+   * The vectors that a backward pass starts from, made where the output is: nothing comes to the
+   * host.
+   *
+   * @param output samples × classes
+   * @param gradient of the output's shape
+   */
+  void lossVectors(Tensor output, LossVectors vectors, Tensor gradient);
 
   /**
    * Every sample's squared error, likewise.

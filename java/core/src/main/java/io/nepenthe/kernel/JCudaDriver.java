@@ -18,13 +18,9 @@ import static jcuda.driver.JCudaDriver.cuGetErrorString;
 import static jcuda.driver.JCudaDriver.cuInit;
 import static jcuda.driver.JCudaDriver.cuLaunchKernel;
 import static jcuda.driver.JCudaDriver.cuMemAlloc;
-import static jcuda.driver.JCudaDriver.cuMemAllocHost;
 import static jcuda.driver.JCudaDriver.cuMemFree;
-import static jcuda.driver.JCudaDriver.cuMemFreeHost;
 import static jcuda.driver.JCudaDriver.cuMemGetInfo;
 import static jcuda.driver.JCudaDriver.cuMemcpyDtoDAsync;
-import static jcuda.driver.JCudaDriver.cuMemcpyDtoHAsync;
-import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
 import static jcuda.driver.JCudaDriver.cuMemsetD8Async;
 import static jcuda.driver.JCudaDriver.cuModuleGetFunction;
 import static jcuda.driver.JCudaDriver.cuModuleLoadData;
@@ -59,17 +55,13 @@ final class JCudaDriver implements CudaDriver {
   /** Waits after every launch if true, so that a failure names the kernel that failed. */
   static final String SYNC_PROPERTY = "nepenthe.cuda.sync";
 
-  /** Copies go through pinned memory of this size, so that the device fetches them itself. */
-  private static final long STAGING = 16L << 20;
-
   private static final int NON_BLOCKING = 1;
   private static final int DYNAMIC_SHARED_WITHOUT_ASKING = 48 << 10;
 
   private final CUdevice device = new CUdevice();
   private final CUcontext context = new CUcontext();
   private final Stream stream = new Stream();
-  private final HostPointer staging = new HostPointer();
-  private final MemorySegment staged;
+  private final JCudaStaging staging;
   private final String name;
   private final int multiprocessors;
   private final boolean sync = Boolean.getBoolean(SYNC_PROPERTY);
@@ -91,7 +83,7 @@ final class JCudaDriver implements CudaDriver {
   }
 
   /** A pointer to memory of the host, by its address. */
-  private static final class HostPointer extends Pointer {
+  static final class HostPointer extends Pointer {
     HostPointer() {}
 
     HostPointer(long address) {
@@ -104,7 +96,7 @@ final class JCudaDriver implements CudaDriver {
   }
 
   /** A pointer to memory of the device, by its address. */
-  private static final class DevicePointer extends CUdeviceptr {
+  static final class DevicePointer extends CUdeviceptr {
     DevicePointer() {}
 
     DevicePointer(long address) {
@@ -133,8 +125,7 @@ final class JCudaDriver implements CudaDriver {
     call("cuDevicePrimaryCtxRetain", cuDevicePrimaryCtxRetain(context, device));
     call("cuCtxSetCurrent", cuCtxSetCurrent(context));
     call("cuStreamCreate", cuStreamCreate(stream, NON_BLOCKING));
-    call("cuMemAllocHost", cuMemAllocHost(staging, STAGING));
-    this.staged = CudaLibrary.host(staging.address(), STAGING);
+    this.staging = new JCudaStaging(stream, this::call);
   }
 
   /** Every call's end. */
@@ -237,15 +228,7 @@ final class JCudaDriver implements CudaDriver {
   public void upload(long to, MemorySegment from) {
     CudaTransferEvent event = CudaTransferEvent.begun();
     enter();
-    for (long at = 0; at < from.byteSize(); at += STAGING) {
-      long part = Math.min(STAGING, from.byteSize() - at);
-      synchronise(); // the last part has left the staging memory
-      MemorySegment.copy(from, at, staged, 0, part);
-      call(
-          "cuMemcpyHtoD of " + part + " bytes",
-          cuMemcpyHtoDAsync(new DevicePointer(to + at), staging, part, stream));
-    }
-    synchronise();
+    staging.upload(to, from);
     event.ended(true, from.byteSize());
   }
 
@@ -253,14 +236,7 @@ final class JCudaDriver implements CudaDriver {
   public void download(MemorySegment to, long from) {
     CudaTransferEvent event = CudaTransferEvent.begun();
     enter();
-    for (long at = 0; at < to.byteSize(); at += STAGING) {
-      long part = Math.min(STAGING, to.byteSize() - at);
-      call(
-          "cuMemcpyDtoH of " + part + " bytes",
-          cuMemcpyDtoHAsync(staging, new DevicePointer(from + at), part, stream));
-      synchronise();
-      MemorySegment.copy(staged, 0, to, at, part);
-    }
+    staging.download(to, from);
     event.ended(false, to.byteSize());
   }
 
@@ -403,7 +379,7 @@ final class JCudaDriver implements CudaDriver {
     } else {
       live.keySet().forEach(address -> cuMemFree(new DevicePointer(address)));
       modules.values().forEach(module -> cuModuleUnload(module));
-      cuMemFreeHost(staging);
+      staging.close();
       cuStreamDestroy(stream);
     }
     live.clear();

@@ -131,7 +131,12 @@ public final class Losses {
     checkLabels(labels, output.shape().size(0), targets.length, " targets");
   }
 
-  private static void checkShapes(Tensor output, int[] labels, double[] losses, Tensor gradient) {
+  static void checkVectors(Tensor output, Tensor gradient) {
+    checkShapes(output, gradient);
+    Checks.disjoint("gradient", gradient, "output", output);
+  }
+
+  private static void checkShapes(Tensor output, Tensor gradient) {
     if (output.shape().rank() != 2 || !gradient.shape().equals(output.shape())) {
       throw new IllegalArgumentException(
           "output and gradient must be batch × classes, found "
@@ -139,6 +144,10 @@ public final class Losses {
               + " and "
               + gradient.shape());
     }
+  }
+
+  private static void checkShapes(Tensor output, int[] labels, double[] losses, Tensor gradient) {
+    checkShapes(output, gradient);
     long batch = output.shape().size(0);
     if (labels.length < batch || losses.length < batch) {
       throw new IllegalArgumentException(
@@ -152,7 +161,7 @@ public final class Losses {
     }
   }
 
-  private static void checkLabels(int[] labels, long batch, long count, String of) {
+  static void checkLabels(int[] labels, long batch, long count, String of) {
     for (int n = 0; n < batch; n++) {
       if (labels[n] < 0 || labels[n] >= count) {
         throw new IllegalArgumentException(

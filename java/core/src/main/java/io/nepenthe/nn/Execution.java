@@ -1,6 +1,9 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.data.Batches;
+import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.LossVectors;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -27,6 +30,9 @@ public final class Execution implements AutoCloseable {
   private final List<BatchPlan> plans = new ArrayList<>();
   private BatchPlan current;
   private boolean forwarded;
+
+  /** Whether the device's input is newer than the host's. */
+  private boolean loaded;
 
   /** What the plans of one execution share. */
   record Context(
@@ -154,7 +160,30 @@ public final class Execution implements AutoCloseable {
    */
   public Tensor input(int batch) {
     Tensor input = plan(batch).input();
+    loaded = false;
     return host == null ? input : host.input(input);
+  }
+
+  /**
+   * Makes a batch of a data set the next pass's input. Where the passes run on a device and the
+   * images are bytes, these go there, a quarter of what floats take, and become the same floats
+   * there; {@link #input} then does not hold them.
+   *
+   * @param labels receives the images' classes
+   * @param ids receives their ids
+   * @return the number of images
+   */
+  public int load(
+      Batches batches, long batch, int[] labels, long[] ids, Normalisation normalisation) {
+    int n = batches.size(batch);
+    Tensor input = plan(n).input();
+    loaded = host != null && batches.fillBytes(batch, host.bytes(input), labels, ids);
+    if (loaded) {
+      context.backend.dense().decode(host.bytes(input), normalisation.ofBytes(), input);
+    } else {
+      batches.fill(batch, input(n).segment(), labels, ids, normalisation);
+    }
+    return n;
   }
 
   /**
@@ -168,8 +197,21 @@ public final class Execution implements AutoCloseable {
 
   /** The same, showing every node's output to {@code visitor} as soon as it is computed. */
   public Tensor forward(int batch, OutputVisitor visitor) {
+    pass(plan(batch), visitor);
+    return bring(batch);
+  }
+
+  /**
+   * The same, but the output stays where it is computed, and nobody waits for it: {@link #bring}
+   * brings it to the host.
+   */
+  public void pass(int batch) {
+    pass(plan(batch), OutputVisitor.NONE);
+  }
+
+  /** The output of the last {@link #pass}, on the host. */
+  public Tensor bring(int batch) {
     BatchPlan plan = plan(batch);
-    pass(plan, visitor);
     if (host != null) {
       host.output(plan.output()).copyFrom(plan.output());
     }
@@ -183,7 +225,9 @@ public final class Execution implements AutoCloseable {
       plan.forward(visitor);
     } else {
       resident.refresh();
-      plan.input().copyFrom(host.input(plan.input()));
+      if (!loaded) {
+        plan.input().copyFrom(host.input(plan.input()));
+      }
       plan.forward(visitor == OutputVisitor.NONE ? visitor : host.shown(visitor));
       if (context.mode == Mode.TRAIN) {
         resident.bringBuffers();
@@ -261,6 +305,13 @@ public final class Execution implements AutoCloseable {
     if (lossGradient.address() != own.address()) {
       own.copyFrom(lossGradient);
     }
+    plan.backward(visitor);
+  }
+
+  /** The same from vectors that are made where the last forward pass left its output. */
+  public void backward(LossVectors vectors, LayerVisitor visitor) {
+    BatchPlan plan = lastForward();
+    context.backend.dense().lossVectors(plan.output(), vectors, plan.outputGradient());
     plan.backward(visitor);
   }
 

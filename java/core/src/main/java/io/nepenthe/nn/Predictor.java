@@ -71,8 +71,7 @@ public final class Predictor implements AutoCloseable {
     Batches batches = Batches.inOrder(dataset, execution.maxBatch());
     for (long b = 0; b < batches.count(); b++) {
       long first = b * execution.maxBatch();
-      int n = (int) Math.min(execution.maxBatch(), dataset.size() - first);
-      batches.fill(b, execution.input(n).segment(), labels, ids, normalisation);
+      int n = execution.load(batches, b, labels, ids, normalisation);
       outputs.batch(first, execution.forward(n), labels);
     }
   }

@@ -4,7 +4,6 @@ import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.tensor.Tensor;
 
 /**
  * Trains a model on a data set. The same model, data, options and seed give the same bytes,
@@ -98,9 +97,7 @@ public record Trainer(
     double total = 0;
     long correct = 0;
     for (long b = 0; b < batches.count(); b++) {
-      int n = (int) Math.min(batches.batchSize(), size - b * batches.batchSize());
-      Tensor input = learner.execution().input(n);
-      batches.fill(b, input.segment(), labels, ids, normalisation);
+      int n = learner.execution().load(batches, b, labels, ids, normalisation);
       long step = epoch * batches.count() + b;
       total += learner.step(n, labels, schedule.factor(step, batches.count(), epochs));
       correct += loss.classifies() ? learner.correct(n) : 0;

@@ -48,8 +48,7 @@ final class Descent implements AutoCloseable {
    * @return the sum of the samples' losses, not weighted
    */
   double add(Batches batches, long index, Objective objective, double weight) {
-    int n = size(batches, index);
-    batches.fill(index, execution.input(n).segment(), batch.labels(), batch.ids(), normalisation);
+    int n = execution.load(batches, index, batch.labels(), batch.ids(), normalisation);
     Tensor output = execution.forward(n);
     Tensor outputGradient = execution.outputGradient();
     double total = objective.evaluate(output, batch, outputGradient);
@@ -59,11 +58,6 @@ final class Descent implements AutoCloseable {
     }
     execution.backward(outputGradient, gradient);
     return total;
-  }
-
-  static int size(Batches batches, long index) {
-    return (int)
-        Math.min(batches.batchSize(), batches.dataset().size() - index * batches.batchSize());
   }
 
   /** The gradient that the next step will follow; further terms may be added to it. */

@@ -58,12 +58,10 @@ public record NegGradPlus(Steps steps, double retainWeight) implements GradientM
         }
         double kept = walk.descent().add(retain, b, training, retainWeight);
         double gone = walk.descent().add(forget, next, training, retainWeight - 1);
-        sum +=
-            retainWeight * kept / Descent.size(retain, b)
-                - (1 - retainWeight) * gone / Descent.size(forget, next);
+        sum += retainWeight * kept / retain.size(b) - (1 - retainWeight) * gone / forget.size(next);
         next++;
         walk.descent().step(walk.rate(epoch, b, retain.count()));
-        walk.advance(Descent.size(retain, b));
+        walk.advance(retain.size(b));
       }
       walk.record("both", epoch, sum / retain.count());
     }

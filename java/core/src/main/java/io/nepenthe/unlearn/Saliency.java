@@ -13,7 +13,6 @@ import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
-import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.List;
 
@@ -56,9 +55,7 @@ public final class Saliency implements AutoCloseable {
         GradientAccumulator gradient = new GradientAccumulator(model, backend)) {
       long done = 0;
       for (long b = 0; b < batches.count(); b++) {
-        int n = Descent.size(batches, b);
-        Tensor input = execution.input(n);
-        batches.fill(b, input.segment(), batch.labels(), batch.ids(), normalisation);
+        int n = execution.load(batches, b, batch.labels(), batch.ids(), normalisation);
         objective.evaluate(execution.forward(n), batch, execution.outputGradient());
         execution.backward(execution.outputGradient(), gradient);
         done += n;

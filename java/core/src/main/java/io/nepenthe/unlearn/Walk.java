@@ -157,7 +157,7 @@ final class Walk implements AutoCloseable {
       adjustment.before(descent, epoch);
       descent.step(rate(epoch, b, batches.count()));
       adjustment.after(descent, epoch);
-      advance(Descent.size(batches, b));
+      advance(batches.size(b));
     }
     recorder.epoch(over, epoch, weight * sum / batches.dataset().size());
   }

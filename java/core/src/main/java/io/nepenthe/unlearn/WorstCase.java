@@ -206,9 +206,7 @@ public record WorstCase(
     }
 
     private int forward(Batches batches, long b) {
-      int n = Descent.size(batches, b);
-      Tensor input = execution.input(n);
-      batches.fill(b, input.segment(), batch.labels(), batch.ids(), normalisation);
+      int n = execution.load(batches, b, batch.labels(), batch.ids(), normalisation);
       Tensor output = execution.forward(n);
       loss.evaluate(output, batch.labels(), batch.losses(), execution.outputGradient());
       return n;

@@ -28,15 +28,11 @@ final class Captured {
         SamplePass pass = pass(model, backend, data)) {
       FisherVectors vectors =
           new FisherVectors(options, Math.toIntExact(model.network().output().elements()), stage);
-      pass.run(
+      pass.passes(
           (done, total) -> {},
-          (execution, first, outputs, labels, ids) ->
+          (execution, first, count, labels, ids) ->
               vectors.backward(
-                  execution,
-                  outputs,
-                  labels,
-                  ids,
-                  captured.new Listener(blocks, vectors.passes())));
+                  execution, labels, ids, captured.new Listener(blocks, vectors.passes())));
     }
     return captured;
   }

@@ -3,19 +3,35 @@ package io.nepenthe.curvature;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Glyphs;
+import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.RequireGpu;
+import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
+import java.nio.file.Path;
+import java.time.Duration;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The Fisher diagonal on a CUDA device, emulated unless -Dnepenthe.gpu=required. */
 class CudaFisherTest {
   private static final String MEMORY = "nepenthe.cuda.emulated.memory";
+  private static final String CHECKS = "nepenthe.cuda.emulated.checks";
+
+  @TempDir private Path folder;
 
   @BeforeAll
   static void emulate() {
@@ -28,6 +44,7 @@ class CudaFisherTest {
   static void stopEmulating() {
     System.clearProperty(Device.Cuda.PROPERTY);
     System.clearProperty(MEMORY);
+    System.clearProperty(CHECKS);
   }
 
   private static double[] fisher(Model model, FisherDiagonal.Options options) {
@@ -63,6 +80,61 @@ class CudaFisherTest {
       SingleSamples.assertClose(expected, fisher(model, options.withBatchSize(1000)), 1e-5);
       System.clearProperty(MEMORY);
     }
+  }
+
+  /** Bytes of images and labels go to a device; until the end nothing comes back. */
+  @Test
+  void aBatchBringsNothingBack() throws Exception {
+    System.setProperty(CHECKS, "false");
+    int batch = 3;
+    Network network =
+        Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
+            .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))
+            .then(new Layer.BatchNorm2d("norm", 2))
+            .then(new Layer.Relu())
+            .then(new Layer.GlobalAveragePool())
+            .then(new Layer.Flatten())
+            .then(new Layer.Linear("head", 2, 10, true))
+            .build();
+    FisherDiagonal.Options options = FisherDiagonal.Options.defaults().withBatchSize(batch);
+    try (Backend backend = Device.cuda(0).open();
+        Model model = Model.initialise(network, 1)) {
+      for (Labels labels : new Labels[] {Labels.TRUE, Labels.EXACT, Labels.SAMPLED}) {
+        long[] few = transfers(model, backend, options.withLabels(labels), batch);
+        long[] many = transfers(model, backend, options.withLabels(labels), 4 * batch);
+        // Of three batches more: images, their table of values, and labels or draws.
+        long label = labels == Labels.TRUE ? 4 : labels == Labels.SAMPLED ? 8 : 0;
+        long up = 3 * (batch * (Glyphs.SIDE * Glyphs.SIDE + label) + 4 * 256);
+        assertEquals(up, many[0] - few[0], "bytes to the device, " + labels);
+        assertEquals(few[1], many[1], "bytes from the device, " + labels);
+        assertEquals(few[2], many[2], "copies from the device, " + labels);
+      }
+    }
+    System.clearProperty(CHECKS);
+  }
+
+  /** Bytes to the device and from it, and copies from it, of a pass over so many samples. */
+  private long[] transfers(
+      Model model, Backend backend, FisherDiagonal.Options options, int samples) throws Exception {
+    Dataset data = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TRAIN, samples, 1);
+    Path file = folder.resolve(options.labels() + "-" + samples + ".jfr");
+    try (Recording recording = new Recording()) {
+      recording.enable("io.nepenthe.CudaTransfer").withThreshold(Duration.ZERO);
+      recording.start();
+      FisherDiagonal.of(model, backend, data, Normalisation.identity(1), options, Progress.NONE)
+          .close();
+      recording.stop();
+      recording.dump(file);
+    }
+    long[] sums = new long[3];
+    for (RecordedEvent event : RecordingFile.readAllEvents(file)) {
+      if (event.getEventType().getName().equals("io.nepenthe.CudaTransfer")) {
+        boolean up = event.getBoolean("toDevice");
+        sums[up ? 0 : 1] += event.getLong("bytes");
+        sums[2] += up ? 0 : 1;
+      }
+    }
+    return sums;
   }
 
   @Test

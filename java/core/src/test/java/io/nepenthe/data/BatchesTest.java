@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.stream.LongStream;
 import net.jqwik.api.ForAll;
@@ -97,6 +98,83 @@ class BatchesTest {
     for (int i = 0; i < EACH; i++) {
       float expected = (raw[i] - by.mean()[i % 3]) / by.std()[i % 3];
       assertEquals(expected, pixels[2 * EACH + i]);
+    }
+  }
+
+  /** Bytes by their table are the bits of floats that are normalised, and of nothing less. */
+  @Test
+  void bytesStandForTheFloats() {
+    Normalisation by = new Normalisation(new float[] {.1f, .2f, .3f}, new float[] {.3f, 2, 7});
+    Dataset bytes = Fixtures.random(5);
+    for (Dataset dataset : new Dataset[] {bytes, Subset.range(bytes, 1, 4), new Floats(bytes)}) {
+      Batches batches = Batches.shuffled(dataset, 3, 1, 1);
+      for (long b = 0; b < batches.count(); b++) {
+        int n = batches.size(b);
+        float[] floats = new float[n * EACH];
+        long[] ids = new long[n];
+        batches.fill(b, MemorySegment.ofArray(floats), new int[n], ids, by);
+        float[] raw = new float[n * EACH];
+        batches.fill(b, MemorySegment.ofArray(raw), new int[n], ids);
+        byte[] found = new byte[n * EACH];
+        int[] labels = new int[n];
+        boolean all = batches.fillBytes(b, MemorySegment.ofArray(found), labels, new long[n]);
+        assertEquals(!(dataset instanceof Floats), all);
+        for (int i = 0; i < n * EACH; i++) {
+          int c = i % 3;
+          assertEquals((raw[i] - by.mean()[c]) / by.std()[c], floats[i]);
+          if (all) {
+            assertEquals(floats[i], by.ofBytes()[c * 256 + (found[i] & 0xff)]);
+            assertEquals(dataset.label(ids[i / EACH] - dataset.id(0)), labels[i / EACH]);
+          }
+        }
+      }
+    }
+    MemorySegment room = MemorySegment.ofArray(new byte[3 * EACH - 1]);
+    Batches batches = Batches.inOrder(bytes, 3);
+    assertThrows(
+        IllegalArgumentException.class, () -> batches.fillBytes(0, room, new int[3], new long[3]));
+  }
+
+  /** The same images, of which it does not tell the bytes. */
+  private record Floats(Dataset of) implements Dataset {
+    @Override
+    public String name() {
+      return of.name();
+    }
+
+    @Override
+    public long size() {
+      return of.size();
+    }
+
+    @Override
+    public ImageShape image() {
+      return of.image();
+    }
+
+    @Override
+    public int classes() {
+      return of.classes();
+    }
+
+    @Override
+    public List<String> classNames() {
+      return of.classNames();
+    }
+
+    @Override
+    public int label(long index) {
+      return of.label(index);
+    }
+
+    @Override
+    public long id(long index) {
+      return of.id(index);
+    }
+
+    @Override
+    public void pixels(long index, MemorySegment out, long floatOffset) {
+      of.pixels(index, out, floatOffset);
     }
   }
 

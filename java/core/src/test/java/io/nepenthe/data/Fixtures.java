@@ -56,6 +56,17 @@ final class Fixtures {
       assertEquals(expected.id(i), actual.id(i), "id at " + i);
       assertEquals(expected.label(i), actual.label(i), "label at " + i);
       assertArrayEquals(pixels(expected, i), pixels(actual, i), "image " + i);
+      assertBytesAgree(actual, i);
+    }
+  }
+
+  private static void assertBytesAgree(Dataset dataset, long index) {
+    float[] values = pixels(dataset, index);
+    byte[] bytes = new byte[values.length];
+    if (dataset.bytes(index, MemorySegment.ofArray(bytes), 0)) {
+      for (int k = 0; k < values.length; k++) {
+        assertEquals((bytes[k] & 0xff) / 255f, values[k], "image " + index);
+      }
     }
   }
 
@@ -69,6 +80,7 @@ final class Fixtures {
       for (float value : pixels(dataset, i)) {
         assertTrue(value >= 0 && value <= 1, "pixel " + value);
       }
+      assertBytesAgree(dataset, i);
     }
   }
 

@@ -72,7 +72,7 @@ class CudaMeasureTest {
     System.setProperty(EmulatedDriver.CHECKS_PROPERTY, "false");
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
-    CudaPassMeasure.measure(2, new ImageShape(8, 8, 1), 2, out);
+    CudaPassMeasure.measure(2, new ImageShape(8, 8, 1), 2, List.of(Precision.values()), out);
     List<String> lines = bytes.toString(StandardCharsets.UTF_8).lines().toList();
     assertEquals(2 * Precision.values().length, lines.size());
     for (String line : lines) {

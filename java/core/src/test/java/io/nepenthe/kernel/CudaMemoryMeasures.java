@@ -9,6 +9,8 @@ import java.util.List;
 
 /** The kernels that memory binds, as fractions of a copy's bandwidth. */
 final class CudaMemoryMeasures {
+  private static final int COLOURS = 3;
+
   private static final Padding AROUND = Padding.of(1, Padding.Mode.CIRCULAR);
   private static final Window HALF = Window.square(2).withStride(2);
   private static final float EPSILON = 1e-5f;
@@ -91,6 +93,12 @@ final class CudaMemoryMeasures {
     Tensor dy = watch.values(2, all).reshape(image);
     Tensor y = watch.zeros(all).reshape(image);
     Tensor dx = watch.zeros(all).reshape(image);
+    bytes(
+        "decode",
+        bytes / Float.BYTES + bytes,
+        () ->
+            watch.launch(
+                "nep_pixels", all, 4, dy.address(), x.address(), y.address(), all, COLOURS));
     bytes("relu", 2 * bytes, () -> dense.relu(x, y));
     bytes("reluGradient", 3 * bytes, () -> dense.reluGradient(y, dy, dx));
     bytes("celu", 2 * bytes, () -> dense.celu(x, y, 0.075f));
@@ -193,5 +201,27 @@ final class CudaMemoryMeasures {
         "squaredError",
         bytes,
         () -> dense.squaredError(output, labels, new double[0], losses, hits, gradient));
+    Shape shape = output.shape();
+    bytes(
+        "lossVectors",
+        bytes,
+        () ->
+            watch.launch(
+                "nep_loss_vectors",
+                samples * 32L,
+                1,
+                output.address(),
+                0L,
+                0L,
+                0L,
+                gradient.address(),
+                shape.size(0),
+                shape.size(1),
+                LossVectors.Form.CATEGORICAL.ordinal(),
+                0,
+                0,
+                1,
+                1.0,
+                1.0));
   }
 }
