@@ -66,7 +66,6 @@ final class DemoCommand extends Operation {
     Outputs.requireFolder(out);
     try (Demo.Outcome outcome =
         new Demo(run, Demo.Settings.of(train, test, epochs, run.seed())).outcome()) {
-      run.result().describe(DoctorCommand.describe(run.backend().describe()));
       write(run.result().json(), outcome);
       models(run, outcome);
       DemoStory story = new DemoStory(outcome);

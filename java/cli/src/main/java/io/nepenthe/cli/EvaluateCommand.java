@@ -159,9 +159,11 @@ final class EvaluateCommand extends Operation {
       return new Task(test, Optional.empty(), Optional.empty(), Task.backdoor(backdoor), pair);
     }
     long[] ids = forget.of(training, run);
+    Dataset forgotten = Subset.ofIds(training, ids);
+    Forgotten.to(run.result().json().putObject("task"), forgotten);
     return new Task(
         test,
-        Optional.of(Subset.ofIds(training, ids)),
+        Optional.of(forgotten),
         Optional.of(Datasets.without(training, ids)),
         Task.backdoor(backdoor),
         pair);

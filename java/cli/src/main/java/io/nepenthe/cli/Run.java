@@ -69,6 +69,8 @@ final class Run implements AutoCloseable {
     if (backend == null) {
       common.fallback().filter(reason -> !common.quiet).ifPresent(this::explain);
       backend = device.open();
+      // The same bits come only from the same instruction set and libraries.
+      result.describe(DoctorCommand.describe(backend.describe()));
     }
     return backend;
   }

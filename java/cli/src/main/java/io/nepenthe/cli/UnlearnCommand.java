@@ -135,11 +135,13 @@ final class UnlearnCommand extends Operation {
               tested.flatMap(confused::of));
       try (Model copy = before.model().copy()) {
         ModelFile after = before.withModel(copy);
-        run.result()
-            .json()
-            .putObject("task")
-            .put("forget", task.forget().size())
-            .put("train", training.size());
+        ObjectNode told =
+            run.result()
+                .json()
+                .putObject("task")
+                .put("forget", task.forget().size())
+                .put("train", training.size());
+        Forgotten.to(told, task.forget());
         ObjectNode seconds = forget(run, how, copy, task);
         measure(run, judged, before, after, seconds);
         after.write(out);

@@ -7,6 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.nepenthe.data.DataSource;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
+import io.nepenthe.data.IdList;
 import io.nepenthe.data.Safetensors;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -15,6 +19,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -216,6 +221,18 @@ class ModelCommandsTest {
             "--out",
             path("forgot.onnx"));
     assertEquals(100, result.get("task").get("forget").asInt());
+    JsonNode forgotten = result.at("/task/forgotten");
+    Dataset threes =
+        Datasets.ofClasses(DataSource.open(TRAIN + "#0-999", result.get("seed").asLong()), 3);
+    assertEquals(
+        LongStream.of(Datasets.ids(threes)).boxed().toList().toString(),
+        forgotten.get("ids").toString().replace(",", ", "));
+    Path list = folder.resolve("threes.txt");
+    IdList.write(list, Datasets.ids(threes));
+    assertEquals(Checksum.of(list), forgotten.get("idsSha256").asText());
+    assertEquals("{\"3\":100}", forgotten.get("classes").toString());
+    assertEquals(Datasets.sha256(threes), forgotten.get("sha256").asText());
+    assertTrue(result.at("/versions/instructionSet").asText().startsWith("x86-64"));
     assertTrue(result.get("figures").get("selected").asLong() > 0);
     double was = result.get("before").get("forgetAccuracy").asDouble();
     double is = result.get("after").get("forgetAccuracy").asDouble();
@@ -239,6 +256,7 @@ class ModelCommandsTest {
             "label = 3 and id < 1000",
             "--target",
             "0");
+    assertEquals(forgotten, compared.at("/task/forgotten"), "the same by another rule");
     assertEquals(is, compared.get("after").get("forgetAccuracy").asDouble());
     assertEquals(was, compared.get("before").get("forgetAccuracy").asDouble());
     assertTrue(compared.get("after").get("attackSuccessRate").asDouble() < 0.9);

@@ -1,13 +1,12 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Parameters;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -57,18 +56,7 @@ final class Fingerprint {
 
   /** Of the ids, labels and pixels of all samples, in order. */
   static String of(Dataset data) {
-    Fingerprint print = new Fingerprint();
-    print.add(data.image() + " " + data.classes() + " " + data.size());
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment pixels = arena.allocate(data.image().floats() * Float.BYTES, Float.BYTES);
-      ByteBuffer head = ByteBuffer.allocate(Long.BYTES + Integer.BYTES);
-      for (long i = 0; i < data.size(); i++) {
-        print.digest.update(head.clear().putLong(data.id(i)).putInt(data.label(i)).flip());
-        data.pixels(i, pixels, 0);
-        print.add(pixels);
-      }
-    }
-    return print.hex();
+    return Datasets.sha256(data);
   }
 
   /** Of the geometry of blocks under their names in files. */

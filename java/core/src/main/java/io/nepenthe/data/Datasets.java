@@ -2,8 +2,13 @@ package io.nepenthe.data;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 
@@ -128,6 +133,33 @@ public final class Datasets {
       }
     }
     return new Split(Subset.at(dataset, chosen), Subset.at(dataset, rest));
+  }
+
+  /**
+   * What tells a data set from every other: the SHA-256, in hexadecimal digits, of its image shape,
+   * classes and size as text and a line feed, and then of each image in turn its id (eight bytes,
+   * the highest first), label (four) and pixels (float32, channels last, native order).
+   *
+   * @param dataset is read from front to back
+   * @return 64 digits
+   */
+  public static String sha256(Dataset dataset) {
+    MessageDigest digest;
+    try {
+      digest = MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
+    String text = dataset.image() + " " + dataset.classes() + " " + dataset.size() + "\n";
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
+    MemorySegment pixels = Memory.allocate(dataset.name(), dataset.image().floats() * Float.BYTES);
+    ByteBuffer head = ByteBuffer.allocate(Long.BYTES + Integer.BYTES);
+    for (long i = 0; i < dataset.size(); i++) {
+      digest.update(head.clear().putLong(dataset.id(i)).putInt(dataset.label(i)).flip());
+      dataset.pixels(i, pixels, 0);
+      digest.update(pixels.asByteBuffer());
+    }
+    return HexFormat.of().formatHex(digest.digest());
   }
 
   /**

@@ -7,7 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.LongStream;
 import net.jqwik.api.ForAll;
@@ -149,5 +155,22 @@ class ViewsTest {
     assertNotEquals(
         Arrays.toString(Datasets.ids(Datasets.shuffled(base, 1))),
         Arrays.toString(Datasets.ids(Datasets.shuffled(base, 2))));
+  }
+
+  @Test
+  void aChecksumIsOfIdsLabelsAndPixelsInTheirOrder() throws NoSuchAlgorithmException {
+    Dataset three = Fixtures.random(3, new ImageShape(2, 1, 1), 4, 9);
+    ByteBuffer bytes = ByteBuffer.allocate(100).put("2×1×1 4 3\n".getBytes(StandardCharsets.UTF_8));
+    for (int i = 0; i < 3; i++) {
+      bytes.putLong(three.id(i)).putInt(three.label(i));
+      for (float value : Fixtures.pixels(three, i)) {
+        bytes.order(ByteOrder.nativeOrder()).putFloat(value).order(ByteOrder.BIG_ENDIAN);
+      }
+    }
+    byte[] all = Arrays.copyOf(bytes.array(), bytes.position());
+    String expected = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(all));
+    assertEquals(expected, Datasets.sha256(three));
+    assertNotEquals(expected, Datasets.sha256(Subset.of(three, new long[] {0, 2, 1})));
+    assertNotEquals(expected, Datasets.sha256(Subset.range(three, 0, 1)));
   }
 }
