@@ -130,6 +130,17 @@ class CompareTest {
   }
 
   @Test
+  void theLargestSeedHasOneAfterIt() {
+    String line =
+        "compare --arch mlp --width 4 --epochs 1 --data glyphs:train/60 --test glyphs:test/100"
+            + " --forget-class 3 --methods retrain --seeds 2 --seed "
+            + Long.MAX_VALUE;
+    JsonNode seeds = run(line, folder.resolve("largest")).at("/methods/0/seeds");
+    assertEquals(Long.MAX_VALUE, seeds.get(0).get("seed").asLong());
+    assertEquals(Long.MIN_VALUE, seeds.get(1).get("seed").asLong());
+  }
+
+  @Test
   void whatWasTooStrongForTheNetworkIsSaid() throws Exception {
     assertEquals(0, result.get("warnings").size(), result.get("warnings").toString());
     Path out = folder.resolve("strong");
