@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -23,8 +22,6 @@ import java.util.stream.IntStream;
  * @param normalisation applied to pixels from 0 to 1; empty if the file does not say
  */
 record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implements AutoCloseable {
-  private static final String MEAN = "nepenthe.mean";
-  private static final String STD = "nepenthe.std";
   private static final String CLASSES = "nepenthe.classes";
 
   /** A new model, under the engine's names. */
@@ -67,27 +64,10 @@ record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implemen
   static ModelFile read(Path file) {
     OnnxModel onnx = OnnxReader.read(file);
     try {
-      Map<String, String> metadata = onnx.metadata();
-      Optional<Normalisation> normalisation =
-          metadata.containsKey(MEAN) || metadata.containsKey(STD)
-              ? Optional.of(
-                  new Normalisation(
-                      numbers(metadata.getOrDefault(MEAN, "")),
-                      numbers(metadata.getOrDefault(STD, ""))))
-              : Optional.empty();
-      return new ModelFile(onnx, normalisation);
+      return new ModelFile(onnx, onnx.normalisation());
     } catch (IllegalArgumentException e) {
       onnx.close();
-      throw new CommandException(
-          file
-              + ": expected "
-              + MEAN
-              + " and "
-              + STD
-              + " with one number a channel in its"
-              + " metadata, found "
-              + e.getMessage(),
-          e);
+      throw new CommandException(file + ": " + e.getMessage(), e);
     }
   }
 
@@ -95,12 +75,8 @@ record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implemen
   void write(Path file) {
     Map<String, String> metadata = new TreeMap<>(onnx.metadata());
     metadata.put(OnnxWriter.PRODUCER, "nepenthe " + Version.text());
-    normalisation.ifPresent(
-        values -> {
-          metadata.put(MEAN, text(values.mean()));
-          metadata.put(STD, text(values.std()));
-        });
-    OnnxWriter.write(onnx.withMetadata(metadata), file);
+    OnnxModel named = onnx.withMetadata(metadata);
+    OnnxWriter.write(normalisation.map(named::withNormalisation).orElse(named), file);
   }
 
   /**
@@ -126,22 +102,6 @@ record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implemen
 
   private static boolean areNumbers(List<String> names) {
     return IntStream.range(0, names.size()).allMatch(i -> names.get(i).equals(Integer.toString(i)));
-  }
-
-  /** Numbers between commas. */
-  static float[] numbers(String text) {
-    String[] words = text.split(",");
-    float[] values = new float[words.length];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = Float.parseFloat(words[i].strip());
-    }
-    return values;
-  }
-
-  private static String text(float[] values) {
-    return IntStream.range(0, values.length)
-        .mapToObj(i -> Float.toString(values[i]))
-        .collect(Collectors.joining(","));
   }
 
   /** The values of a normalisation, for a result file. */

@@ -52,7 +52,7 @@ final class ModelOptions {
       return Optional.empty();
     }
     try {
-      return Optional.of(new Normalisation(ModelFile.numbers(mean), ModelFile.numbers(std)));
+      return Optional.of(Normalisation.parse(mean, std));
     } catch (IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), "--mean and --std: " + e.getMessage(), e);
     }

@@ -42,6 +42,27 @@ public record Normalisation(float[] mean, float[] std) {
   }
 
   /**
+   * Reads numbers between commas.
+   *
+   * @param mean for instance {@code 0.49,0.48,0.45}
+   * @param std as many
+   * @return the normalisation
+   * @throws IllegalArgumentException if one is no number, or they do not make a normalisation
+   */
+  public static Normalisation parse(String mean, String std) {
+    return new Normalisation(numbers(mean), numbers(std));
+  }
+
+  private static float[] numbers(String text) {
+    String[] words = text.split(",");
+    float[] values = new float[words.length];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = Float.parseFloat(words[i].strip());
+    }
+    return values;
+  }
+
+  /**
    * The normalisation that changes nothing.
    *
    * @param channels how many channels

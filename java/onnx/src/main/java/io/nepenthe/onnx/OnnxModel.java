@@ -1,5 +1,6 @@
 package io.nepenthe.onnx;
 
+import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.tensor.Tensor;
@@ -9,9 +10,12 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * A model with what its ONNX file says beyond the engine: the names and layouts of its
@@ -21,6 +25,9 @@ import java.util.TreeMap;
  * <p>It owns the model: closing the one closes the other.
  */
 public final class OnnxModel implements AutoCloseable {
+  private static final String MEAN = "nepenthe.mean";
+  private static final String STD = "nepenthe.std";
+
   private final Model model;
   private final SequencedMap<String, Initialiser> initialisers;
   private final Graph graph;
@@ -91,6 +98,20 @@ public final class OnnxModel implements AutoCloseable {
     return new OnnxModel(model, List.copyOf(initialisers.values()), graph, other, notes, files);
   }
 
+  /** The same, whose metadata say how pixels are normalised. */
+  public OnnxModel withNormalisation(Normalisation normalisation) {
+    Map<String, String> all = new TreeMap<>(metadata);
+    all.put(MEAN, text(normalisation.mean()));
+    all.put(STD, text(normalisation.std()));
+    return withMetadata(all);
+  }
+
+  private static String text(float[] values) {
+    return IntStream.range(0, values.length)
+        .mapToObj(i -> Float.toString(values[i]))
+        .collect(Collectors.joining(","));
+  }
+
   /**
    * The same with another end.
    *
@@ -146,6 +167,28 @@ public final class OnnxModel implements AutoCloseable {
   /** The metadata properties of the file, sorted by name. */
   public Map<String, String> metadata() {
     return metadata;
+  }
+
+  /**
+   * How pixels from 0 to 1 are to be normalised before they reach the network: the metadata {@code
+   * nepenthe.mean} and {@code nepenthe.std}, one number a channel between commas, which the
+   * commands write and read. Empty if the file says neither.
+   *
+   * @throws IllegalArgumentException if it says something else
+   */
+  public Optional<Normalisation> normalisation() {
+    if (!metadata.containsKey(MEAN) && !metadata.containsKey(STD)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(
+          Normalisation.parse(metadata.getOrDefault(MEAN, ""), metadata.getOrDefault(STD, "")));
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "expected %s and %s with one number a channel in its metadata, found %s"
+              .formatted(MEAN, STD, e.getMessage()),
+          e);
+    }
   }
 
   /** What was read in another way than it was written, one line each; fit to be shown. */

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.nepenthe.data.DataException;
+import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Layer;
@@ -26,6 +27,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -193,6 +195,32 @@ class ExportTest {
           assertEquals(producer[1], again.metadata().get(OnnxWriter.PRODUCER));
         }
       }
+    }
+  }
+
+  @Test
+  void theNormalisationGoesWithTheModel() {
+    Path file = folder.resolve("n.onnx");
+    Normalisation normalisation =
+        new Normalisation(new float[] {0.1f, 0.2f}, new float[] {0.3f, 1});
+    try (OnnxModel model = OnnxModel.of(Networks.model(Networks.random(3), 3))) {
+      assertEquals(Optional.empty(), model.normalisation());
+      OnnxWriter.write(
+          model.withMetadata(Map.of("kept", "too")).withNormalisation(normalisation), file);
+      for (Map<String, String> wrong :
+          List.of(
+              Map.of("nepenthe.mean", "0.5"),
+              Map.of("nepenthe.std", "0.5"),
+              Map.of("nepenthe.mean", "0.5", "nepenthe.std", "0"),
+              Map.of("nepenthe.mean", "0.5,0.5", "nepenthe.std", "1"),
+              Map.of("nepenthe.mean", "a", "nepenthe.std", "1"))) {
+        assertThrows(
+            IllegalArgumentException.class, () -> model.withMetadata(wrong).normalisation());
+      }
+    }
+    try (OnnxModel read = OnnxReader.read(file)) {
+      assertEquals(Optional.of(normalisation), read.normalisation());
+      assertEquals("too", read.metadata().get("kept"));
     }
   }
 
