@@ -1,6 +1,7 @@
 // What io.nepenthe.kernel.CudaDnn calls of cuDNN, on memory of the host, for its test: channels last, as the
 // manual says, with no help from how it is called. FAKE_CUDNN_STATUS is what creating a handle gives,
-// FAKE_CUDNN_ALGORITHMS how many algorithms there are for a convolution.
+// FAKE_CUDNN_ALGORITHMS how many algorithms there are for a convolution. With FAKE_CUDA_DRY=1, as of
+// driver.cpp, it touches no memory.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -32,6 +33,8 @@ int algorithms() {
   const char* count = std::getenv("FAKE_CUDNN_ALGORITHMS");
   return count == nullptr ? 3 : std::atoi(count);
 }
+
+bool dry() { return std::getenv("FAKE_CUDA_DRY") != nullptr; }
 
 int out(int in, int pad, int kernel, int stride, int dilation) {
   return 1 + (in + 2 * pad - ((kernel - 1) * dilation + 1)) / stride;
@@ -161,6 +164,7 @@ int cudnnConvolutionForward(int*, const float* alpha, const Sizes* xs, const flo
                             const float* w, const Convolution* c, int algorithm, void* workspace,
                             size_t bytes, const float* beta, const Sizes* ys, float* y) {
   if (!fit(*xs, *ws, *c, *ys)) return NOT_SUPPORTED;
+  if (dry()) return used(*c, algorithm, workspace, bytes);
   scale(y, *ys, *beta);
   products(*xs, *ws, *c, *ys, [&](int to, int from, int by) { y[to] += *alpha * x[from] * w[by]; });
   return used(*c, algorithm, workspace, bytes);
@@ -169,6 +173,7 @@ int cudnnConvolutionBackwardData(int*, const float* alpha, const Sizes* ws, cons
                                  const float* dy, const Convolution* c, int algorithm, void* workspace,
                                  size_t bytes, const float* beta, const Sizes* dxs, float* dx) {
   if (!fit(*dxs, *ws, *c, *dys)) return NOT_SUPPORTED;
+  if (dry()) return used(*c, algorithm, workspace, bytes);
   scale(dx, *dxs, *beta);
   products(*dxs, *ws, *c, *dys, [&](int from, int to, int by) { dx[to] += *alpha * dy[from] * w[by]; });
   return used(*c, algorithm, workspace, bytes);

@@ -19,15 +19,16 @@ final class CudaAffinePlan implements AffinePlan {
   private final Affine sizes;
   private final DenseChecks.Shapes shapes;
   private final Optional<CudaConvolution> convolution;
+
+  /** Why cuDNN does not make it, where it was asked to. */
+  private final String refused;
+
   private boolean closed;
 
   CudaAffinePlan(
-      CudaContext context,
-      CudaDense dense,
-      CudaGemm gemm,
-      Affine sizes,
-      Optional<CudaConvolution> convolution) {
-    this.convolution = convolution;
+      CudaContext context, CudaDense dense, CudaGemm gemm, Affine sizes, CudaDnn.Planned planned) {
+    this.convolution = planned.convolution();
+    this.refused = planned.reason();
     this.context = context;
     this.dense = dense;
     this.gemm = gemm;
@@ -295,7 +296,8 @@ final class CudaAffinePlan implements AffinePlan {
 
   @Override
   public String implementations() {
-    return convolution.map(_ -> "cuDNN, ").orElse("") + gemm.name();
+    String unfolded = refused.isEmpty() ? "" : "unfolded (" + refused + "), ";
+    return convolution.map(_ -> "cuDNN, ").orElse(unfolded) + gemm.name();
   }
 
   @Override

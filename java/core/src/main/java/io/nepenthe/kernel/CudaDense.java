@@ -45,7 +45,11 @@ final class CudaDense implements Dense, AutoCloseable {
   @Override
   public AffinePlan plan(Affine sizes) {
     return new CudaAffinePlan(
-        context, this, gemm, sizes, convolutions.library().flatMap(dnn -> dnn.plan(sizes)));
+        context,
+        this,
+        gemm,
+        sizes,
+        convolutions.library().map(dnn -> dnn.plan(sizes)).orElse(CudaDnn.Planned.NONE));
   }
 
   /** An operation that moves {@code arrays} arrays of a tensor's size. */

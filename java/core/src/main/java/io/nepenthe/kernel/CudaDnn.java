@@ -15,8 +15,10 @@ import java.util.Optional;
  * cuDNN 9, by its C interface: a convolution's forward pass and its input's gradient, channels
  * last, with no unfolded input in memory. Its older functions are bound, which version 9 still has:
  * they take descriptors of sizes, not graphs, and say of every algorithm whether it leaves the same
- * bits each time. Only such are taken. Factors stay float32 in memory: FP32 and TF32; it has no
- * convolution that rounds them to BF16.
+ * bits each time. Only such are taken. Factors stay float32 in memory, and it has no convolution
+ * that rounds such to BF16: for BF16, too, it rounds them to TF32, three bits less coarsely. At
+ * half the matrix rate that costs less time than unfolding or copies in BF16 would (docs/gpu.md has
+ * the figures).
  */
 final class CudaDnn implements AutoCloseable {
   /** {@code auto} takes cuDNN where it is found; {@code own} never. */
@@ -50,11 +52,11 @@ final class CudaDnn implements AutoCloseable {
     this.math =
         switch (precision) {
           case FP32 -> 3; // CUDNN_FMA_MATH
-          case TF32 -> 0; // CUDNN_DEFAULT_MATH: TF32 is permitted
-          case BF16 -> throw new CudaException("cuDNN has no BF16 for float32 values");
+          case TF32, BF16 -> 0; // CUDNN_DEFAULT_MATH: TF32 is permitted
         };
     try (Arena arena = Arena.ofConfined()) {
-      this.name = "cuDNN " + version(arena) + " from " + library.path();
+      String coarse = precision == Precision.BF16 ? ", in TF32" : "";
+      this.name = "cuDNN " + version(arena) + " from " + library.path() + coarse;
       MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
       call("cudnnCreate", POINTER).invoke(out);
       this.handle = out.get(ValueLayout.ADDRESS, 0);
@@ -69,9 +71,6 @@ final class CudaDnn implements AutoCloseable {
     }
     if (context.driver() instanceof EmulatedDriver) {
       return without("the device is emulated");
-    }
-    if (precision == Precision.BF16) {
-      return without("cuDNN has no BF16 for float32 values");
     }
     try {
       Optional<CudaLibrary> library = CudaLibrary.find(NAME);
@@ -141,16 +140,30 @@ final class CudaDnn implements AutoCloseable {
     return name;
   }
 
-  /** The passes of that convolution; empty where cuDNN has none that does. */
-  Optional<CudaConvolution> plan(Affine sizes) {
-    if (!(sizes instanceof Affine.Convolution c) || !CudaConvolution.fits(c)) {
-      return Optional.empty();
+  /**
+   * A layer's passes by cuDNN.
+   *
+   * @param convolution empty where it has none
+   * @param reason why it has none of a convolution
+   */
+  record Planned(Optional<CudaConvolution> convolution, String reason) {
+    /** Of what cuDNN was not asked for. */
+    static final Planned NONE = new Planned(Optional.empty(), "");
+  }
+
+  /** The passes of that layer. */
+  Planned plan(Affine sizes) {
+    if (!(sizes instanceof Affine.Convolution c)) {
+      return Planned.NONE;
+    }
+    if (!CudaConvolution.fits(c)) {
+      return new Planned(Optional.empty(), "cuDNN has no groups and no uneven padding");
     }
     context.driver().enter();
     try {
-      return Optional.of(new CudaConvolution(this, c));
+      return new Planned(Optional.of(new CudaConvolution(this, c)), "");
     } catch (CudaException e) {
-      return Optional.empty();
+      return new Planned(Optional.empty(), e.getMessage());
     }
   }
 

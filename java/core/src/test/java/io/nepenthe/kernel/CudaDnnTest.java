@@ -1,7 +1,6 @@
 package io.nepenthe.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.tensor.Shape;
@@ -106,14 +105,54 @@ class CudaDnnTest {
     assertEquals(0, ask("fake_cudnn_alive"));
   }
 
+  /** It has no BF16 for float32 values: products are made in BF16, convolutions in TF32. */
   @Test
-  void bf16IsNotWhatItHas() {
+  void inBf16ItMakesThemInTf32AndSaysSo() throws Throwable {
+    assertTrue(compare(sizes(THREE, 1, true), Precision.BF16));
+    assertEquals(0, ask("fake_cudnn_math"), "TF32 permitted");
     try (CudaBackend cuda = CudaTest.emulated(1, Precision.BF16)) {
-      CudaException e =
-          assertThrows(
-              CudaException.class, () -> new CudaDnn(library(), cuda.context(), Precision.BF16));
-      assertEquals("cuDNN has no BF16 for float32 values", e.getMessage());
+      CudaDnn dnn = new CudaDnn(library(), cuda.context(), Precision.BF16);
+      assertTrue(dnn.name().endsWith("libcudnn.so.9, in TF32"), dnn.name());
+      dnn.close();
     }
+    assertEquals(0, ask("fake_cudnn_alive"));
+  }
+
+  /** Makes a convolution on the device behind the driver, whichever way it is made. */
+  static final class Made {
+    private Made() {}
+
+    public static void main(String[] arguments) {
+      try (Backend cuda = Device.cuda(0).open();
+          Arena arena = Arena.ofConfined();
+          AffinePlan plan = cuda.dense().plan(sizes(THREE, 1, false))) {
+        Tensor x = cuda.zeros(arena, plan.sizes().input());
+        Tensor w = cuda.zeros(arena, plan.sizes().weights());
+        plan.forward(
+            x, w, cuda.zeros(arena, Shape.of(0)), cuda.zeros(arena, plan.sizes().output()));
+        System.out.println(plan.implementations());
+      }
+    }
+  }
+
+  /** Where it has no algorithm that leaves the same bits, we make the convolution, and say why. */
+  @Test
+  void whatItHasNoAlgorithmForIsUnfolded() throws Exception {
+    Map<String, String> environment =
+        Map.of(
+            CudaLibrary.PATH_VARIABLE,
+            FOLDER.toString(),
+            "FAKE_CUDNN_ALGORITHMS",
+            "2", // the third would be the first that will do
+            "LD_LIBRARY_PATH",
+            Repository.path("target/native/release/driver").toString());
+    ChildJvm.Outcome outcome = ChildJvm.finish(ChildJvm.start(Made.class, List.of(), environment));
+    assertEquals(0, outcome.status(), outcome.output());
+    assertTrue(
+        outcome
+            .output()
+            .contains("unfolded (cudnnGetConvolutionForwardAlgorithm_v7: none is deterministic), "),
+        outcome.output());
   }
 
   /**
