@@ -30,7 +30,7 @@ public final class FisherDiagonal implements AutoCloseable {
    * @param labels whose labels
    * @param weighting how much each sample counts
    * @param batchSize samples at once; with {@code batchSquared} part of the definition, otherwise
-   *     only of the cost
+   *     only of the cost: a device takes more where that keeps it busy
    * @param batchSquared false for (1/n) Σ gₙ∘², the definition; true for the square of each batch's
    *     mean gradient, averaged over batches, as the reference implementation of SSD computes it:
    *     about batchSize times smaller for noise-like gradients, and dependent on the order

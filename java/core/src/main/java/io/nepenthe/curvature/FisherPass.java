@@ -45,7 +45,7 @@ final class FisherPass implements AutoCloseable {
             backend,
             data,
             normalisation,
-            options.batchSize(),
+            options.batchSquared() ? options.batchSize() : backend.atOnce(options.batchSize()),
             loss.classifies() && options.labels() != Labels.NONE,
             !options.batchSquared());
     OutputGradients gradients = OutputGradients.of(loss, options.weighting(), outputs);

@@ -25,6 +25,7 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
   private final Backend backend;
   private final Arena arena = Arena.ofShared();
   private final Parameters sums;
+  private final Parameters rests;
   private final Map<String, DriftFreeSum> states = new LinkedHashMap<>();
   private final Map<String, TiedLayer> tied = new HashMap<>();
 
@@ -38,7 +39,7 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
   public SquaredGradients(Model model, Backend backend) {
     this.backend = backend;
     this.sums = model.parameters().zerosLike(arena, backend::zeros);
-    Parameters rests = model.parameters().zerosLike(arena, backend::zeros);
+    this.rests = model.parameters().zerosLike(arena, backend::zeros);
     for (Parameters.Parameter sum : sums.all()) {
       String name = sum.spec().name();
       states.put(name, DriftFreeSum.of(sum.value(), rests.get(name).value()));
@@ -76,7 +77,15 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
 
   /** Writes every sum, rounded once, to the parameters of the same names. */
   public void value(Parameters out) {
-    states.forEach((name, state) -> state.value(out.get(name).value()));
+    if (backend.holds(out.flat())) {
+      backend.dense().add(sums.flat(), rests.flat(), out.flat());
+      return;
+    }
+    try (Arena scratch = Arena.ofConfined()) {
+      Tensor here = backend.zeros(scratch, out.flat().shape());
+      backend.dense().add(sums.flat(), rests.flat(), here);
+      out.flat().copyFrom(here);
+    }
   }
 
   /** Adds the squares of gradients given as such, for instance of a batch's mean loss. */

@@ -41,6 +41,12 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
   int fitting(long bytesPerSample, int wanted);
 
   /**
+   * How many samples a pass takes at once where their number changes nothing but its cost: as many
+   * as wanted, or more, where the device needs more to be busy and to spare the host its launches.
+   */
+  int atOnce(int wanted);
+
+  /**
    * Checks that there is room for a batch.
    *
    * @throws CudaException if there is not, with what is wanted, what is free, and what fits

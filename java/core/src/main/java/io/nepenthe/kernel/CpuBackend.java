@@ -49,6 +49,11 @@ final class CpuBackend implements Backend {
   }
 
   @Override
+  public int atOnce(int wanted) {
+    return wanted;
+  }
+
+  @Override
   public void requireRoom(long bytesPerSample, int samples) {}
 
   @Override

@@ -13,6 +13,10 @@ import java.util.function.IntFunction;
 /** A CUDA device: the kernels of cuda/, and cuBLAS where it is found. */
 final class CudaBackend implements Backend {
   private static final int ACCUMULATE_EACH = 4;
+
+  /** Of a multiprocessor: about 1,000 of a large device, some 7 GB of a ResNet-18's. */
+  private static final int SAMPLES_AT_ONCE = 8;
+
   private static final long CHUNK_BYTES = 32;
   private static final int CHUNK = Reduction.CHUNK;
   private static final int CHUNK_THREADS = Reduction.LANES / 4;
@@ -117,6 +121,11 @@ final class CudaBackend implements Backend {
     // A quarter is left to workspaces, the parameters' copies and statistics.
     long room = context.memory().freeBytes() / 4 * 3;
     return Math.clamp(room / Math.max(1, bytesPerSample), 1, wanted);
+  }
+
+  @Override
+  public int atOnce(int wanted) {
+    return Math.max(wanted, SAMPLES_AT_ONCE * context.driver().multiprocessors());
   }
 
   @Override

@@ -86,7 +86,7 @@ class CudaFisherTest {
   @Test
   void aBatchBringsNothingBack() throws Exception {
     System.setProperty(CHECKS, "false");
-    int batch = 3;
+    int batch = 16; // no fewer than the emulated device takes at once
     Network network =
         Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
             .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))

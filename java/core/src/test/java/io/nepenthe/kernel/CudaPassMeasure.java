@@ -26,7 +26,6 @@ import java.util.stream.IntStream;
 final class CudaPassMeasure {
   private static final int RUNS = 3;
   private static final int CLASSES = 10;
-  private static final int BATCH = 1024;
 
   /** What the reference code squares at once. */
   private static final int SQUARED_BATCH = 64;
@@ -54,7 +53,7 @@ final class CudaPassMeasure {
     try (Model model = Model.initialise(Architectures.resnet18(extent, CLASSES, width), 1);
         Arena arena = Arena.ofShared()) {
       Images data = Images.of(arena, samples, image);
-      FisherDiagonal.Options exact = FisherDiagonal.Options.defaults().withBatchSize(BATCH);
+      FisherDiagonal.Options exact = FisherDiagonal.Options.defaults();
       FisherDiagonal.Options squared = exact.withBatchSize(SQUARED_BATCH).withBatchSquared();
       for (Precision precision : precisions) {
         pass("exact Fisher", model, data, precision, exact, out);
@@ -90,13 +89,14 @@ final class CudaPassMeasure {
       out.printf(
           Locale.ROOT,
           "{\"device\": \"%s\", \"by\": \"nepenthe %s\", \"name\": \"%s\", \"samples\": %d,"
-              + " \"seconds\": %s, \"peakBytes\": %d}%n",
+              + " \"seconds\": %s, \"peakBytes\": %d, \"convolution\": \"%s\"}%n",
           driver.name(),
           precision,
           name,
           data.size(),
           time,
-          driver.liveBytes());
+          driver.liveBytes(),
+          backend.dense().convolutions());
       out.flush();
     }
   }
