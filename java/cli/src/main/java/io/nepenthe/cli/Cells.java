@@ -3,6 +3,7 @@ package io.nepenthe.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.AtomicFile;
 import java.io.IOException;
@@ -13,12 +14,15 @@ import java.util.Optional;
 
 /**
  * What a comparison has done, on disk: for each seed and method a model and, written after it, a
- * record. A record counts only for the very task and settings that it was made for.
+ * record; of a method that failed a record alone, with the reason. A record counts only for the
+ * very task and settings that it was made for.
  *
  * @param folder with one folder a seed
  * @param task says everything that decides the results but seed, method and settings
  */
 record Cells(Path folder, String task) {
+  private static final String FAILED = "failed";
+
   /**
    * One seed and method.
    *
@@ -34,8 +38,19 @@ record Cells(Path folder, String task) {
 
   /** The record, if it was done. */
   Optional<ObjectNode> find(Key key) {
+    return Files.exists(model(key))
+        ? record(key).filter(found -> !found.has(FAILED))
+        : Optional.empty();
+  }
+
+  /** Whether it was tried, and failed. */
+  boolean hasFailed(Key key) {
+    return record(key).filter(found -> found.has(FAILED)).isPresent();
+  }
+
+  private Optional<ObjectNode> record(Key key) {
     Path file = place(key, ".json");
-    if (!Files.exists(file) || !Files.exists(model(key))) {
+    if (!Files.exists(file)) {
       return Optional.empty();
     }
     try {
@@ -57,6 +72,11 @@ record Cells(Path folder, String task) {
   void keep(Key key, ModelFile model, ObjectNode node) {
     model.write(model(key));
     note(key, node);
+  }
+
+  /** Keeps that it failed, and why. */
+  void fail(Key key, String reason) {
+    note(key, JsonNodeFactory.instance.objectNode().put(FAILED, reason));
   }
 
   /** Keeps a record anew, of a model that is there. */

@@ -111,7 +111,7 @@ final class CompareCommand extends Operation {
 
   @Override
   void run(Run run) {
-    List<Chosen> chosen = chosen();
+    List<Chosen> named = chosen();
     if (!arch.given()) {
       throw new ParameterException(spec.commandLine(), "--arch is needed");
     }
@@ -119,9 +119,10 @@ final class CompareCommand extends Operation {
     Outputs.requireFolder(out);
     Dataset training = run.phase("read", () -> run.data(data));
     Comparison.Plan plan = plan(run, training);
+    List<String> notes = new ArrayList<>();
+    List<Chosen> chosen = possible(plan, named, notes);
     ObjectNode json = run.result().json();
-    List<String> tuning = new ArrayList<>();
-    List<Chosen> tuned = tune == 0 ? chosen : tuned(run, plan, chosen, tuning);
+    List<Chosen> tuned = tune == 0 ? chosen : tuned(run, plan, chosen, notes);
     Comparison comparison = new Comparison(run, plan, new Cells(out, plan.fingerprint(run)));
     List<Comparison.Row> rows = comparison.rows(tuned);
     json.putObject("task")
@@ -132,12 +133,11 @@ final class CompareCommand extends Operation {
         .put("seeds", seeds);
     Summary summary = Summary.of(rows);
     summary.to(json);
-    report(
-        run, plan, summary, Stream.concat(tuning.stream(), summary.warnings().stream()).toList());
+    report(run, plan, summary, Stream.concat(notes.stream(), summary.warnings().stream()).toList());
     run.result().total(run.elapsed());
     run.result().write(out.resolve("result.json"));
     summary.print(run);
-    tuning.forEach(line -> run.say("%s", line));
+    notes.forEach(line -> run.say("%s", line));
     run.say("%s", out.resolve("report.html"));
   }
 
@@ -219,6 +219,27 @@ final class CompareCommand extends Operation {
       }
     }
     return chosen;
+  }
+
+  /**
+   * The methods whose needs the network and the held-out data meet. Those that were asked for must;
+   * of all, the others are left out, which joins the notes.
+   */
+  private List<Chosen> possible(Comparison.Plan plan, List<Chosen> named, List<String> notes) {
+    List<Chosen> possible = new ArrayList<>();
+    for (Chosen method : named) {
+      try {
+        method.method().require(plan.network(), plan.task());
+        possible.add(method);
+      } catch (IllegalArgumentException e) {
+        String line = method.name() + ": " + e.getMessage();
+        if (methods != null) {
+          throw new ParameterException(spec.commandLine(), line, e);
+        }
+        notes.add("Left out: " + line);
+      }
+    }
+    return possible;
   }
 
   /** All, but those that need held-out data where there are none. */

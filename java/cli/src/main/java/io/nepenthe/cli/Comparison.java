@@ -12,6 +12,7 @@ import io.nepenthe.unlearn.Settings;
 import io.nepenthe.unlearn.Trace;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** Trains, forgets and measures, seed by seed and method by method, what was not done before. */
@@ -94,6 +95,20 @@ final class Comparison {
     Cells.Key key = key(seed, method);
     Models others = new Models(key(seed), key(seed, standard));
     return done(key, () -> forgotten(others, key, method));
+  }
+
+  /** As {@link #after}; empty if the method fails, which is kept as well. */
+  Optional<ObjectNode> tried(long seed, Chosen standard, Chosen method) {
+    Cells.Key key = key(seed, method);
+    if (cells.hasFailed(key)) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(after(seed, standard, method));
+    } catch (Traces.NotFinite | IllegalArgumentException e) {
+      cells.fail(key, Failures.message(e));
+      return Optional.empty();
+    }
   }
 
   private static Cells.Key key(long seed) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.unlearn.Ladder;
+import io.nepenthe.unlearn.Method;
 import io.nepenthe.unlearn.Strength;
 import java.math.BigDecimal;
 import java.util.ArrayList;
@@ -51,23 +52,41 @@ record Tuning(Comparison tries, List<Long> seeds, Ladder.Aim aim) {
   private double cost(
       Chosen method, Chosen standard, Strength strength, int rung, List<Try> tried) {
     double value = strength.value(rung);
-    double cost;
-    try {
-      String name = method.name() + "-" + strength.setting() + "=" + value;
-      Chosen now = new Chosen(name, method.title(), strength.at(rung));
-      cost = seeds.stream().mapToDouble(seed -> cost(seed, now, standard)).average().orElseThrow();
-    } catch (Traces.NotFinite | IllegalArgumentException _) {
-      // It ruins the model, or does not take so much: as useless.
-      cost = Double.NaN;
-    }
+    String name = method.name() + "-" + strength.setting() + "=" + value;
+    double cost =
+        at(strength, rung)
+            .map(it -> cost(new Chosen(name, method.title(), it), standard))
+            .orElse(Double.NaN);
     tried.add(new Try(value, cost));
     return cost;
+  }
+
+  /** Empty if the method does not take so much, or so little. */
+  private static Optional<Method> at(Strength strength, int rung) {
+    try {
+      return Optional.of(strength.at(rung));
+    } catch (IllegalArgumentException _) {
+      return Optional.empty();
+    }
+  }
+
+  /** Over the seeds; NaN from the first on which it failed. */
+  private double cost(Chosen method, Chosen standard) {
+    double sum = 0;
+    for (int i = 0; i < seeds.size() && !Double.isNaN(sum); i++) {
+      sum += cost(seeds.get(i), method, standard);
+    }
+    return sum / seeds.size();
   }
 
   private double cost(long seed, Chosen method, Chosen standard) {
     JsonNode before = tries.before(seed).get("metrics");
     JsonNode anew = tries.after(seed, standard, standard).get("metrics");
-    JsonNode metrics = tries.after(seed, standard, method).get("metrics");
+    Optional<ObjectNode> now = tries.tried(seed, standard, method);
+    if (now.isEmpty()) {
+      return Double.NaN;
+    }
+    JsonNode metrics = now.get().get("metrics");
     return isRepair()
         ? before.get("testAccuracy").asDouble() - metrics.get("testAccuracy").asDouble()
         : Figures.averageGap(Figures.gap(metrics, anew)).orElseThrow();

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Methods beside each other, over seeds, and after a kill. */
@@ -185,6 +186,58 @@ class CompareTest {
     Map<String, Long> tries = models(out.resolve("tuning"));
     assertEquals(tuning, run(line, out).get("tuning"));
     assertEquals(tries, models(out.resolve("tuning")), "nothing computed again");
+  }
+
+  @Test
+  void aStrengthThatFailedIsNotTriedAgain() throws Exception {
+    Path out = folder.resolve("failed");
+    String line =
+        TASK.replace(" --target 0", "")
+            + " --methods fine-tune --seeds 1 --tune 1 --held-out glyphs:test/100"
+            + " --set fine-tune.learningRate=1e30 --set fine-tune.epochs=1";
+    // Every one of the six is too much, and so is what is chosen.
+    Nepenthe.Outcome first = Nepenthe.here((line + " --out " + out).split(" "));
+    assertEquals(1, first.status(), first.err());
+    List<String> tries = first.out().lines().filter(it -> it.contains("fine-tune-")).toList();
+    assertEquals(6, tries.size(), first.out());
+    Nepenthe.Outcome second = Nepenthe.here((line + " --out " + out).split(" "));
+    assertEquals(1, second.status(), second.err());
+    assertFalse(second.out().contains("fine-tune-"), second.out());
+  }
+
+  /** Of the digits in turn the first positions have all classes but 3, the others that alone. */
+  @ParameterizedTest
+  @CsvSource({
+    "scrub-r, 4-12, the held-out data have none of the forgotten classes",
+    "ssd, 3-3, the held-out data have none of the classes that are kept"
+  })
+  void whatTheHeldOutDataLackIsSaidBeforeAnythingIsTrained(
+      String method, String positions, String reason) {
+    Path out = folder.resolve("lacking");
+    String line = TASK + " --held-out glyphs:test/100#" + positions;
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line + " --methods " + method, out));
+    assertEquals(2, outcome.status(), outcome.err());
+    assertTrue(outcome.err().contains(method + ": " + reason), outcome.err());
+    assertFalse(Files.exists(out));
+  }
+
+  @Test
+  void ofAllMethodsThoseAreLeftOutThatTheTaskDoesNotAllow() throws Exception {
+    Path out = folder.resolve("all");
+    String line =
+        "compare --arch mlp --width 4 --epochs 1 --data glyphs:train/40 --test glyphs:test/20"
+            + " --forget-class 3 --seeds 1 --held-out glyphs:test/100#4-12";
+    JsonNode json = run(line, out);
+    List<String> names = json.get("methods").findValuesAsText("name");
+    assertTrue(names.contains("scrub"), names.toString());
+    String page = Files.readString(out.resolve("report.html"));
+    for (String note :
+        List.of(
+            "scrub-r: the held-out data have none of the forgotten classes",
+            "prune: the network has no convolutions to prune")) {
+      assertFalse(names.contains(note.substring(0, note.indexOf(':'))), names.toString());
+      assertTrue(page.contains("Left out: " + note), note);
+    }
   }
 
   @Test

@@ -3,6 +3,7 @@ package io.nepenthe.unlearn;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Mask;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import java.lang.foreign.Arena;
 import java.util.Optional;
@@ -37,6 +38,11 @@ public record Masked(GradientMethod method, double maskRatio) implements Method 
   @Override
   public boolean needsHeldOut() {
     return method.needsHeldOut();
+  }
+
+  @Override
+  public void require(Network network, Forgetting task) {
+    method.require(network, task);
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.nepenthe.unlearn;
 
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 
 /**
  * A way to make a trained model forget. An implementation is a record of its settings; its {@code
@@ -26,4 +27,12 @@ public interface Method {
   default boolean needsHeldOut() {
     return false;
   }
+
+  /**
+   * Checks that a network has the layers, and a task the held-out data, that the method needs: what
+   * can be known before there is a model. {@link #forget} checks it as well.
+   *
+   * @throws IllegalArgumentException if not, saying what is missing
+   */
+  default void require(Network network, Forgetting task) {}
 }

@@ -5,6 +5,7 @@ import io.nepenthe.kernel.Mask;
 import io.nepenthe.kernel.MaskStack;
 import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.tensor.Shape;
@@ -27,9 +28,15 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
   /** Which weights are ranked. */
   public enum Scope {
     /** Those of convolutions: the published rule. */
-    CONVOLUTIONS,
+    CONVOLUTIONS("convolutions"),
     /** Those of convolutions and linear layers. */
-    ALL_WEIGHTS
+    ALL_WEIGHTS("weights");
+
+    private final String words;
+
+    Scope(String words) {
+      this.words = words;
+    }
   }
 
   /** Checks the rate. */
@@ -50,6 +57,14 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
   }
 
   @Override
+  public void require(Network network, Forgetting task) {
+    if (network.nodes().stream().noneMatch(node -> isRanked(node.layer()))) {
+      throw new IllegalArgumentException("the network has no " + scope.words + " to prune");
+    }
+    method.require(network, task);
+  }
+
+  @Override
   public Trace forget(
       Model model,
       Backend backend,
@@ -58,6 +73,7 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
       long seed,
       Listener listener) {
     task.requireFit(model);
+    require(model.network(), task);
     Recorder recorder = new Recorder();
     try (Arena arena = Arena.ofConfined()) {
       Mask.Part left = recorder.phase("mask", () -> prune(arena, model, backend, mask));
@@ -76,14 +92,11 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
     }
     List<Parameters.Parameter> ranked =
         model.layers().stream()
-            .filter(layer -> layer.use() == 0 && isRanked(layer))
+            .filter(layer -> layer.use() == 0 && isRanked(layer.layer()))
             .map(ParametricLayer::weight)
             .toList();
     List<Tensor> weights = ranked.stream().map(Parameters.Parameter::value).toList();
     List<Shape> shapes = weights.stream().map(Tensor::shape).toList();
-    if (ranked.isEmpty()) {
-      throw new IllegalArgumentException("the model has no " + scope + " to prune");
-    }
     MaskStack kept = MaskStack.zeros(arena, 1, shapes);
     backend.selectTop(weights, kept, 1 - rate);
     for (int t = 0; t < ranked.size(); t++) {
@@ -98,8 +111,8 @@ public record Prune(Scope scope, double rate, GradientMethod method) implements 
     return left;
   }
 
-  private boolean isRanked(ParametricLayer layer) {
-    return layer.layer() instanceof Layer.Conv2d
-        || scope == Scope.ALL_WEIGHTS && layer.layer() instanceof Layer.Linear;
+  private boolean isRanked(Layer layer) {
+    return layer instanceof Layer.Conv2d
+        || scope == Scope.ALL_WEIGHTS && layer instanceof Layer.Linear;
   }
 }

@@ -8,6 +8,7 @@ import io.nepenthe.kernel.Mask;
 import io.nepenthe.kernel.MaskedAdam;
 import io.nepenthe.nn.Loss;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Schedule;
@@ -80,6 +81,13 @@ public record Scrub(
   @Override
   public boolean needsHeldOut() {
     return rewind;
+  }
+
+  @Override
+  public void require(Network network, Forgetting task) {
+    if (rewind) {
+      heldOutOfForgottenClasses(task);
+    }
   }
 
   @Override

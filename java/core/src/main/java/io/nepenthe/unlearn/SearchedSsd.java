@@ -5,6 +5,7 @@ import io.nepenthe.curvature.Weighting;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 
 /**
  * {@link Ssd} with the strength that {@link SsdSearch} finds on held-out data of the classes that
@@ -28,15 +29,20 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
   }
 
   @Override
-  public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
-    task.requireFit(model);
-    task.requireClasses("to count right answers while searching a strength");
+  public void require(Network network, Forgetting task) {
     task.requireHeldOut("to choose the strength of SSD");
-    Dataset judge = task.heldOutToKeep().orElseThrow();
-    if (judge.size() == 0) {
+    if (task.heldOutToKeep().orElseThrow().size() == 0) {
       throw new IllegalArgumentException(
           "the held-out data have none of the classes that are kept");
     }
+  }
+
+  @Override
+  public Trace forget(Model model, Backend backend, Forgetting task, long seed, Listener listener) {
+    task.requireFit(model);
+    task.requireClasses("to count right answers while searching a strength");
+    require(model.network(), task);
+    Dataset judge = task.heldOutToKeep().orElseThrow();
     Recorder recorder = new Recorder();
     try (Importances importances =
         Importances.of(model, backend, task, importance.withSeed(seed), recorder, listener)) {

@@ -2,6 +2,7 @@ package io.nepenthe.unlearn;
 
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 
 /**
  * Two methods one after the other, the second on what the first left: what one cuts too deeply, the
@@ -40,6 +41,12 @@ public record Sequence(Method first, Method then) implements Method {
   @Override
   public boolean needsHeldOut() {
     return first.needsHeldOut() || then.needsHeldOut();
+  }
+
+  @Override
+  public void require(Network network, Forgetting task) {
+    first.require(network, task);
+    then.require(network, task);
   }
 
   @Override
