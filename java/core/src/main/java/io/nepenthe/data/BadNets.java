@@ -63,7 +63,7 @@ public record BadNets(
   public Manipulated apply(Dataset dataset, double knownFraction, long seed) {
     Choice.requireClass(dataset, target);
     LongPredicate eligible = i -> includeTarget || dataset.label(i) != target;
-    Choice choice = includeTarget ? Choice.amongAll(dataset, seed) : new Choice(dataset, seed);
+    Choice choice = new Choice(dataset, seed);
     long[] positions =
         choice.among(eligible, amount.of(dataset.size()), "samples not of class " + target);
     int[] labels = new int[positions.length];

@@ -9,21 +9,11 @@ final class Choice {
   private final Random64 random;
   private final Random64 known;
 
-  /** Among some of the samples: what is drawn for one is not for the sample of that position. */
   Choice(Dataset dataset, long seed) {
-    this(dataset, seed, 3);
-  }
-
-  private Choice(Dataset dataset, long seed, long stream) {
     this.dataset = dataset;
     // Two streams, so that the manipulated samples do not depend on how many are known.
-    this.random = new Random64(seed, stream);
-    this.known = new Random64(seed, 4);
-  }
-
-  /** Among all samples. */
-  static Choice amongAll(Dataset dataset, long seed) {
-    return new Choice(dataset, seed, Random64.CHOICE);
+    this.random = new Random64(seed, Random64.CHOICE);
+    this.known = new Random64(seed, Random64.KNOWN);
   }
 
   Random64 random() {

@@ -48,7 +48,7 @@ public record LabelNoise(Amount amount, Flip flip) implements Manipulation {
     if (dataset.classes() < 2) {
       throw new DataException(dataset.name(), "at least 2 classes", "" + dataset.classes());
     }
-    Choice choice = Choice.amongAll(dataset, seed);
+    Choice choice = new Choice(dataset, seed);
     long[] positions = choice.among(i -> true, amount.of(dataset.size()), "samples");
     int[] labels = new int[positions.length];
     Random64 random = choice.random();

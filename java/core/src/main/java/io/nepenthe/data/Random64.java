@@ -14,6 +14,7 @@ final class Random64 {
 
   static final long SPLIT = -2;
   static final long CHOICE = -3;
+  static final long KNOWN = -4;
 
   private static final long GOLDEN = 0x9e3779b97f4a7c15L;
 

@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -202,27 +203,40 @@ class BatchesTest {
     int size = 2000;
     int tenth = size / 10;
     Dataset data = Fixtures.random(size, new ImageShape(1, 1, 1), 4, 1);
-    BadNets anyClass = new BadNets(0, Amount.count(tenth), 1, BadNets.Corner.TOP_LEFT, 1, true);
-    // Hypergeometric: how many of the tenth are in an order's first tenth.
-    double expected = tenth / 10.0;
-    double deviation = Math.sqrt(expected * 0.9 * (size - tenth) / (size - 1.0));
+    Dataset byClass =
+        Datasets.concatenate(
+            "by class", IntStream.range(0, 4).mapToObj(c -> Datasets.ofClasses(data, c)).toList());
     for (long seed = 1; seed <= 3; seed++) {
-      long[][] drawn = {
-        Datasets.ids(Datasets.split(data, 0.1, seed).first()),
-        Datasets.ids(Subset.range(Datasets.shuffled(data, seed), 0, tenth - 1)),
-        LabelNoise.of(0.1).apply(data, 0, seed).manipulatedIds(),
-        anyClass.apply(data, 0, seed).manipulatedIds()
-      };
-      for (int epoch = 0; epoch < 8; epoch++) {
-        long[] first = new long[tenth];
-        Batches.shuffled(data, tenth, seed, epoch)
-            .fill(0, MemorySegment.ofArray(new float[tenth]), new int[tenth], first);
-        for (long[] ids : drawn) {
-          Set<Long> both = new HashSet<>(LongStream.of(first).boxed().toList());
-          both.retainAll(LongStream.of(ids).boxed().toList());
-          assertEquals(expected, both.size(), 5 * deviation, "seed " + seed + ", epoch " + epoch);
-        }
-      }
+      requireAnywhere(data, Datasets.ids(Datasets.split(data, 0.1, seed).first()), seed);
+      Dataset shuffled = Datasets.shuffled(data, seed);
+      requireAnywhere(data, Datasets.ids(Subset.range(shuffled, 0, tenth - 1)), seed);
+      requireAnywhere(data, LabelNoise.of(0.1).apply(data, 0, seed).manipulatedIds(), seed);
+      requireAnywhere(data, LabelNoise.of(1).apply(data, 0.1, seed).knownIds(), seed);
+      requireAnywhere(data, backdoor(0, tenth, true).apply(data, 0, seed).manipulatedIds(), seed);
+      // All of the other classes come before the target's.
+      Manipulation last = backdoor(3, tenth, false);
+      requireAnywhere(byClass, last.apply(byClass, 0, seed).manipulatedIds(), seed);
+    }
+  }
+
+  private static BadNets backdoor(int target, int count, boolean includeTarget) {
+    return new BadNets(target, Amount.count(count), 1, BadNets.Corner.TOP_LEFT, 1, includeTarget);
+  }
+
+  /** As many of a tenth as by chance are in the first tenth of every epoch. */
+  private static void requireAnywhere(Dataset data, long[] drawn, long seed) {
+    int tenth = drawn.length;
+    assertEquals(data.size(), 10L * tenth);
+    // Hypergeometric.
+    double expected = tenth / 10.0;
+    double deviation = Math.sqrt(expected * 0.9 * 0.9 * data.size() / (data.size() - 1.0));
+    for (int epoch = 0; epoch < 8; epoch++) {
+      long[] first = new long[tenth];
+      Batches.shuffled(data, tenth, seed, epoch)
+          .fill(0, MemorySegment.ofArray(new float[tenth]), new int[tenth], first);
+      Set<Long> both = new HashSet<>(LongStream.of(first).boxed().toList());
+      both.retainAll(LongStream.of(drawn).boxed().toList());
+      assertEquals(expected, both.size(), 5 * deviation, "seed " + seed + ", epoch " + epoch);
     }
   }
 
