@@ -125,12 +125,14 @@ final class CompareCommand extends Operation {
     List<Chosen> tuned = tune == 0 ? chosen : tuned(run, plan, chosen, notes);
     Comparison comparison = new Comparison(run, plan, new Cells(out, plan.fingerprint(run)));
     List<Comparison.Row> rows = comparison.rows(tuned);
-    json.putObject("task")
-        .put("kind", backdoor.target == null ? "forget" : "badnets")
-        .put("forget", plan.task().forget().size())
-        .put("train", training.size())
-        .put("test", plan.judged().test().orElseThrow().size())
-        .put("seeds", seeds);
+    ObjectNode task =
+        json.putObject("task")
+            .put("kind", backdoor.target == null ? "forget" : "badnets")
+            .put("forget", plan.task().forget().size())
+            .put("train", training.size())
+            .put("test", plan.judged().test().orElseThrow().size())
+            .put("seeds", seeds);
+    Forgotten.to(task, plan.task().forget());
     Summary summary = Summary.of(rows);
     summary.to(json);
     report(run, plan, summary, Stream.concat(notes.stream(), summary.warnings().stream()).toList());

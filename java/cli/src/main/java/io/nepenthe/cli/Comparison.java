@@ -36,8 +36,7 @@ final class Comparison {
       ObjectNode json = run.result().json();
       ObjectNode options = ((ObjectNode) json.get("options")).deepCopy();
       // What does not change a single result.
-      options.remove(
-          List.of("out", "json", "methods", "set", "seeds", "tune", "seed", "threads", "quiet"));
+      options.remove(List.of("out", "json", "methods", "set", "seeds", "tune", "threads", "quiet"));
       options.remove(List.of("stacktrace", "device"));
       return options + "\n" + json.get("inputs") + "\n" + json.get("versions").get("nepenthe");
     }

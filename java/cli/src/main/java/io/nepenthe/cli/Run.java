@@ -12,6 +12,7 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.Trainer;
 import java.io.PrintWriter;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -113,8 +114,16 @@ final class Run implements AutoCloseable {
                 case JsonNode value -> options.append(name).append(' ').append(value.asText());
               }
             });
-    return List.of(
-        "Made by: nepenthe " + json.get("command").asText() + options,
+    List<String> lines = new ArrayList<>();
+    lines.add("Made by: nepenthe " + json.get("command").asText() + options);
+    JsonNode forgotten = json.at("/task/forgotten");
+    if (forgotten.isObject()) {
+      lines.add(
+          "Forgotten: %s examples; the list of their ids, one a line, has the SHA-256 %s."
+              .formatted(
+                  Text.count(forgotten.get("ids").size()), forgotten.get("idsSha256").asText()));
+    }
+    lines.add(
         "On %s, in %s, %d threads; nepenthe %s, Java %s, %s."
             .formatted(
                 json.get("device").asText().equals("cpu")
@@ -124,8 +133,10 @@ final class Run implements AutoCloseable {
                 common.threads(),
                 Version.text(),
                 Runtime.version(),
-                json.at("/versions/system").asText()),
+                json.at("/versions/system").asText()));
+    lines.add(
         "Every figure and setting is in result.json. Charts: Apache ECharts, embedding: UMAP.");
+    return lines;
   }
 
   /** Prints a line of the command's answer, unless it is to be quiet. */

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
@@ -28,7 +29,7 @@ record Summary(List<Comparison.Row> rows) {
     warnings().forEach(warnings::add);
   }
 
-  /** What was too strong, a sentence each. */
+  /** What was too strong, or too weak, a sentence each. */
   List<String> warnings() {
     return rows.stream()
         .skip(1)
@@ -40,8 +41,19 @@ record Summary(List<Comparison.Row> rows) {
                     row.name() + ".",
                     metrics(rows.getFirst()),
                     metrics(row))
+                    .or(() -> tooWeak(row))
                     .stream())
         .toList();
+  }
+
+  /** Where something is to be repaired, training anew is no aim. */
+  private Optional<String> tooWeak(Comparison.Row row) {
+    OptionalDouble before = averageGap(rows.getFirst());
+    OptionalDouble after = averageGap(row);
+    boolean repair = has("/metrics/attackSuccessRate") || has("/metrics/interclassConfusionError");
+    return repair || before.isEmpty() || after.isEmpty()
+        ? Optional.empty()
+        : TooWeak.of(row.name(), before.getAsDouble(), after.getAsDouble());
   }
 
   private static JsonNode[] metrics(Comparison.Row row) {
@@ -119,7 +131,7 @@ record Summary(List<Comparison.Row> rows) {
     return Figures.averageGap(Figures.reduce(gaps(row), Figures::mean));
   }
 
-  /** Prints the table, and what was too strong. */
+  /** Prints the table, and the warnings. */
   void print(Run run) {
     String[][] columns = {
       {"forget", "/metrics/forgetAccuracy"},

@@ -2,6 +2,7 @@ package io.nepenthe.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -276,6 +277,33 @@ class CompareTest {
     run(TASK.replace("--epochs 2", "--epochs 1") + TWO + " --seeds 1", out);
     assertTrue(
         second.get("seed-1/before.onnx") < models(out).get("seed-1/before.onnx"), "other task");
+  }
+
+  @Test
+  void whatAnotherSeedDrewIsNotTakenForItsOwn() throws Exception {
+    Path out = folder.resolve("drawn");
+    String line =
+        "compare --arch mlp --width 4 --epochs 1 --data glyphs:train/40 --test glyphs:test/20"
+            + " --forget-fraction 0.1 --methods retrain";
+    JsonNode first = run(line + " --seeds 2", out);
+    Map<String, Long> models = models(out);
+    JsonNode second = run(line + " --seeds 1 --seed 2", out);
+    String sum = first.at("/task/forgotten/idsSha256").asText();
+    assertNotEquals(sum, second.at("/task/forgotten/idsSha256").asText());
+    assertTrue(
+        models.get("seed-2/retrain.onnx") < models(out).get("seed-2/retrain.onnx"),
+        "other examples are forgotten");
+    String page = Files.readString(out.resolve("report.html"));
+    assertTrue(page.contains(second.at("/task/forgotten/idsSha256").asText()), "in the report");
+  }
+
+  @Test
+  void whatCameNoNearerToTrainingAnewIsSaid() {
+    String line = TASK.replace(" --target 0", "") + " --methods gradient-ascent,retrain --seeds 1";
+    JsonNode json = run(line + " --set gradient-ascent.learningRate=1e-9", folder.resolve("weak"));
+    assertEquals(1, json.get("warnings").size(), json.get("warnings").toString());
+    String warning = json.get("warnings").get(0).asText();
+    assertTrue(warning.startsWith("gradient-ascent came no nearer to training anew"), warning);
   }
 
   @Test
