@@ -310,14 +310,16 @@ void nep_self_scores_gradients(const float* gradients, const float* weights, int
 /* ---- pair_scores -----------------------------------------------------------------------------------------
  */
 
-int64_t nep_pair_scores_workspace(const int64_t* sizes, int64_t queries, int32_t threads);
+int64_t nep_pair_scores_workspace(const int64_t* sizes, int32_t bias, int64_t queries, int32_t threads);
 
-/* Floats of count queries [groups * outputs, features] as nep_pair_scores reads them. */
-int64_t nep_pair_scores_packed(int64_t count, int64_t groups, int64_t outputs, int64_t features);
+/* Floats of count queries [groups * outputs, features] as nep_pair_scores reads them for a layer of one
+ * position, or of several. */
+int64_t nep_pair_scores_packed(int64_t count, int64_t positions, int64_t groups, int64_t outputs,
+                               int64_t features);
 
 /* Writes them in that form, which no other machine need have. */
-void nep_pair_scores_pack(const float* queries, int64_t count, int64_t groups, int64_t outputs,
-                          int64_t features, float* packed, int32_t threads);
+void nep_pair_scores_pack(const float* queries, int64_t count, int64_t positions, int64_t groups,
+                          int64_t outputs, int64_t features, float* packed, int32_t threads);
 
 /* scores[q, n] = sum over o, j of queries[q, o, j] * sum over t of g[t, o] a[t, j]; queries packed. */
 void nep_pair_scores(const float* input, const float* gradient, const int64_t* sizes, int32_t bias,

@@ -1,8 +1,8 @@
 // Tile by tile through the samples' own gradients Pₙ = GₙᵀĀₙ: a tile stays in registers while a sink uses it.
 //
 // A thread owns samples and walks all tiles for them, columns of tiles outermost. So what a sink adds up for
-// a sample depends neither on the threads nor on the batch. Ā is packed once a column; G is read where it
-// lies, ROWS floats of a position at a time.
+// a sample depends neither on the threads nor on the batch. Ā is packed once a column; of G ROWS floats of a
+// position are read at a time, where it lies or from where it was packed in that order.
 #pragma once
 
 #include <omp.h>
@@ -30,6 +30,31 @@ struct Samples {
   int64_t size() const { return features(geometry, bias); }
 };
 
+// Where a run's G lies: the tile of output `row` of its sample s at at + row·tile + s·sample, positions
+// `pitch` floats apart.
+struct GradientRows {
+  const float* at;
+  int64_t tile, sample, pitch;
+};
+
+inline GradientRows rows_of(const Samples& all, int64_t first) {
+  const int64_t outputs = all.geometry.out_channels, sample = all.geometry.positions() * outputs;
+  return {all.gradient + first * sample, 1, sample, outputs};
+}
+
+// The same in the order of the walk: [tile, sample, position, ROWS], for one group.
+inline GradientRows packed_rows(const Samples& all, int64_t first, int64_t count, float* out) {
+  const int64_t outputs = all.geometry.out_channels, positions = all.geometry.positions();
+  const float* from = all.gradient + first * positions * outputs;
+  for (int64_t i = 0; i < count * positions; i++, from += outputs) {
+    int64_t row = 0;
+    for (; row + ROWS <= outputs; row += ROWS)
+      __builtin_memcpy(out + row * count * positions + i * ROWS, from + row, ROWS * sizeof(float));
+    for (int64_t r = row; r < outputs; r++) out[row * count * positions + i * ROWS + r - row] = from[r];
+  }
+  return {out, count * positions, positions * ROWS, ROWS};
+}
+
 // Samples of a run: as many as fit when packed.
 inline int64_t run_of(const Geometry& geometry, int64_t most_samples) {
   return most(1, least(most_samples, PACKED_FLOATS / (most(1, geometry.positions()) * COLUMNS)));
@@ -40,59 +65,59 @@ inline int64_t packed_floats(const Geometry& geometry, int64_t most_samples) {
 }
 
 template <int MR, int NV, class Sink>
-inline void tile_of_samples(const Samples& all, int64_t first, int64_t count, const float* packed,
+inline void tile_of_samples(const GradientRows& rows, int64_t t, int64_t count, const float* packed,
                             const Place& place, Sink& sink) {
-  const int64_t t = all.geometry.positions(), pitch = all.geometry.out_channels;
   for (int64_t s = 0; s < count; s++) {
     vfloat acc[MR][NV] = {};
-    product<MR, NV>(all.gradient + (first + s) * t * pitch + place.row, packed + s * t * COLUMNS, t, acc,
-                    pitch);
+    product<MR, NV>(rows.at + place.row * rows.tile + s * rows.sample, packed + s * t * COLUMNS, t, acc,
+                    rows.pitch);
     sink.template take<MR, NV>(s, acc);
   }
 }
 
 template <int MR, class Sink>
-inline void rows_of_samples(const Samples& all, int64_t first, int64_t count, const float* packed,
+inline void rows_of_samples(const GradientRows& rows, int64_t t, int64_t count, const float* packed,
                             const Place& place, Sink& sink) {
   switch ((place.columns + WIDTH - 1) / WIDTH) {
     case 1:
-      return tile_of_samples<MR, 1>(all, first, count, packed, place, sink);
+      return tile_of_samples<MR, 1>(rows, t, count, packed, place, sink);
     case 2:
-      return tile_of_samples<MR, 2>(all, first, count, packed, place, sink);
+      return tile_of_samples<MR, 2>(rows, t, count, packed, place, sink);
     default:
-      return tile_of_samples<MR, VECTORS_WIDE>(all, first, count, packed, place, sink);
+      return tile_of_samples<MR, VECTORS_WIDE>(rows, t, count, packed, place, sink);
   }
 }
 
 template <class Sink>
-inline void each_sample(const Samples& all, int64_t first, int64_t count, const float* packed,
+inline void each_sample(const GradientRows& rows, int64_t t, int64_t count, const float* packed,
                         const Place& place, Sink& sink) {
   switch (place.rows) {
     case 1:
-      return rows_of_samples<1>(all, first, count, packed, place, sink);
+      return rows_of_samples<1>(rows, t, count, packed, place, sink);
     case 2:
-      return rows_of_samples<2>(all, first, count, packed, place, sink);
+      return rows_of_samples<2>(rows, t, count, packed, place, sink);
     case 3:
-      return rows_of_samples<3>(all, first, count, packed, place, sink);
+      return rows_of_samples<3>(rows, t, count, packed, place, sink);
 #if defined(NEP_LEVEL_v4)
     case 4:
-      return rows_of_samples<4>(all, first, count, packed, place, sink);
+      return rows_of_samples<4>(rows, t, count, packed, place, sink);
     case 5:
-      return rows_of_samples<5>(all, first, count, packed, place, sink);
+      return rows_of_samples<5>(rows, t, count, packed, place, sink);
     case 6:
-      return rows_of_samples<6>(all, first, count, packed, place, sink);
+      return rows_of_samples<6>(rows, t, count, packed, place, sink);
     case 7:
-      return rows_of_samples<7>(all, first, count, packed, place, sink);
+      return rows_of_samples<7>(rows, t, count, packed, place, sink);
 #endif
     default:
-      return rows_of_samples<ROWS>(all, first, count, packed, place, sink);
+      return rows_of_samples<ROWS>(rows, t, count, packed, place, sink);
   }
 }
 
 // All tiles of samples [first, first + count). The sink hears begin(place), take<MR, NV>(sample, acc) for
 // each sample of the run, end(place).
 template <class Sink>
-inline void each_tile(const Samples& all, int64_t first, int64_t count, float* packed, Sink& sink) {
+inline void each_tile(const Samples& all, int64_t first, int64_t count, const GradientRows& rows,
+                      float* packed, Sink& sink) {
   const Geometry& geometry = all.geometry;
   const int64_t outputs = geometry.group_outputs(), blocks = ceil_div(all.size(), COLUMNS);
   for (int64_t group = 0; group < geometry.groups; group++) {
@@ -104,7 +129,7 @@ inline void each_tile(const Samples& all, int64_t first, int64_t count, float* p
       for (int64_t row = 0; row < outputs; row += ROWS) {
         const Place place = {group * outputs + row, block * COLUMNS, least(ROWS, outputs - row), band.count};
         sink.begin(place);
-        each_sample(all, first, count, packed, place, sink);
+        each_sample(rows, geometry.positions(), count, packed, place, sink);
         sink.end(place);
       }
     }
@@ -121,12 +146,12 @@ inline void each_run(int64_t samples, int64_t run, const Work& work) {
 
 // The sum of the lanes, halves added first.
 inline float sum_lanes(vfloat v) {
-  float lane[WIDTH];
-  store(lane, v);
-  for (int64_t half = WIDTH / 2; half > 0; half /= 2) {
-    for (int64_t l = 0; l < half; l++) lane[l] += lane[l + half];
-  }
-  return lane[0];
+  vint lane;
+#pragma GCC unroll 16
+  for (int l = 0; l < WIDTH; l++) lane[l] = l;
+#pragma GCC unroll 4
+  for (int half = WIDTH / 2; half > 0; half /= 2) v += __builtin_shuffle(v, lane + half);
+  return v[0];
 }
 
 }  // namespace

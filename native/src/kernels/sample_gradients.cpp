@@ -43,7 +43,7 @@ void sample_gradients(const float* input, const float* gradient, const int64_t* 
     float* const packed = workspace + omp_get_thread_num() * packed_floats(all.geometry, MOST_SAMPLES);
     each_run(all.geometry.samples, run_of(all.geometry, MOST_SAMPLES), [&](int64_t first, int64_t count) {
       Store sink = {out + first * size, size, pitch, {}};
-      each_tile(all, first, count, packed, sink);
+      each_tile(all, first, count, rows_of(all, first), packed, sink);
     });
   }
 }

@@ -159,7 +159,7 @@ void self_scores(const float* input, const float* gradient, const int64_t* sizes
         totals[s] = 0;
         store(lanes + s * WIDTH, vfloat{});
       }
-      each_tile(all, first, count, packed, sink);
+      each_tile(all, first, count, rows_of(all, first), packed, sink);
       sink.flush();
       for (int64_t s = 0; s < count; s++) scores[first + s] = static_cast<float>(totals[s]);
     });

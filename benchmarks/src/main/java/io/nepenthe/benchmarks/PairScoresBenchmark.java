@@ -41,7 +41,7 @@ public class PairScoresBenchmark extends KnownLayers {
     for (long q = 0; q < queries; q++) {
       all.slice(q * weights, query.shape()).copyFrom(query);
     }
-    values = backend.perSample().packQueries(arena, 1, all);
+    values = backend.perSample().packQueries(arena, sizes.size().positions(), 1, all);
     scores = Tensor.zeros(arena, queries, sizes.samples());
   }
 

@@ -173,7 +173,7 @@ interface ScalingWork extends AutoCloseable {
       input = Values.normal(arena, image, 1);
       gradient = Values.normal(arena, image, 2);
       Tensor values = Values.uniform(arena, Shape.of(count, 64, 9 * 64), 3);
-      queries = backend.perSample().packQueries(arena, 1, values);
+      queries = backend.perSample().packQueries(arena, 32 * 32, 1, values);
       scores = Tensor.zeros(arena, count, SAMPLES);
     }
 

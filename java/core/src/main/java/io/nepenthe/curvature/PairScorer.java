@@ -67,7 +67,7 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
         continue;
       }
       if (block.isDiagonal()) {
-        normalisation(input, outputGradient, queries.packed(backend, block), out);
+        normalisation(input, outputGradient, queries.packed(backend, block, 1), out);
       } else {
         Tensor gradient = ParameterBlock.image(outputGradient);
         scores(block, ones.inputOf(block, input, gradient), gradient, out);
@@ -77,7 +77,8 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
   }
 
   private void scores(ParameterBlock block, Tensor input, Tensor gradient, Tensor out) {
-    ScoreRoute route = route(block, gradient.elements() / out.shape().size(1) / block.outputs());
+    long positions = gradient.elements() / out.shape().size(1) / block.outputs();
+    ScoreRoute route = route(block, positions);
     if (route == ScoreRoute.FORMED) {
       backend
           .perSample()
@@ -86,7 +87,7 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
               input,
               gradient,
               block.appendsOne(),
-              queries.packed(backend, block),
+              queries.packed(backend, block, positions),
               out);
       return;
     }

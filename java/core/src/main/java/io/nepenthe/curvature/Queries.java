@@ -24,9 +24,11 @@ public final class Queries implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final List<ParameterBlock> blocks;
   private final Map<String, Tensor> values = new LinkedHashMap<>();
-  private final Map<String, PackedQueries> packed = new HashMap<>();
+  private final Map<Use, PackedQueries> packed = new HashMap<>();
   private final Map<String, LowRank> factors = new HashMap<>();
   private final long count;
+
+  private record Use(String block, boolean onePosition) {}
 
   /** Zeros. */
   Queries(List<ParameterBlock> blocks, long count) {
@@ -184,14 +186,19 @@ public final class Queries implements AutoCloseable {
     return values.get(block.name());
   }
 
-  /** The same as the kernels take them, packed at the first call: [count, 1, 2·channels] then. */
-  PackedQueries packed(Backend backend, ParameterBlock block) {
+  /**
+   * The same as the kernels take them, packed at the first call: [count, 1, 2·channels] of a
+   * normalisation.
+   *
+   * @param positions of the layer whose gradients they meet
+   */
+  PackedQueries packed(Backend backend, ParameterBlock block, long positions) {
     return packed.computeIfAbsent(
-        block.name(),
-        name -> {
-          Tensor own = values.get(name);
+        new Use(block.name(), positions == 1),
+        use -> {
+          Tensor own = values.get(block.name());
           Tensor rows = block.isDiagonal() ? own.reshape(Shape.of(count, 1, block.size())) : own;
-          return backend.perSample().packQueries(arena, block.groups(), rows);
+          return backend.perSample().packQueries(arena, positions, block.groups(), rows);
         });
   }
 

@@ -85,7 +85,7 @@ public final class WoodFisher {
       Tensor each = vectors.reshape(Shape.of(vectors.elements() / size, 1, size));
       backend
           .perSample()
-          .pairScores(rows, one, false, backend.perSample().packQueries(scratch, 1, each), out);
+          .pairScores(rows, one, false, backend.perSample().packQueries(scratch, 1, 1, each), out);
     }
   }
 

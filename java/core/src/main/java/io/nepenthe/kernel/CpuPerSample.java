@@ -75,8 +75,8 @@ final class CpuPerSample implements PerSample {
   }
 
   @Override
-  public PackedQueries packQueries(Arena arena, int groups, Tensor queries) {
-    return PairScores.pack(arena, groups, queries, threads);
+  public PackedQueries packQueries(Arena arena, long positions, int groups, Tensor queries) {
+    return PairScores.pack(arena, positions, groups, queries, threads);
   }
 
   @Override

@@ -253,8 +253,8 @@ final class CudaPerSample implements PerSample {
 
   /** As they are: the product takes them in any order. */
   @Override
-  public PackedQueries packQueries(Arena arena, int groups, Tensor queries) {
-    return PairScores.unpacked(groups, queries);
+  public PackedQueries packQueries(Arena arena, long positions, int groups, Tensor queries) {
+    return PairScores.unpacked(positions, groups, queries);
   }
 
   @Override

@@ -10,10 +10,12 @@ import io.nepenthe.tensor.Tensor;
  * @param values in a form that only the backend that made them knows
  * @param count how many
  * @param groups of the convolution; 1 for a linear layer
+ * @param onePosition whether for layers of one position, T = 1, or of several
  * @param outputs O, over all groups
  * @param features J, the bias's included
  */
-public record PackedQueries(Tensor values, long count, int groups, long outputs, long features) {
+public record PackedQueries(
+    Tensor values, long count, int groups, boolean onePosition, long outputs, long features) {
   /** Checks the groups. */
   public PackedQueries {
     if (groups < 1 || outputs % groups != 0) {
@@ -22,6 +24,6 @@ public record PackedQueries(Tensor values, long count, int groups, long outputs,
   }
 
   PackedQueries as(Tensor other) {
-    return new PackedQueries(other, count, groups, outputs, features);
+    return new PackedQueries(other, count, groups, onePosition, outputs, features);
   }
 }

@@ -22,7 +22,8 @@ import java.lang.invoke.MethodHandle;
  * query gradient it is the influence of example n on query q (Koh, Liang 2017; Grosse et al. 2023).
  * A tile of a sample's gradient meets all queries while it is in its core's cache, so that no
  * gradient reaches memory and the queries, packed in the order of the tiles, are read once for many
- * samples.
+ * samples. On the processor a layer of one position forms none: s = Σ_o G[n, o] · (V[q, o, ·]·Ā[n,
+ * ·]), the outputs whose G is 0 left out, which behind a ReLU are about half. So there 0 · ∞ is 0.
  *
  * <p>Where the queries are products V_q = Σᵣ l_qr r_qrᵀ (a low rank, or rank 1 for each output), G
  * first meets every l and A every r, and what is left is the factored form
@@ -38,14 +39,15 @@ import java.lang.invoke.MethodHandle;
  */
 public final class PairScores {
   private static final MethodHandle WORKSPACE =
-      NativeLibrary.function("nep_pair_scores_workspace", LONG, POINTER, LONG, INT);
+      NativeLibrary.function("nep_pair_scores_workspace", LONG, POINTER, INT, LONG, INT);
   private static final MethodHandle CPU =
       NativeLibrary.action(
           "nep_pair_scores", POINTER, POINTER, POINTER, INT, POINTER, LONG, POINTER, POINTER, INT);
   private static final MethodHandle PACKED =
-      NativeLibrary.function("nep_pair_scores_packed", LONG, LONG, LONG, LONG, LONG);
+      NativeLibrary.function("nep_pair_scores_packed", LONG, LONG, LONG, LONG, LONG, LONG);
   private static final MethodHandle PACK =
-      NativeLibrary.action("nep_pair_scores_pack", POINTER, LONG, LONG, LONG, LONG, POINTER, INT);
+      NativeLibrary.action(
+          "nep_pair_scores_pack", POINTER, LONG, LONG, LONG, LONG, LONG, POINTER, INT);
   private static final MethodHandle FACTORED =
       NativeLibrary.action(
           "nep_pair_scores_factored", POINTER, POINTER, LONG, LONG, LONG, LONG, POINTER, INT);
@@ -66,25 +68,29 @@ public final class PairScores {
   }
 
   /** Queries as they are. */
-  static PackedQueries unpacked(int groups, Tensor queries) {
+  static PackedQueries unpacked(long positions, int groups, Tensor queries) {
     Shape shape = queries.shape();
     if (shape.rank() != 3) {
       throw new IllegalArgumentException(
           "queries must be [queries, outputs, features], found " + shape);
     }
-    return new PackedQueries(queries, shape.size(0), groups, shape.size(1), shape.size(2));
+    return new PackedQueries(
+        queries, shape.size(0), groups, positions == 1, shape.size(1), shape.size(2));
   }
 
-  static PackedQueries pack(Arena arena, int groups, Tensor queries, int threads) {
-    PackedQueries plain = unpacked(groups, queries);
+  static PackedQueries pack(Arena arena, long positions, int groups, Tensor queries, int threads) {
+    PackedQueries plain = unpacked(positions, groups, queries);
     Shape shape = queries.shape();
     long outputs = shape.size(1) / groups;
     try {
-      long floats = (long) PACKED.invokeExact(shape.size(0), (long) groups, outputs, shape.size(2));
+      long floats =
+          (long)
+              PACKED.invokeExact(shape.size(0), positions, (long) groups, outputs, shape.size(2));
       PackedQueries packed = plain.as(Tensor.zeros(arena, floats));
       PACK.invokeExact(
           queries.segment(),
           shape.size(0),
+          positions,
           (long) groups,
           outputs,
           shape.size(2),
@@ -112,7 +118,7 @@ public final class PairScores {
     }
     try {
       MemorySegment sizes = geometry.reserve(workspace, 0);
-      long needed = (long) WORKSPACE.invokeExact(sizes, count, threads);
+      long needed = (long) WORKSPACE.invokeExact(sizes, bias ? 1 : 0, count, threads);
       MemorySegment block = geometry.reserve(workspace, needed);
       CPU.invokeExact(
           input.segment(),
@@ -157,7 +163,8 @@ public final class PairScores {
     long count = queries.count();
     if (queries.groups() != geometry.convolution().groups()
         || queries.outputs() != geometry.outputs()
-        || queries.features() != geometry.features(bias)) {
+        || queries.features() != geometry.features(bias)
+        || queries.onePosition() != (geometry.positions() == 1)) {
       throw new IllegalArgumentException(
           "queries must each have the "
               + geometry.outputs()
@@ -165,12 +172,16 @@ public final class PairScores {
               + geometry.features(bias)
               + " weights in "
               + geometry.convolution().groups()
-              + " groups, found "
+              + " groups for "
+              + (geometry.positions() == 1 ? "one position" : "several positions")
+              + ", found "
               + queries.outputs()
               + " × "
               + queries.features()
               + " in "
-              + queries.groups());
+              + queries.groups()
+              + " for "
+              + (queries.onePosition() ? "one" : "several"));
     }
     SelfScores.checkScores(
         scores, Shape.of(count, geometry.samples()), input, outputGradient, queries.values());

@@ -89,10 +89,11 @@ public sealed interface PerSample permits CpuPerSample, CudaPerSample {
    * Packs queries for {@link #pairScores(Convolution, Tensor, Tensor, boolean, PackedQueries,
    * Tensor)}, in this arena.
    *
+   * @param positions T of the layer; packed for one of several positions they fit all such layers
    * @param groups of the convolution; 1 for a linear layer
    * @param queries [queries, outputs, features], to be kept as they are while the result is used
    */
-  PackedQueries packQueries(Arena arena, int groups, Tensor queries);
+  PackedQueries packQueries(Arena arena, long positions, int groups, Tensor queries);
 
   /**
    * The dot product of every query with every sample's gradient of a linear layer.

@@ -291,7 +291,8 @@ class CudaPerSampleTest {
           PerSample operations = board.cuda().perSample();
           Tensor input = board.twin(some.input()).device;
           PackedQueries packed =
-              operations.packQueries(board.arena(), g.convolution().groups(), queries);
+              operations.packQueries(
+                  board.arena(), g.positions(), g.convolution().groups(), queries);
           if (some.linear) {
             operations.pairScores(input, some.gradient(), bias, packed, scores.device);
           } else {

@@ -175,7 +175,7 @@ record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof
         () -> kernels.selfScores(CONVOLUTION, x, g, weight, self));
     try (Arena arena = Arena.ofShared()) {
       Tensor queries = values(10, Shape.of(QUERIES, s.channels, features));
-      PackedQueries packed = kernels.packQueries(arena, 1, queries);
+      PackedQueries packed = kernels.packQueries(arena, size.positions(), 1, queries);
       Tensor scores = watch.zeros(QUERIES, s.samples);
       flops(
           "pairScores of " + QUERIES + s.name(precision),

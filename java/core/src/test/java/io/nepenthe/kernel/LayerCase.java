@@ -90,6 +90,24 @@ final class LayerCase {
         values);
   }
 
+  /** One of one position: windows as large as the image, groups, wide linear layers. */
+  static LayerCase onePosition(
+      Arena arena, SplittableRandom random, long samples, KernelTest.Values values) {
+    if (random.nextBoolean()) {
+      return linear(arena, samples, 1, random.nextInt(1, 1100), random.nextInt(1, 12), values);
+    }
+    int height = random.nextInt(1, 6);
+    int width = random.nextInt(1, 6);
+    int groups = random.nextInt(1, 4);
+    return new LayerCase(
+        arena,
+        Window.of(height, width).convolution(groups),
+        false,
+        Shape.of(samples, height, width, (long) groups * random.nextInt(1, 14)),
+        (long) groups * random.nextInt(1, 6),
+        values);
+  }
+
   Tensor input() {
     return inputMemory.tensor().reshape(inputShape);
   }

@@ -8,6 +8,7 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.DoubleStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
@@ -25,13 +26,29 @@ class PairScoresTest {
     Tensor input = some.input(from, to);
     Tensor gradient = some.gradient(from, to);
     try (Arena arena = Arena.ofConfined()) {
-      PackedQueries packed = operations.packQueries(arena, some.convolution.groups(), queries);
+      PackedQueries packed =
+          operations.packQueries(
+              arena, some.geometry.positions(), some.convolution.groups(), queries);
       if (some.linear) {
         operations.pairScores(input, gradient, bias, packed, scores);
       } else {
         operations.pairScores(some.convolution, input, gradient, bias, packed, scores);
       }
     }
+  }
+
+  /** A layer of one position, in half the cases, or of several. */
+  private static LayerCase some(
+      Arena arena, SplittableRandom random, long samples, KernelTest.Values values) {
+    return random.nextBoolean()
+        ? LayerCase.onePosition(arena, random, samples, values)
+        : LayerCase.random(arena, random, samples, values);
+  }
+
+  /** With many zeros, in half the cases. */
+  private static KernelTest.Values values(long seed, SplittableRandom random) {
+    KernelTest.Values normal = KernelTest.normal(seed);
+    return random.nextBoolean() ? normal : () -> random.nextInt(3) == 0 ? normal.next() : 0;
   }
 
   private static Tensor queries(
@@ -48,8 +65,8 @@ class PairScoresTest {
     try (Arena arena = Arena.ofConfined();
         Backend backend = Device.cpu(random.nextInt(1, 4)).open()) {
       int samples = random.nextInt(1, 8);
-      KernelTest.Values values = KernelTest.normal(seed);
-      LayerCase some = LayerCase.random(arena, random, samples, values);
+      KernelTest.Values values = values(seed, random);
+      LayerCase some = some(arena, random, samples, values);
       int count = random.nextBoolean() ? 1 : random.nextInt(2, 15);
       boolean bias = random.nextBoolean();
       Tensor queries = queries(arena, some, bias, count, values);
@@ -64,11 +81,17 @@ class PairScoresTest {
           scores.tensor().reshape(Shape.of(count, samples)));
       SquareGradients.Reference reference =
           PairScores.reference(some.gradients(bias), queries, count, samples);
-      KernelTest.assertWithin(
-          reference.sum(),
-          reference.magnitude(),
-          PairScores.steps(some.geometry.positions()),
-          scores.tensor());
+      if (DoubleStream.of(reference.magnitude()).allMatch(term -> term == 0)) {
+        for (long i = 0; i < scores.tensor().elements(); i++) {
+          assertEquals(0, scores.tensor().get(i));
+        }
+      } else {
+        KernelTest.assertWithin(
+            reference.sum(),
+            reference.magnitude(),
+            PairScores.steps(some.geometry.positions()),
+            scores.tensor());
+      }
       scores.assertUntouched();
       some.assertUntouched();
     }
@@ -83,8 +106,8 @@ class PairScoresTest {
     try (Arena arena = Arena.ofConfined();
         Backend one = Device.cpu(1).open();
         Backend three = Device.cpu(3).open()) {
-      KernelTest.Values values = KernelTest.normal(seed);
-      LayerCase some = LayerCase.random(arena, random, samples, values);
+      KernelTest.Values values = values(seed, random);
+      LayerCase some = some(arena, random, samples, values);
       Tensor queries = queries(arena, some, bias, count, values);
       Tensor whole = Tensor.zeros(arena, count, samples);
       run(one, some, 0, samples, bias, queries, whole);
@@ -103,6 +126,30 @@ class PairScoresTest {
     }
   }
 
+  @Property(tries = 30)
+  void bitsDoNotDependOnHowManyQueriesMeet(@ForAll long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(2).open()) {
+      KernelTest.Values values = values(seed, random);
+      int samples = random.nextInt(1, 20);
+      LayerCase some = some(arena, random, samples, values);
+      int count = random.nextInt(2, 60);
+      Tensor queries = queries(arena, some, false, count, values);
+      Tensor whole = Tensor.zeros(arena, count, samples);
+      run(backend, some, 0, samples, false, queries, whole);
+      int first = random.nextInt(count);
+      int part = random.nextInt(1, count - first + 1);
+      long size = queries.elements() / count;
+      Shape shape = Shape.of(part, queries.shape().size(1), queries.shape().size(2));
+      Tensor scores = Tensor.zeros(arena, part, samples);
+      run(backend, some, 0, samples, false, queries.slice(first * size, shape), scores);
+      for (int i = 0; i < part * samples; i++) {
+        assertEquals(whole.get((long) first * samples + i), scores.get(i));
+      }
+    }
+  }
+
   @Test
   void tileEdgesAreExactOnSmallIntegers() {
     int[] edges = {1, 3, 4, 5, 7, 8, 9, 16, 17, 24, 25, 47, 48, 49, 97};
@@ -112,7 +159,7 @@ class PairScoresTest {
         for (int outputs : edges) {
           KernelTest.Values values = KernelTest.integers(inputs, 2);
           boolean bias = outputs % 2 == 0;
-          LayerCase some = LayerCase.linear(arena, 5, 2, inputs, outputs, values);
+          LayerCase some = LayerCase.linear(arena, 5, 1 + outputs % 3, inputs, outputs, values);
           Tensor queries = queries(arena, some, bias, 7, values);
           Tensor scores = Tensor.zeros(arena, 7, 5);
           run(backend, some, 0, 5, bias, queries, scores);
@@ -177,17 +224,19 @@ class PairScoresTest {
       PerSample operations = backend.perSample();
       Tensor input = Tensor.zeros(arena, 2, 3);
       Tensor gradient = Tensor.zeros(arena, 2, 4);
-      PackedQueries queries = operations.packQueries(arena, 1, Tensor.zeros(arena, 5, 4, 3));
-      PackedQueries wide = operations.packQueries(arena, 1, Tensor.zeros(arena, 5, 4, 4));
-      PackedQueries grouped = operations.packQueries(arena, 2, Tensor.zeros(arena, 5, 4, 3));
+      PackedQueries queries = operations.packQueries(arena, 1, 1, Tensor.zeros(arena, 5, 4, 3));
+      PackedQueries wide = operations.packQueries(arena, 1, 1, Tensor.zeros(arena, 5, 4, 4));
+      PackedQueries grouped = operations.packQueries(arena, 1, 2, Tensor.zeros(arena, 5, 4, 3));
+      PackedQueries several = operations.packQueries(arena, 7, 1, Tensor.zeros(arena, 5, 4, 3));
       Tensor scores = Tensor.zeros(arena, 5, 2);
       Tensor overlapping = queries.values().slice(0, scores.shape());
       List<Runnable> wrong =
           List.of(
-              () -> operations.packQueries(arena, 1, input),
-              () -> operations.packQueries(arena, 3, Tensor.zeros(arena, 5, 4, 3)),
+              () -> operations.packQueries(arena, 1, 1, input),
+              () -> operations.packQueries(arena, 1, 3, Tensor.zeros(arena, 5, 4, 3)),
               () ->
                   operations.pairScores(input, gradient, false, queries, Tensor.zeros(arena, 2, 5)),
+              () -> operations.pairScores(input, gradient, false, several, scores),
               () -> operations.pairScores(input, gradient, false, wide, scores),
               () -> operations.pairScores(input, gradient, false, grouped, scores),
               () -> operations.pairScores(input, gradient, false, queries, overlapping),
