@@ -118,4 +118,28 @@ class LikelihoodRatioTest {
   private static LinearCka.Layers layers(Model model, Backend backend) {
     return LinearCka.Layers.of(model, backend, TEST, NORMALISATION);
   }
+
+  /** A hundredth of 200 strangers score higher than the threshold, and 60 of 100 members. */
+  @Test
+  void theThresholdLetsAHundredthOfTheStrangersPass() {
+    double[][][] phi = new double[2][300][2];
+    for (int n = 0; n < 300; n++) {
+      phi[0][n] = new double[] {-1, 1};
+      phi[1][n] = new double[] {4, 6};
+    }
+    float[] strangers = new float[400];
+    for (int n = 0; n < 200; n++) {
+      strangers[2 * n] = n;
+    }
+    float[] members = new float[200];
+    for (int n = 0; n < 100; n++) {
+      members[2 * n] = n < 60 ? 197.5f : 196.5f;
+    }
+    LikelihoodRatio.Outcome outcome =
+        LikelihoodRatio.fit(phi, 100, 200)
+            .attack(
+                Predictions.of(2, new int[100], members),
+                Predictions.of(2, new int[200], strangers));
+    assertEquals(0.6, outcome.truePositiveRate());
+  }
 }

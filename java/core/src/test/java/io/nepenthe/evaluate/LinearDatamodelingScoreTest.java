@@ -90,10 +90,10 @@ class LinearDatamodelingScoreTest {
   void ranksShareTies() {
     assertEquals(
         1, LinearDatamodelingScore.spearman(new double[] {1, 2, 9}, new double[] {3, 4, 5}));
-    // Ranks 0.5, 0.5, 2 against 0, 1, 2.
+    // Ranks 0.5, 0.5, 2, 3 against 0, 1.5, 1.5, 3, which no other ranks of the equal ones give.
     assertEquals(
-        1.5 / Math.sqrt(1.5 * 2),
-        LinearDatamodelingScore.spearman(new double[] {1, 1, 2}, new double[] {1, 2, 3}),
+        3.75 / 4.5,
+        LinearDatamodelingScore.spearman(new double[] {1, 1, 2, 3}, new double[] {1, 2, 2, 3}),
         1e-12);
     assertEquals(0, LinearDatamodelingScore.pearson(new double[] {1, 1}, new double[] {1, 2}));
   }

@@ -117,4 +117,21 @@ class MembershipInferenceTest {
       assertTrue(Double.isNaN(ATTACK.thresholdAttack(splits, Feature.CONFIDENCE)));
     }
   }
+
+  /**
+   * Samples of classes that are not forgotten would tell the attacker of classes, not of members.
+   */
+  @Test
+  void theLossAttackComparesWithTheForgottenClassesAlone() {
+    float[] alike = new float[80];
+    float[] test = new float[160];
+    int[] labels = new int[80];
+    for (int n = 0; n < 40; n++) {
+      labels[40 + n] = 1;
+      test[80 + 2 * n] = 9;
+    }
+    Predictions same = Predictions.of(2, new int[40], alike);
+    Splits splits = new Splits(same, same, Predictions.of(2, labels, test));
+    assertEquals(0.5, ATTACK.lossAttack(splits));
+  }
 }
