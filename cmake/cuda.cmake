@@ -30,15 +30,20 @@ else()
   string(REGEX MATCH "[0-9]+[.][0-9]+" toolkit "${nvcc_version}")
   string(REPLACE ";" " " chips "${architectures}")
   file(WRITE "${NEPENTHE_CUDA_RESOURCES}/kernels.properties" "toolkit=${toolkit}\narchitectures=${chips}\n")
-  set(targets)
+  set(all_targets)
   foreach(architecture IN LISTS architectures)
-    list(APPEND targets -gencode arch=compute_${architecture},code=sm_${architecture})
+    list(APPEND all_targets -gencode arch=compute_${architecture},code=sm_${architecture})
   endforeach()
-  list(APPEND targets -gencode arch=compute_${ptx},code=compute_${ptx})
+  list(APPEND all_targets -gencode arch=compute_${ptx},code=compute_${ptx})
   set(fatbins)
   foreach(source IN LISTS cuda_sources)
     get_filename_component(stem "${source}" NAME_WE)
     set(fatbin "${NEPENTHE_CUDA_RESOURCES}/${stem}.fatbin")
+    set(targets ${all_targets})
+    if(stem MATCHES "_(sm[0-9]+a)$") # written in one chip's own instructions
+      string(REPLACE "sm" "" chip "${CMAKE_MATCH_1}")
+      set(targets -gencode arch=compute_${chip},code=sm_${chip})
+    endif()
     # No contraction: fma is written where it is meant, and the bits are part of the contract.
     add_custom_command(OUTPUT "${fatbin}" DEPENDS "${source}" ${cuda_headers} VERBATIM
       COMMAND ${CMAKE_COMMAND} "-DLOG=${cuda_directory}/${stem}.ptxas" -P "${CMAKE_SOURCE_DIR}/logged.cmake" --

@@ -1,4 +1,5 @@
-# Runs the command after "--"; its output goes to LOG, and to the screen if the command fails.
+# Runs the command after "--"; its output goes to LOG, and to the screen if the command fails, or says what ptxas only
+# notes: that it makes instructions wait for each other which should not.
 set(command)
 set(found FALSE)
 foreach(i RANGE 1 ${CMAKE_ARGC})
@@ -10,6 +11,6 @@ foreach(i RANGE 1 ${CMAKE_ARGC})
 endforeach()
 execute_process(COMMAND ${command} OUTPUT_VARIABLE text ERROR_VARIABLE text RESULT_VARIABLE status)
 file(WRITE "${LOG}" "${text}")
-if(status)
+if(status OR text MATCHES "wgmma[.]mma_async instructions are serialized")
   message(FATAL_ERROR "${text}")
 endif()

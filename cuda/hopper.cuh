@@ -11,6 +11,13 @@ __device__ __forceinline__ uint32_t shared_address(const void* at) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(at));
 }
 
+// The same value, of which the compiler does not know that: what follows from it is formed where it is used,
+// and takes no registers before.
+__device__ __forceinline__ int hidden(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
 // This thread's writes to shared memory so far can be read by wgmma after the next barrier.
 __device__ __forceinline__ void proxy_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -23,18 +30,17 @@ __device__ __forceinline__ void barrier_arrive(uint64_t* at) {
 }
 // Waits until the phase of a parity has ended; the first phase has parity 0.
 __device__ __forceinline__ void barrier_wait(uint64_t* at, uint32_t parity) {
-  uint32_t over;
-  do {
-    asm volatile(
-        "{\n"
-        ".reg .pred p;\n"
-        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-        "selp.u32 %0, 1, 0, p;\n"
-        "}"
-        : "=r"(over)
-        : "r"(shared_address(at)), "r"(parity)
-        : "memory");
-  } while (over == 0);
+  // The loop is the assembler's: the compiler takes what follows one of its own for divergent, and serialises
+  // wgmma.
+  asm volatile(
+      "{\n"
+      ".reg .pred over;\n"
+      "again:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 over, [%0], %1;\n"
+      "@!over bra again;\n"
+      "}" ::"r"(shared_address(at)),
+      "r"(parity)
+      : "memory");
 }
 
 // Before the first wgmma, and between other accesses to its registers and the next.

@@ -4,6 +4,7 @@
 // runtime.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -202,6 +203,8 @@ inline int __popc(uint32_t bits) { return __builtin_popcount(bits); }
 inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
 inline float __fsqrt_rn(float value) { return std::sqrt(value); }
 using std::fmaf;
+using std::max;
+using std::min;
 
 // The matrix instructions and asynchronous copies that common.cuh has for the device.
 inline void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
@@ -233,6 +236,7 @@ inline void copy_async_wait() {
 }
 
 // What hopper.cuh has for the device.
+inline int hidden(int value) { return value; }
 inline uint32_t shared_address(const void* at) { return nep::shared_address(at); }
 inline void proxy_fence() { nep::proxy_fence(); }
 inline void barrier_init(uint64_t* at, uint32_t count) { nep::barrier_init(at, count); }

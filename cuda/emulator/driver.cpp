@@ -40,7 +40,7 @@ enum Result {
 constexpr int MISUSE = 86;  // the process's exit status
 constexpr uint64_t TOTAL = uint64_t{1} << 30, LARGE_TOTAL = uint64_t{139} << 30;
 constexpr int MULTIPROCESSORS = 2, LARGE_MULTIPROCESSORS = 132;
-constexpr unsigned MOST_Y = 65535, SHARED_WITHOUT_ASKING = 48 << 10;
+constexpr unsigned MOST_Y = 65535, SHARED_WITHOUT_ASKING = 48 << 10, MOST_SHARED = 232448;
 constexpr int LEAST_CAPABILITY = 80;  // cuda.cmake compiles for no older chip
 
 enum class Kind { STREAM, EVENT, MODULE, FUNCTION };
@@ -49,6 +49,7 @@ struct Object {
   Kind kind;
   std::string name;                                 // of a function
   uintptr_t module = 0;                             // a function's
+  unsigned shared = SHARED_WITHOUT_ASKING;          // dynamic shared memory that a function may be given
   std::chrono::steady_clock::time_point time = {};  // an event's
   bool recorded = false, passed = false;
 };
@@ -335,6 +336,15 @@ NEP_API int cuFuncGetAttribute(int* value, int attribute, void* handle) {
   *value = nep_emulator_threads(function->name.c_str());
   return SUCCESS;
 }
+NEP_API int cuFuncSetAttribute(void* handle, int attribute, int value) {
+  if (const int status = ready()) return status;
+  Object* function = find(handle, Kind::FUNCTION);
+  if (function == nullptr) return INVALID_HANDLE;
+  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+  if (attribute != 8 || value < 0 || static_cast<unsigned>(value) > MOST_SHARED) return INVALID_VALUE;
+  function->shared = static_cast<unsigned>(value);
+  return SUCCESS;
+}
 // The values of the arguments are taken when it is called, as the driver does.
 NEP_API int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned,
                            unsigned, unsigned shared, void* stream, void** arguments, void**) {
@@ -343,7 +353,7 @@ NEP_API int cuLaunchKernel(void* handle, unsigned x, unsigned y, unsigned z, uns
   if (function == nullptr) return INVALID_HANDLE;
   const std::string name = function->name;
   if (x == 0 || y == 0 || z == 0 || x > 0x7fffffffu || y > MOST_Y || z > MOST_Y ||
-      shared > SHARED_WITHOUT_ASKING || static_cast<int>(threads) != nep_emulator_threads(name.c_str())) {
+      shared > function->shared || static_cast<int>(threads) != nep_emulator_threads(name.c_str())) {
     return INVALID_VALUE;
   }
   uint8_t letters[32];

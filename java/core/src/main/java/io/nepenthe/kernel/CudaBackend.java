@@ -357,7 +357,8 @@ final class CudaBackend implements Backend {
         input,
         outputGradient,
         weights,
-        strategy);
+        strategy,
+        CudaSquares.chosen(context.driver()));
   }
 
   @Override
@@ -374,7 +375,8 @@ final class CudaBackend implements Backend {
         input,
         outputGradient,
         weights,
-        strategy);
+        strategy,
+        CudaSquares.chosen(context.driver()));
   }
 
   @Override

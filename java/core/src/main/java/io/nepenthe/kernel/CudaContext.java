@@ -144,11 +144,16 @@ final class CudaContext implements AutoCloseable {
     }
 
     void launch(String kernel, CudaDriver.Grid grid, Object... values) {
+      launch(kernel, grid, 0, values);
+    }
+
+    /** With dynamic shared memory. */
+    void launch(String kernel, CudaDriver.Grid grid, int sharedBytes, Object[] values) {
       CudaLaunchEvent event = new CudaLaunchEvent();
       event.begin();
       arguments.set(values);
       try {
-        driver.launch(kernel, grid, 0, arguments);
+        driver.launch(kernel, grid, sharedBytes, arguments);
       } catch (CudaException e) {
         throw new CudaException(e.getMessage() + " (in " + words() + ")", e);
       }

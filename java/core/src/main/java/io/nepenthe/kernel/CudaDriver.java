@@ -25,6 +25,9 @@ sealed interface CudaDriver extends AutoCloseable permits EmulatedDriver, JCudaD
   /** The stream that everything runs on, as CUDA's libraries take it. */
   long stream();
 
+  /** The compute capability: 90 for 9.0. */
+  int capability();
+
   /** How many blocks can run side by side, at least. */
   int multiprocessors();
 
@@ -68,7 +71,11 @@ sealed interface CudaDriver extends AutoCloseable permits EmulatedDriver, JCudaD
   /** The threads of a kernel's block, as its source has them. */
   int threads(String kernel);
 
-  /** Starts a kernel. */
+  /**
+   * Starts a kernel.
+   *
+   * @param sharedBytes dynamic shared memory of a block
+   */
   void launch(String kernel, Grid grid, int sharedBytes, CudaArguments arguments);
 
   /** The blocks of a launch. */

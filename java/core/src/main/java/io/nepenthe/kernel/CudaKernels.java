@@ -27,10 +27,12 @@ final class CudaKernels {
           "philox",
           "pixels",
           "pool",
+          "roof_sm90a",
           "roof",
           "sample_gradients",
           "select_top",
           "self_scores",
+          "square_gradients_sm90a",
           "square_gradients",
           "square_vector_gradients",
           "unfold");

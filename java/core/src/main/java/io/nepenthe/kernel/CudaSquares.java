@@ -13,7 +13,36 @@ final class CudaSquares {
 
   private static final long CHANNELS = 32;
 
+  /** Which instructions form products in BF16: the values of {@link #PROPERTY}. */
+  enum Instructions {
+    /** Of a warp, mma.sync: every chip has them. */
+    MMA,
+    /** Of four warps, wgmma: Hopper's, for the layers that {@link CudaHopperSquares} cuts. */
+    WGMMA
+  }
+
+  /**
+   * {@code mma} (the default, as nothing has been measured on a device of compute capability 9.0
+   * yet) or {@code wgmma}.
+   */
+  static final String PROPERTY = "nepenthe.cuda.squares";
+
   private CudaSquares() {}
+
+  /** What the property asks for. */
+  static Instructions chosen(CudaDriver driver) {
+    String value = System.getProperty(PROPERTY, "mma");
+    if (!value.equals("mma") && !value.equals("wgmma")) {
+      throw new CudaException("-D" + PROPERTY + "=" + value + ": expected mma or wgmma");
+    }
+    boolean wgmma = value.equals("wgmma");
+    if (wgmma && driver.capability() != CudaHopperSquares.CAPABILITY) {
+      throw new CudaException(
+          "-D%s=wgmma needs compute capability 9.0, %s has %.1f"
+              .formatted(PROPERTY, driver.name(), driver.capability() / 10.0));
+    }
+    return wgmma ? Instructions.WGMMA : Instructions.MMA;
+  }
 
   /**
    * Weights of a linear layer or a convolution. With more than one position a sample, pairs are
@@ -26,7 +55,8 @@ final class CudaSquares {
       Tensor input,
       Tensor gradient,
       DriftFreeSum weights,
-      Strategy strategy) {
+      Strategy strategy,
+      Instructions instructions) {
     SquareGradients.requireFew(call, strategy);
     long count = weights.shape().elements();
     if (input.elements() > 0 && gradient.elements() > 0 && count > 0) {
@@ -36,7 +66,16 @@ final class CudaSquares {
           new SquareGradients.Size(call.samples(), call.positions(), columns, call.outputs());
       Strategy used = call.positions() == 1 ? strategy : Strategy.PRODUCTS;
       long tiles = CudaLayer.tiles(call.outputs() / groups, columns);
-      long runs = runs(context, tiles * groups, call.samples());
+      Optional<CudaHopperSquares> hopper =
+          precision == Precision.BF16
+                  && used == Strategy.PRODUCTS
+                  && instructions == Instructions.WGMMA
+              ? CudaHopperSquares.of(call)
+              : Optional.empty();
+      long runs =
+          hopper
+              .map(h -> runs(h.wanted(context), call.samples()))
+              .orElseGet(() -> runs(CudaLayer.wanted(context, tiles * groups), call.samples()));
       try (var op =
           context.begin(
               "squareGradients",
@@ -46,14 +85,19 @@ final class CudaSquares {
         long sum = op.update(weights.sum());
         long rest = op.update(weights.rest());
         long partial = runs == 1 ? 0L : op.scratch(runs * count * Float.BYTES);
-        launch(
-            op,
-            "nep_square_gradients_" + precision.suffix(),
-            new CudaDriver.Grid(tiles, groups, runs),
-            new long[] {op.read(input), op.read(gradient), sum, rest, partial},
-            call,
-            weights.phase(),
-            used);
+        long[] pointers = {op.read(input), op.read(gradient), sum, rest, partial};
+        if (hopper.isPresent()) {
+          hopper.get().launch(op, runs, pointers, weights.phase());
+        } else {
+          launch(
+              op,
+              "nep_square_gradients_" + precision.suffix(),
+              new CudaDriver.Grid(tiles, groups, runs),
+              pointers,
+              call,
+              weights.phase(),
+              used);
+        }
         if (runs > 1) {
           op.launch(
               "nep_square_gradients_totals",
@@ -73,8 +117,7 @@ final class CudaSquares {
   }
 
   /** 1, or as many runs as keep the device busy, of no more than a period of samples each. */
-  static long runs(CudaContext context, long blocks, long samples) {
-    long wanted = CudaLayer.wanted(context, blocks);
+  static long runs(long wanted, long samples) {
     if (wanted <= 1) {
       return 1;
     }

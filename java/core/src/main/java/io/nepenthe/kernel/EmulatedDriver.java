@@ -104,6 +104,12 @@ final class EmulatedDriver implements CudaDriver {
     return 0;
   }
 
+  /** It has the instructions of one Hopper device. */
+  @Override
+  public int capability() {
+    return CudaHopperSquares.CAPABILITY;
+  }
+
   @Override
   public int multiprocessors() {
     return 2;

@@ -13,6 +13,7 @@ import static jcuda.driver.JCudaDriver.cuEventElapsedTime;
 import static jcuda.driver.JCudaDriver.cuEventRecord;
 import static jcuda.driver.JCudaDriver.cuEventSynchronize;
 import static jcuda.driver.JCudaDriver.cuFuncGetAttribute;
+import static jcuda.driver.JCudaDriver.cuFuncSetAttribute;
 import static jcuda.driver.JCudaDriver.cuGetErrorName;
 import static jcuda.driver.JCudaDriver.cuGetErrorString;
 import static jcuda.driver.JCudaDriver.cuInit;
@@ -64,6 +65,7 @@ final class JCudaDriver implements CudaDriver {
   private final JCudaStaging staging;
   private final String name;
   private final int multiprocessors;
+  private final int capability;
   private final boolean sync = Boolean.getBoolean(SYNC_PROPERTY);
   private final Map<String, CUmodule> modules = new HashMap<>();
   private final Map<String, Kernel> kernels = new HashMap<>();
@@ -73,7 +75,12 @@ final class JCudaDriver implements CudaDriver {
   private boolean broken;
   private boolean closed;
 
-  private record Kernel(CUfunction function, int threads) {}
+  /**
+   * A kernel's function.
+   *
+   * @param sharedBytes the dynamic shared memory that it may be launched with
+   */
+  private record Kernel(CUfunction function, int threads, int sharedBytes) {}
 
   /** A stream that tells its address. */
   private static final class Stream extends CUstream {
@@ -116,16 +123,20 @@ final class JCudaDriver implements CudaDriver {
     String full = new String(text, StandardCharsets.UTF_8);
     int end = full.indexOf(0);
     this.name = (end < 0 ? full : full.substring(0, end)) + " (cuda:" + ordinal + ")";
-    int[] count = new int[1];
-    call(
-        "cuDeviceGetAttribute",
-        cuDeviceGetAttribute(
-            count, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device));
-    this.multiprocessors = count[0];
+    this.multiprocessors = attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+    this.capability =
+        10 * attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
+            + attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
     call("cuDevicePrimaryCtxRetain", cuDevicePrimaryCtxRetain(context, device));
     call("cuCtxSetCurrent", cuCtxSetCurrent(context));
     call("cuStreamCreate", cuStreamCreate(stream, NON_BLOCKING));
     this.staging = new JCudaStaging(stream, this::call);
+  }
+
+  private int attribute(int which) {
+    int[] value = new int[1];
+    call("cuDeviceGetAttribute", cuDeviceGetAttribute(value, which, device));
+    return value[0];
   }
 
   /** Every call's end. */
@@ -179,6 +190,11 @@ final class JCudaDriver implements CudaDriver {
   @Override
   public long stream() {
     return stream.address();
+  }
+
+  @Override
+  public int capability() {
+    return capability;
   }
 
   @Override
@@ -274,7 +290,7 @@ final class JCudaDriver implements CudaDriver {
               "cuFuncGetAttribute",
               cuFuncGetAttribute(
                   threads, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, function));
-          return new Kernel(function, threads[0]);
+          return new Kernel(function, threads[0], DYNAMIC_SHARED_WITHOUT_ASKING);
         });
   }
 
@@ -299,8 +315,14 @@ final class JCudaDriver implements CudaDriver {
   public void launch(String kernel, Grid grid, int sharedBytes, CudaArguments values) {
     enter();
     Kernel found = kernel(kernel);
-    if (sharedBytes > DYNAMIC_SHARED_WITHOUT_ASKING) {
-      throw new CudaException(kernel + " asks for " + sharedBytes + " bytes of shared memory");
+    if (sharedBytes > found.sharedBytes) {
+      call(
+          "cuFuncSetAttribute %s, %d bytes of shared memory".formatted(kernel, sharedBytes),
+          cuFuncSetAttribute(
+              found.function,
+              CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+              sharedBytes));
+      kernels.put(kernel, new Kernel(found.function, found.threads, sharedBytes));
     }
     int result =
         cuLaunchKernel(

@@ -72,6 +72,7 @@ class CudaDriverTest {
         Dampen.Result result =
             backend.dampen(device, host, relu, Dampen.Options.of(0.5f, 1)); // two stages
         System.out.println("selected=" + result.selected());
+        System.out.println("much shared memory: " + squares((CudaBackend) backend, arena));
         double seconds =
             ((CudaBackend) backend)
                 .context()
@@ -87,6 +88,28 @@ class CudaDriverTest {
     }
   }
 
+  /** By wgmma, whose blocks take more shared memory than a kernel has without asking. */
+  private static float squares(CudaBackend cuda, Arena arena) {
+    Shape weights = Shape.of(1, 1);
+    DriftFreeSum sum = DriftFreeSum.of(cuda.zeros(arena, weights), cuda.zeros(arena, weights));
+    Tensor ones = Tensor.zeros(arena, 2, 64, 1);
+    for (long i = 0; i < ones.elements(); i++) {
+      ones.set(i, 1);
+    }
+    CudaSquares.weights(
+        cuda.context(),
+        Precision.BF16,
+        SquareGradients.linear(ones, ones, sum),
+        ones,
+        ones,
+        sum,
+        SquareGradients.Strategy.PRODUCTS,
+        CudaSquares.Instructions.WGMMA);
+    Tensor value = Tensor.zeros(arena, weights);
+    sum.value(value);
+    return value.get(0);
+  }
+
   @Test
   void aRealDriversWayThroughJCuda() throws Exception {
     ChildJvm.Outcome outcome = run(Map.of());
@@ -96,6 +119,7 @@ class CudaDriverTest {
         outcome.output());
     assertTrue(outcome.output().contains("mismatch=-1"), outcome.output());
     assertTrue(outcome.output().contains("selected=5000"), outcome.output());
+    assertTrue(outcome.output().contains("much shared memory: 8192.0"), outcome.output());
     assertTrue(outcome.output().contains("timed=true"), outcome.output());
     assertTrue(outcome.output().contains("full: "), outcome.output());
     assertTrue(outcome.output().contains("is out of memory"), outcome.output());

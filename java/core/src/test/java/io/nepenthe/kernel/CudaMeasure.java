@@ -60,19 +60,29 @@ final class CudaMeasure {
   }
 
   private static void products(CudaStopwatch watch, Precision precision, int divisor) {
-    double chains = chains(watch, precision, Math.max(1, 100_000 / divisor));
+    double chains = chains(watch, precision, Math.max(1, 100_000 / divisor), "");
     long side = Math.max(LEAST_SIDE, SIDE / divisor);
     CudaGemm gemm = watch.backend().dense().gemm();
-    double roof = Math.max(chains, product(watch, gemm, precision, side));
+    double warpgroups = warpgroups(watch, precision, Math.max(1, 20_000 / divisor));
+    double roof = Math.max(Math.max(chains, warpgroups), product(watch, gemm, precision, side));
     if (!(gemm instanceof CudaGemm.Own)) {
       var own = new CudaGemm.Own(watch.backend().context(), precision, "for comparison");
       product(watch, own, precision, side);
     }
-    new CudaProductMeasures(watch, precision, roof).run(Math.max(2, 256 / divisor));
+    double cores =
+        precision == Precision.FP32
+            ? chains
+            : chains(
+                watch,
+                Precision.FP32,
+                Math.max(1, 100_000 / divisor),
+                " for squares of " + precision);
+    new CudaProductMeasures(watch, precision, roof, cores).run(Math.max(2, 256 / divisor));
   }
 
   /** Multiply-adds of registers, by the CUDA cores or the matrix instructions of all chips. */
-  private static double chains(CudaStopwatch watch, Precision precision, long steps) {
+  private static double chains(
+      CudaStopwatch watch, Precision precision, long steps, String purpose) {
     CudaContext context = watch.backend().context();
     long blocks = context.driver().multiprocessors() * 8L;
     Tensor out = watch.zeros(blocks * 256);
@@ -82,7 +92,7 @@ final class CudaMeasure {
             ? blocks * 8 * steps * 8 * (precision == Precision.TF32 ? 2048 : 4096)
             : blocks * 256 * steps * 16.0;
     return watch.flops(
-        "roof " + precision,
+        "roof " + precision + purpose,
         flops,
         0,
         () -> {
@@ -93,6 +103,31 @@ final class CudaMeasure {
             } else {
               op.launch("nep_roof_multiply_add", blocks, out.address(), steps);
             }
+          }
+        });
+  }
+
+  /** The same by Hopper's products of a warpgroup, where there are any; else 0. */
+  private static double warpgroups(CudaStopwatch watch, Precision precision, long steps) {
+    CudaContext context = watch.backend().context();
+    if (precision == Precision.FP32
+        || context.driver().capability() != CudaHopperSquares.CAPABILITY) {
+      return 0;
+    }
+    long blocks = context.driver().multiprocessors() * 4L;
+    Tensor out = watch.zeros(blocks * 256);
+    long terms = precision == Precision.BF16 ? 16 : 8;
+    return watch.flops(
+        "roof wgmma " + precision,
+        2.0 * blocks * 2 * steps * 8 * 64 * 256 * terms,
+        0,
+        () -> {
+          try (var op = context.begin("roof", "", 0, 0)) {
+            op.launch(
+                "nep_roof_sm90a_" + precision.suffix(),
+                new CudaDriver.Grid(blocks, 1, 1),
+                10240,
+                new Object[] {out.address(), steps});
           }
         });
   }

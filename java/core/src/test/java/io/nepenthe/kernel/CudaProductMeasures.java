@@ -10,8 +10,9 @@ import java.lang.foreign.Arena;
  * first and last stage.
  *
  * @param roof operations a second
+ * @param cores those of the CUDA cores
  */
-record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof) {
+record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof, double cores) {
   private static final Convolution CONVOLUTION = Window.square(3).withPadding(1).convolution(1);
   private static final long QUERIES = 51;
 
@@ -27,6 +28,7 @@ record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof
       perSample(new Stage(fewer, stage.channels, stage.side));
     }
     vectors(samples, trial ? 16 : 1024);
+    shared(fewer, trial ? 8 : 512, trial ? 16 : 768);
     linear(Math.max(8, samples * 32L), trial ? 16 : 768, trial ? 32 : 3072);
   }
 
@@ -111,10 +113,52 @@ record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof
     Tensor x = values(5, s.image());
     Tensor g = values(6, s.image());
     DriftFreeSum state = DriftFreeSum.of(zeros(s.weights()), zeros(s.weights()));
-    flops(
-        "squareGradients" + s.name(precision),
-        SquareGradients.flops(s.size(), Strategy.PRODUCTS),
-        () -> watch.backend().squareGradients(CONVOLUTION, x, g, state));
+    squares(s.name(precision), SquareGradients.convolution(CONVOLUTION, x, g, state), x, g, state);
+  }
+
+  /** A transformer's layer, whose weights many positions share. */
+  private void shared(int samples, long positions, long features) {
+    Tensor x = values(5, Shape.of(samples, positions, features));
+    Tensor g = values(6, Shape.of(samples, positions, features));
+    Shape weights = Shape.of(features, features);
+    DriftFreeSum state = DriftFreeSum.of(zeros(weights), zeros(weights));
+    squares(
+        " %d→%d of %d %s".formatted(features, features, positions, precision),
+        SquareGradients.linear(x, g, state),
+        x,
+        g,
+        state);
+  }
+
+  /** By every chip's matrix instructions, and by Hopper's where they are. */
+  private void squares(String layer, LayerGeometry call, Tensor x, Tensor g, DriftFreeSum state) {
+    CudaContext context = watch.backend().context();
+    var size =
+        new SquareGradients.Size(
+            call.samples(),
+            call.positions(),
+            state.shape().elements() / call.outputs(),
+            call.outputs());
+    double flops = SquareGradients.flops(size, Strategy.PRODUCTS);
+    double squares = flops / (size.positions() + 1);
+    double bound =
+        precision == Precision.FP32
+            ? roof
+            : flops / Math.max((flops - squares) / roof, squares / cores);
+    for (CudaSquares.Instructions instructions : CudaSquares.Instructions.values()) {
+      boolean wgmma = instructions == CudaSquares.Instructions.WGMMA;
+      if (!wgmma
+          || (precision == Precision.BF16
+              && context.driver().capability() == CudaHopperSquares.CAPABILITY)) {
+        watch.flops(
+            "squareGradients" + (wgmma ? " by wgmma" : "") + layer,
+            flops,
+            bound,
+            () ->
+                CudaSquares.weights(
+                    context, precision, call, x, g, state, Strategy.PRODUCTS, instructions));
+      }
+    }
   }
 
   /** A linear layer of one position, where squares of gradients are products of squares. */

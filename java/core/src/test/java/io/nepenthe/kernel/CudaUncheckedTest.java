@@ -19,7 +19,10 @@ class CudaUncheckedTest {
     System.clearProperty(EmulatedDriver.CHECKS_PROPERTY);
   }
 
-  /** Barriers, asynchronous copies, shuffles, matrix instructions, atomics, two stages. */
+  /**
+   * Barriers of both kinds, asynchronous copies, shuffles, matrix instructions, atomics, two
+   * stages.
+   */
   private static float[] work(boolean checked, Precision precision) {
     System.setProperty(EmulatedDriver.CHECKS_PROPERTY, "" + checked);
     try (CudaBackend cuda = CudaTest.emulated(1, precision);
@@ -44,8 +47,20 @@ class CudaUncheckedTest {
       double[] losses = new double[3 * 9 * 7];
       boolean[] hits = new boolean[losses.length];
       cuda.dense().crossEntropy(rows, new int[losses.length], losses, hits, rows);
-      Tensor result = Tensor.zeros(arena, dx.shape());
-      result.copyFrom(dx);
+      Tensor squares = cuda.zeros(arena, weights.shape());
+      DriftFreeSum sum = DriftFreeSum.of(cuda.zeros(arena, weights.shape()), squares);
+      CudaSquares.weights(
+          cuda.context(),
+          precision,
+          SquareGradients.convolution(Window.square(3).withPadding(1).convolution(1), x, y, sum),
+          x,
+          y,
+          sum,
+          SquareGradients.Strategy.PRODUCTS,
+          CudaSquares.Instructions.WGMMA);
+      Tensor result = Tensor.zeros(arena, dx.elements() + squares.elements());
+      result.slice(0, dx.shape()).copyFrom(dx);
+      result.slice(dx.elements(), squares.shape()).copyFrom(squares);
       return result.toArray();
     }
   }
@@ -67,7 +82,7 @@ class CudaUncheckedTest {
       float[] want = work(true, precision);
       float[] got = work(false, precision);
       assertArrayEquals(want, got, precision.name());
-      assertTrue(want[0] != 0, precision.name());
+      assertTrue(want[0] != 0 && want[want.length - 1] != 0, precision.name());
     }
   }
 
