@@ -38,8 +38,9 @@ final class CudaSquares {
     boolean wgmma = value.equals("wgmma");
     if (wgmma && driver.capability() != CudaHopperSquares.CAPABILITY) {
       throw new CudaException(
-          "-D%s=wgmma needs compute capability 9.0, %s has %.1f"
-              .formatted(PROPERTY, driver.name(), driver.capability() / 10.0));
+          "-D%s=wgmma needs compute capability 9.0, %s has %d.%d"
+              .formatted(
+                  PROPERTY, driver.name(), driver.capability() / 10, driver.capability() % 10));
     }
     return wgmma ? Instructions.WGMMA : Instructions.MMA;
   }
