@@ -91,11 +91,6 @@ public final class DeltaInfluence {
     public Options withoutRelation() {
       return new Options(transforms, threshold, tolerance, false, seed, batchSize);
     }
-
-    /** The same with another tolerance. */
-    public Options withTolerance(int other) {
-      return new Options(transforms, threshold, other, relative, seed, batchSize);
-    }
   }
 
   /**
