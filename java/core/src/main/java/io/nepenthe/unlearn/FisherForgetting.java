@@ -24,8 +24,8 @@ import java.util.SplittableRandom;
  * </pre>
  *
  * <p>Where D_f is the whole of one class, that class's row in the last layer is drawn from variance
- * 10⁻³ around 0 instead. The last layer is the one whose output is the network's, not any of a
- * matching shape.
+ * 10⁻³ around 0 instead, its bias from 10⁻². The last layer is the one whose output is the
+ * network's, not any of a matching shape.
  *
  * @param alpha α
  * @param batchSize samples at once, of no effect on the result
