@@ -1,4 +1,5 @@
-// Formula: y = max(x, 0); CELU (Barron 2017); their gradients; a + b; dropout by the i-th draw of a stream
+// Formula: y = max(x, 0), NaN of NaN; CELU (Barron 2017); their gradients; a + b; dropout by the i-th draw of
+// a stream
 //          (Dense.java).
 // Layout:  x, y, dy, dx [n], 4-byte aligned; the output may be the input.
 // Threads: four neighbouring elements a thread, 16 bytes a load, in a loop over the grid.
@@ -34,10 +35,10 @@ __device__ __forceinline__ uint64_t draw(uint64_t key, uint64_t i) {
 }
 
 struct Relu {
-  __device__ float operator()(float x, float, int64_t) const { return x > 0 ? x : 0.0f; }
+  __device__ float operator()(float x, float, int64_t) const { return x <= 0 ? 0.0f : x; }
 };
 struct ReluGradient {
-  __device__ float operator()(float y, float dy, int64_t) const { return y > 0 ? dy : 0.0f; }
+  __device__ float operator()(float y, float dy, int64_t) const { return y <= 0 ? 0.0f : dy; }
 };
 struct Celu {
   float alpha;

@@ -63,6 +63,12 @@ __device__ __forceinline__ float divisor(const Sizes& s, int row, int column, in
   return static_cast<float>(padding_counts != 0 ? s.kernel_height * s.kernel_width : count);
 }
 
+// NaN wins, and stays.
+__device__ __forceinline__ float larger(float value, float best) {
+  return value > best || value != value ? value : best;
+}
+__device__ __forceinline__ bool same(float a, float b) { return a == b || (a != a && b != b); }
+
 // Obviously right: a thread a channel of an image walks the windows in order and visits each one's positions.
 template <typename Visit>
 __device__ __forceinline__ void channel_by_channel(const Sizes& s, Visit visit) {
@@ -89,7 +95,7 @@ KERNEL(256, nep_pool_max_plain, (const float* x, float* y, POOL_SIZES)) {
   const pool::Sizes s = POOL_ARGUMENTS;
   pool::channel_by_channel(s, [&](int64_t image, int64_t out, int row, int column) {
     float best = __uint_as_float(0xff800000u);
-    pool::window(s, row, column, [&](int64_t at) { best = x[image + at] > best ? x[image + at] : best; });
+    pool::window(s, row, column, [&](int64_t at) { best = pool::larger(x[image + at], best); });
     y[out] = best;
   });
 }
@@ -100,7 +106,7 @@ KERNEL(256, nep_pool_max, (const float* x, float* y, POOL_SIZES)) {
     const images::Place at(i, out_height, out_width, channels);
     const float* image = x + at.sample * height * width * channels + at.channel;
     float best = __uint_as_float(0xff800000u);
-    pool::window(s, at.row, at.column, [&](int64_t from) { best = image[from] > best ? image[from] : best; });
+    pool::window(s, at.row, at.column, [&](int64_t from) { best = pool::larger(image[from], best); });
     y[i] = best;
   }
 }
@@ -112,7 +118,7 @@ KERNEL(256, nep_pool_max_gradient_plain,
   pool::channel_by_channel(s, [&](int64_t image, int64_t out, int row, int column) {
     bool given = false;
     pool::window(s, row, column, [&](int64_t at) {
-      if (!given && x[image + at] == y[out]) {
+      if (!given && pool::same(x[image + at], y[out])) {
         dx[image + at] += dy[out];
         given = true;
       }
@@ -131,8 +137,9 @@ KERNEL(256, nep_pool_max_gradient, (const float* x, const float* y, const float*
     pool::windows(s, place.row, place.column, [&](int row, int column) {
       const int64_t at = ((place.sample * out_height + row) * out_width + column) * channels + place.channel;
       const float best = y[at];
-      bool first = value == best;
-      pool::window(s, row, column, [&](int64_t other) { first &= other >= own || image[other] != best; });
+      bool first = pool::same(value, best);
+      pool::window(s, row, column,
+                   [&](int64_t other) { first &= other >= own || !pool::same(image[other], best); });
       sum += first ? dy[at] : 0.0f;
     });
     dx[i] = sum;

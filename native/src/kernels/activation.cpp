@@ -64,15 +64,15 @@ void relu(const float* x, float* y, int64_t n, int32_t threads) {
       n, threads,
       [=](int64_t i) {
         const vfloat v = load(x + i);
-        store(y + i, v > vfloat{} ? v : vfloat{});
+        store(y + i, v <= vfloat{} ? vfloat{} : v);  // NaN is not at most 0
       },
-      [=](int64_t i) { y[i] = x[i] > 0 ? x[i] : 0; });
+      [=](int64_t i) { y[i] = x[i] <= 0 ? 0 : x[i]; });
 }
 
 void relu_gradient(const float* y, const float* dy, float* dx, int64_t n, int32_t threads) {
   sweep(
-      n, threads, [=](int64_t i) { store(dx + i, load(y + i) > vfloat{} ? load(dy + i) : vfloat{}); },
-      [=](int64_t i) { dx[i] = y[i] > 0 ? dy[i] : 0; });
+      n, threads, [=](int64_t i) { store(dx + i, load(y + i) <= vfloat{} ? vfloat{} : load(dy + i)); },
+      [=](int64_t i) { dx[i] = y[i] <= 0 ? 0 : dy[i]; });
 }
 
 void celu(const float* x, float* y, int64_t n, float alpha, int32_t threads) {

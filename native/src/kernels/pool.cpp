@@ -73,7 +73,7 @@ inline void maximum(const Pool& p, const float* in, int64_t row, int64_t column,
   p.window(row, column, [&](int64_t offset) {
     for (int v = 0; v < NV; v++) {
       const vfloat value = load_lanes(in + offset + v * WIDTH, v == NV - 1 ? valid : WIDTH);
-      best[v] = value > best[v] ? value : best[v];
+      best[v] = (value > best[v]) | (value != value) ? value : best[v];  // NaN wins, and stays
     }
   });
   for (int v = 0; v < NV; v++) store_lanes(y + v * WIDTH, best[v], v == NV - 1 ? valid : WIDTH);
@@ -93,7 +93,8 @@ inline void to_maximum(const Pool& p, const float* in, int64_t row, int64_t colu
     for (int v = 0; v < NV; v++) {
       const int64_t lanes = v == NV - 1 ? valid : WIDTH;
       float* gradient = out + offset + v * WIDTH;
-      const vint here = load_lanes(in + offset + v * WIDTH, lanes) == best[v];
+      const vfloat value = load_lanes(in + offset + v * WIDTH, lanes);
+      const vint here = (value == best[v]) | ((value != value) & (best[v] != best[v]));
       store_lanes(gradient, load_lanes(gradient, lanes) + (here ? left[v] : vfloat{}), lanes);
       left[v] = here ? vfloat{} : left[v];
     }

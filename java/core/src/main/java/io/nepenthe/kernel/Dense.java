@@ -20,10 +20,10 @@ public sealed interface Dense permits CpuDense, CudaDense {
    */
   void decode(MemorySegment bytes, float[] values, Tensor y);
 
-  /** y = max(x, 0); y may be x. */
+  /** y = max(x, 0), NaN of NaN; y may be x. */
   void relu(Tensor x, Tensor y);
 
-  /** dx = dy where y &gt; 0, else 0; dx may be dy. */
+  /** dx = 0 where y ≤ 0, else dy, also where y is NaN; dx may be dy. */
   void reluGradient(Tensor y, Tensor dy, Tensor dx);
 
   /** y = x where x &gt; 0, else α·(exp(x/α) − 1) (Barron 2017); y may be x. */
@@ -41,10 +41,10 @@ public sealed interface Dense permits CpuDense, CudaDense {
    */
   void dropout(Tensor x, Tensor y, long key, double probability);
 
-  /** The maximum of each window and channel; padding never wins. */
+  /** The maximum of each window and channel, NaN if one is; padding never wins. */
   void maxPool(Tensor x, Tensor y, Window window);
 
-  /** dy goes to the first position, row by row, that holds its window's maximum. */
+  /** dy goes to the first position, row by row, that holds its window's maximum, or NaN. */
   void maxPoolGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window);
 
   /**
