@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "in_order.h"
+
 namespace {
 
 constexpr int SUCCESS = 0, BAD_PARAM = 2000, NOT_SUPPORTED = 3000;
@@ -97,18 +99,22 @@ int cudnnGetProperty(int part, int* value) {
 const char* cudnnGetErrorString(int status) {
   return status == BAD_PARAM ? "CUDNN_STATUS_BAD_PARAM" : "CUDNN_STATUS_NOT_INITIALIZED";
 }
-int cudnnCreate(int** handle) {
+int cudnnCreate(StreamHandle** handle) {
   if (const char* status = std::getenv("FAKE_CUDNN_STATUS")) return std::atoi(status);
-  *handle = new int(0);
+  *handle = new StreamHandle;
   alive++;
   return SUCCESS;
 }
-int cudnnDestroy(int* handle) {
+int cudnnDestroy(StreamHandle* handle) {
   delete handle;
   alive--;
   return SUCCESS;
 }
-int cudnnSetStream(int* handle, void*) { return handle == nullptr ? BAD_PARAM : SUCCESS; }
+int cudnnSetStream(StreamHandle* handle, void* stream) {
+  if (handle == nullptr) return BAD_PARAM;
+  handle->stream = stream;
+  return SUCCESS;
+}
 
 int cudnnCreateTensorDescriptor(Sizes** made) {
   *made = new Sizes;
@@ -160,20 +166,23 @@ int cudnnGetConvolutionBackwardDataAlgorithm_v7(int*, const Sizes* w, const Size
   return propose(fit(*dx, *w, *c, *dy), c->math, wanted, found, results);
 }
 
-int cudnnConvolutionForward(int*, const float* alpha, const Sizes* xs, const float* x, const Sizes* ws,
-                            const float* w, const Convolution* c, int algorithm, void* workspace,
-                            size_t bytes, const float* beta, const Sizes* ys, float* y) {
+int cudnnConvolutionForward(const StreamHandle* handle, const float* alpha, const Sizes* xs, const float* x,
+                            const Sizes* ws, const float* w, const Convolution* c, int algorithm,
+                            void* workspace, size_t bytes, const float* beta, const Sizes* ys, float* y) {
   if (!fit(*xs, *ws, *c, *ys)) return NOT_SUPPORTED;
   if (dry()) return used(*c, algorithm, workspace, bytes);
+  after(handle);
   scale(y, *ys, *beta);
   products(*xs, *ws, *c, *ys, [&](int to, int from, int by) { y[to] += *alpha * x[from] * w[by]; });
   return used(*c, algorithm, workspace, bytes);
 }
-int cudnnConvolutionBackwardData(int*, const float* alpha, const Sizes* ws, const float* w, const Sizes* dys,
-                                 const float* dy, const Convolution* c, int algorithm, void* workspace,
-                                 size_t bytes, const float* beta, const Sizes* dxs, float* dx) {
+int cudnnConvolutionBackwardData(const StreamHandle* handle, const float* alpha, const Sizes* ws,
+                                 const float* w, const Sizes* dys, const float* dy, const Convolution* c,
+                                 int algorithm, void* workspace, size_t bytes, const float* beta,
+                                 const Sizes* dxs, float* dx) {
   if (!fit(*dxs, *ws, *c, *dys)) return NOT_SUPPORTED;
   if (dry()) return used(*c, algorithm, workspace, bytes);
+  after(handle);
   scale(dx, *dxs, *beta);
   products(*dxs, *ws, *c, *dys, [&](int from, int to, int by) { dx[to] += *alpha * dy[from] * w[by]; });
   return used(*c, algorithm, workspace, bytes);

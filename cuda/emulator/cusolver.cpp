@@ -9,6 +9,8 @@
 #include <numeric>
 #include <vector>
 
+#include "in_order.h"
+
 namespace {
 
 constexpr int SUCCESS = 0, INVALID_VALUE = 3, DOUBLE = 1, VECTORS = 1, LOWER = 0;
@@ -51,28 +53,36 @@ int cusolverGetProperty(int part, int* value) {
   *value = part == 0 ? 12 : 0;
   return SUCCESS;
 }
-int cusolverDnCreate(int** handle) {
+int cusolverDnCreate(StreamHandle** handle) {
   if (const int status = variable("FAKE_CUSOLVER_STATUS")) return status;
-  *handle = new int(0);
+  *handle = new StreamHandle;
   alive++;
   return SUCCESS;
 }
-int cusolverDnDestroy(int* handle) {
+int cusolverDnDestroy(StreamHandle* handle) {
   delete handle;
   alive--;
   return SUCCESS;
 }
-int cusolverDnSetStream(int* handle, void*) { return handle == nullptr ? INVALID_VALUE : SUCCESS; }
+int cusolverDnSetStream(StreamHandle* handle, void* stream) {
+  if (handle == nullptr) return INVALID_VALUE;
+  handle->stream = stream;
+  return SUCCESS;
+}
 int cusolverDnCreateParams(int** made) {
   *made = new int(0);
   alive++;
   return SUCCESS;
 }
-int cusolverDnDestroyParams(int* made) { return cusolverDnDestroy(made); }
+int cusolverDnDestroyParams(int* made) {
+  delete made;
+  alive--;
+  return SUCCESS;
+}
 
-int cusolverDnXsyevd_bufferSize(int*, const int* parameters, int jobs, int triangle, int64_t n, int type,
-                                const double*, int64_t lda, int value_type, const double*, int compute,
-                                size_t* device_bytes, size_t* host_bytes) {
+int cusolverDnXsyevd_bufferSize(const StreamHandle*, const int* parameters, int jobs, int triangle, int64_t n,
+                                int type, const double*, int64_t lda, int value_type, const double*,
+                                int compute, size_t* device_bytes, size_t* host_bytes) {
   *device_bytes = DEVICE_BYTES;
   *host_bytes = HOST_BYTES;
   const bool right = parameters != nullptr && jobs == VECTORS && triangle == LOWER && lda >= n &&
@@ -80,15 +90,16 @@ int cusolverDnXsyevd_bufferSize(int*, const int* parameters, int jobs, int trian
   return right ? SUCCESS : INVALID_VALUE;
 }
 
-int cusolverDnXsyevd(int* handle, const int* parameters, int jobs, int triangle, int64_t n, int type,
-                     double* a, int64_t lda, int value_type, double* values, int compute, void* on_device,
-                     size_t device_bytes, void* on_host, size_t host_bytes, int* info) {
+int cusolverDnXsyevd(const StreamHandle* handle, const int* parameters, int jobs, int triangle, int64_t n,
+                     int type, double* a, int64_t lda, int value_type, double* values, int compute,
+                     void* on_device, size_t device_bytes, void* on_host, size_t host_bytes, int* info) {
   size_t need_device, need_host;
   const int status = cusolverDnXsyevd_bufferSize(handle, parameters, jobs, triangle, n, type, a, lda,
                                                  value_type, values, compute, &need_device, &need_host);
   if (status != SUCCESS || on_device == nullptr || on_host == nullptr || device_bytes < need_device ||
       host_bytes < need_host)
     return INVALID_VALUE;
+  after(handle);
   *info = variable("FAKE_CUSOLVER_INFO");
   const size_t size = static_cast<size_t>(n), pitch = static_cast<size_t>(lda);
   std::vector<double> matrix(size * size), vectors(size * size);

@@ -29,6 +29,7 @@ public final class InfluenceFigures {
           "counterfactual", new CounterfactualFigure(),
           "detection", new DetectionFigure(),
           "lds", new DatamodelingFigure(),
+          "low-rank", new LowRankFigure(),
           "mislabel", new MislabelFigure(),
           "order", new LambdaOrderFigure(),
           "queries", new QueryCostFigure());

@@ -26,6 +26,7 @@ final class InfluenceTables {
     changed = between(changed, "detection", rows, InfluenceTables::detection);
     changed = between(changed, "healing", rows, InfluenceTables::healing);
     changed = between(changed, "queries", rows, InfluenceTables::queries);
+    changed = between(changed, "low-rank", rows, InfluenceTables::lowRank);
     changed = between(changed, "activations", rows, InfluenceTables::activations);
     changed = between(changed, "order", rows, InfluenceTables::order);
     changed = between(changed, "lds", rows, InfluenceTables::datamodeling);
@@ -110,6 +111,34 @@ final class InfluenceTables {
           row.value("seconds.51") * each,
           row.value("ratio"));
     }
+  }
+
+  private void lowRank() {
+    line(
+        "| 51 queries of rank | a pass | to one query | rank correlation with full rank, median | least |");
+    line("|---|---|---|---|---|");
+    for (Measured row : of("low-rank", "cost")) {
+      lowRank(row, "full");
+      for (int rank : LowRankFigure.RANKS) {
+        lowRank(row, String.valueOf(rank));
+      }
+    }
+  }
+
+  private void lowRank(Measured row, String rank) {
+    boolean full = rank.equals("full");
+    double seconds = row.value("seconds." + rank);
+    line(
+        "| %s | %.3f ms an example | %.2f | %s | %s |",
+        rank,
+        seconds * 1e3 / LowRankFigure.SIZE,
+        seconds / row.value("seconds.1"),
+        full ? "1" : decimals(row.value("median." + rank)),
+        full ? "1" : decimals(row.value("least." + rank)));
+  }
+
+  private static String decimals(double value) {
+    return String.format(Locale.ROOT, "%.3f", value);
   }
 
   private void activations() {

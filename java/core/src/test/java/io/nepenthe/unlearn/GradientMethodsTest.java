@@ -97,7 +97,8 @@ class GradientMethodsTest {
 
   @Test
   void negGradPlusForgetsAndKeeps() {
-    forgetsThrees(new NegGradPlus(new Steps(3, 64, Optimiser.sgd(2e-3, 0.9, 5e-4)), 0.95), 0.05);
+    // A narrow path: at 2e-3 nothing is forgotten yet, at 3e-3 a tenth of what is kept goes too.
+    forgetsThrees(new NegGradPlus(new Steps(3, 64, Optimiser.sgd(2.5e-3, 0.9, 5e-4)), 0.95), 0.05);
   }
 
   @Test
