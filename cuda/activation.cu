@@ -43,7 +43,7 @@ struct ReluGradient {
 struct Celu {
   float alpha;
   __device__ float operator()(float x, float, int64_t) const {
-    return x > 0 ? x : alpha * (exponential(x / alpha) - 1.0f);
+    return x <= 0 ? alpha * (exponential(x / alpha) - 1.0f) : x;
   }
 };
 struct CeluGradient {

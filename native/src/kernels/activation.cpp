@@ -46,7 +46,7 @@ inline __attribute__((always_inline)) vfloat exponential(vfloat x) {
 
 inline __attribute__((always_inline)) vfloat celu_of(vfloat x, float alpha) {
   const vfloat negative = alpha * (exponential((x > vfloat{} ? vfloat{} : x) / alpha) - 1.0f);
-  return x > vfloat{} ? x : negative;
+  return x <= vfloat{} ? negative : x;  // NaN is not at most 0
 }
 
 // SplitMix64's finaliser (Steele, Lea, Flood 2014): the i-th draw of a stream.

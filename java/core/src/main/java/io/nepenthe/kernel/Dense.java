@@ -26,7 +26,7 @@ public sealed interface Dense permits CpuDense, CudaDense {
   /** dx = 0 where y ≤ 0, else dy, also where y is NaN; dx may be dy. */
   void reluGradient(Tensor y, Tensor dy, Tensor dx);
 
-  /** y = x where x &gt; 0, else α·(exp(x/α) − 1) (Barron 2017); y may be x. */
+  /** y = x where x &gt; 0, else α·(exp(x/α) − 1) (Barron 2017), NaN of NaN; y may be x. */
   void celu(Tensor x, Tensor y, float alpha);
 
   /** dx = dy·(y &gt; 0 ? 1 : y/α + 1); dx may be dy. */

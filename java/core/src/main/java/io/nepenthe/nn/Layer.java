@@ -207,7 +207,8 @@ public sealed interface Layer {
   }
 
   /**
-   * The mean of each window.
+   * The mean of each window; NaN of a window that lies in padding alone where padding does not
+   * count.
    *
    * @param paddingCounts whether padding counts as zeros, or is left out of the mean
    */

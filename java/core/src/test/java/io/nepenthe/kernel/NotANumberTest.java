@@ -62,6 +62,29 @@ class NotANumberTest {
   }
 
   @Test
+  void itPassesThroughCeluAndItsGradient() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(1, 7, 64, 131);
+          Tensor x = some(board, n);
+          Twin y = board.twin(Tensor.zeros(board.arena(), n));
+          Twin dx = board.twin(Tensor.zeros(board.arena(), n));
+          Tensor dy = board.normal(n);
+          board.cpu().dense().celu(x, y.host, 0.5f);
+          board.cuda().dense().celu(board.twin(x).device, y.device, 0.5f);
+          board.cpu().dense().celuGradient(y.host, dy, dx.host, 0.5f);
+          board.cuda().dense().celuGradient(y.device, board.twin(dy).device, dx.device, 0.5f);
+          for (int i = 0; i < n; i++) {
+            assertEquals(Float.isNaN(x.get(i)), Float.isNaN(y.host.get(i)), "at " + i);
+            assertEquals(Float.isNaN(x.get(i)), Float.isNaN(dx.host.get(i)), "at " + i);
+          }
+          assertSame(y.host.toArray(), y.host, y);
+          assertSame(dx.host.toArray(), dx.host, dx);
+        });
+  }
+
+  @Test
   void itIsTheMaximumOfItsWindow() {
     everySchedule(
         Precision.FP32,
