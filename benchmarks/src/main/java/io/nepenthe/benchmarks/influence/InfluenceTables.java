@@ -264,7 +264,7 @@ final class InfluenceTables {
   }
 
   private static String auc(Measured row, String name) {
-    return String.format(Locale.ROOT, "%.3f", row.value("auc." + name));
+    return decimals(row.value("auc." + name));
   }
 
   private static String percent(double share) {

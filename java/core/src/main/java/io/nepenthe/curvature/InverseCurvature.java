@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * The damped inverse of a block-diagonal curvature. Of every block it has weights W and, but for
@@ -54,8 +53,7 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** The diagonal of the Fisher information. */
   public static InverseCurvature diagonal(Model model, Parameters diagonal, Damping damping) {
-    InverseCurvature inverse =
-        new InverseCurvature(ParameterBlock.of(model, true), Map.of()).dampedBy(damping);
+    InverseCurvature inverse = damped(ParameterBlock.of(model, true), Map.of(), damping);
     try (Arena scratch = Arena.ofConfined()) {
       for (ParameterBlock block : inverse.blocks) {
         Tensor values = Tensor.zeros(scratch, EkFac.shape(block));
@@ -68,8 +66,7 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** EK-FAC. */
   public static InverseCurvature ekfac(EkFac curvature, Damping damping) {
-    InverseCurvature inverse =
-        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
+    InverseCurvature inverse = damped(curvature.blocks(), curvature.bases(), damping);
     for (ParameterBlock block : inverse.blocks) {
       inverse.invert(block, curvature.eigenvalues(block), damping);
     }
@@ -78,8 +75,7 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** KFAC, damped exactly: λ is added to the eigenvalues of the product. */
   public static InverseCurvature kfac(EkFac curvature, Damping damping) {
-    InverseCurvature inverse =
-        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
+    InverseCurvature inverse = damped(curvature.blocks(), curvature.bases(), damping);
     for (ParameterBlock block : inverse.blocks) {
       inverse.invert(block, curvature.kroneckerEigenvalues(block), damping);
     }
@@ -96,8 +92,7 @@ public final class InverseCurvature implements AutoCloseable {
     if (scaling == KfacScaling.KFC) {
       return kfac(curvature, damping);
     }
-    InverseCurvature inverse =
-        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
+    InverseCurvature inverse = damped(curvature.blocks(), curvature.bases(), damping);
     try (Arena scratch = Arena.ofConfined()) {
       for (ParameterBlock block : inverse.blocks) {
         Tensor values = curvature.kroneckerEigenvalues(block);
@@ -114,8 +109,7 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** KFAC with the damping split over the two factors. */
   public static InverseCurvature kfacFactored(EkFac curvature, Damping damping) {
-    InverseCurvature inverse =
-        new InverseCurvature(curvature.blocks(), curvature.bases()).dampedBy(damping);
+    InverseCurvature inverse = damped(curvature.blocks(), curvature.bases(), damping);
     for (ParameterBlock block : inverse.blocks) {
       Tensor values = curvature.kroneckerEigenvalues(block);
       if (block.isDiagonal()) {
@@ -164,19 +158,19 @@ public final class InverseCurvature implements AutoCloseable {
     return sum > 0 ? sum / values.length : 1;
   }
 
-  /** A misspelt name would leave its block to the common rule. */
-  private InverseCurvature dampedBy(Damping damping) {
+  /**
+   * Without weights yet. A misspelt name in the damping would leave its block to the common rule.
+   */
+  private static InverseCurvature damped(
+      List<ParameterBlock> blocks, Map<String, EigenBasis> bases, Damping damping) {
+    List<String> names = blocks.stream().map(ParameterBlock::name).toList();
     for (String name : damping.blocks().keySet()) {
-      if (blocks.stream().noneMatch(block -> block.name().equals(name))) {
-        close();
+      if (!names.contains(name)) {
         throw new IllegalArgumentException(
-            "no block is named "
-                + name
-                + ": expected "
-                + blocks.stream().map(ParameterBlock::name).collect(Collectors.joining(", ")));
+            "no block is named " + name + ": expected " + String.join(", ", names));
       }
     }
-    return this;
+    return new InverseCurvature(blocks, bases);
   }
 
   private Tensor put(ParameterBlock block) {

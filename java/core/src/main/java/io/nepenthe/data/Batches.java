@@ -118,7 +118,7 @@ public final class Batches {
     int n = size(batch);
     long each = dataset.image().floats();
     requireRoom(n, pixels.byteSize() / 4 / each, labels, ids);
-    float[] values = values(normalisation);
+    float[] values = ofBytes(normalisation);
     for (int i = 0; i < n; i++) {
       long index = name(batch, i, labels, ids);
       long at = i * each;
@@ -140,13 +140,18 @@ public final class Batches {
     for (long i = 0; i < each; i += channels) {
       for (int c = 0; c < channels; c++) {
         int value = pixels.get(ValueLayout.JAVA_BYTE, bytes + i + c) & 0xff;
-        pixels.setAtIndex(ValueLayout.JAVA_FLOAT, at + i + c, values[c * 256 + value]);
+        pixels.setAtIndex(
+            ValueLayout.JAVA_FLOAT, at + i + c, values[c * Normalisation.UNIT.length + value]);
       }
     }
   }
 
-  /** The values of all bytes under a normalisation, kept for the next batch. */
-  private float[] values(Normalisation normalisation) {
+  /**
+   * {@link Normalisation#ofBytes}, kept for the next batch.
+   *
+   * @return not to be changed
+   */
+  public float[] ofBytes(Normalisation normalisation) {
     Values last = values;
     if (!last.of.equals(normalisation)) {
       last = Values.of(normalisation);

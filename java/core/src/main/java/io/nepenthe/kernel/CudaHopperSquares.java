@@ -153,17 +153,6 @@ record CudaHopperSquares(
         point ? "nep_square_gradients_sm90a_point" : "nep_square_gradients_sm90a_window",
         new CudaDriver.Grid(tiles(), call.convolution().groups(), runs),
         sharedBytes,
-        CudaLayer.arguments(
-            call,
-            pointers[0],
-            pointers[1],
-            pointers[2],
-            pointers[3],
-            pointers[4],
-            call.samples(),
-            phase,
-            stages,
-            batch,
-            band));
+        CudaSquares.arguments(call, pointers, phase, stages, batch, band));
   }
 }

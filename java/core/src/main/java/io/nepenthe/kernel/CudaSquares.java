@@ -4,6 +4,8 @@ import io.nepenthe.kernel.SquareGradients.Strategy;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /** Launches of cuda/square_gradients.cu and cuda/square_vector_gradients.cu. */
@@ -134,19 +136,21 @@ final class CudaSquares {
       LayerGeometry call,
       int phase,
       Strategy strategy) {
-    op.launch(
-        kernel,
-        grid,
-        CudaLayer.arguments(
-            call,
-            pointers[0],
-            pointers[1],
-            pointers[2],
-            pointers[3],
-            pointers[4],
-            call.samples(),
-            phase,
-            strategy.ordinal()));
+    op.launch(kernel, grid, arguments(call, pointers, phase, strategy.ordinal()));
+  }
+
+  /**
+   * Of every kernel of squares: the pointers, the samples, the phase, what is its own, the sizes.
+   */
+  static Object[] arguments(LayerGeometry call, long[] pointers, int phase, Object... own) {
+    List<Object> all = new ArrayList<>();
+    for (long pointer : pointers) {
+      all.add(pointer);
+    }
+    all.add(call.samples());
+    all.add(phase);
+    all.addAll(List.of(own));
+    return CudaLayer.arguments(call, all.toArray());
   }
 
   /** A bias, or, where the normalised input is given, a scale. */

@@ -179,7 +179,7 @@ public final class Execution implements AutoCloseable {
     Tensor input = plan(n).input();
     loaded = host != null && batches.fillBytes(batch, host.bytes(input), labels, ids);
     if (loaded) {
-      context.backend.dense().decode(host.bytes(input), normalisation.ofBytes(), input);
+      context.backend.dense().decode(host.bytes(input), batches.ofBytes(normalisation), input);
     } else {
       batches.fill(batch, input(n).segment(), labels, ids, normalisation);
     }

@@ -4,6 +4,7 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Mask;
 import io.nepenthe.nn.Loss;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import java.util.Optional;
 import java.util.SplittableRandom;
@@ -46,6 +47,15 @@ public record RandomLabel(Steps steps, Order order, boolean excludeTrue) impleme
   }
 
   @Override
+  public void require(Network network, Forgetting task) {
+    if (excludeTrue && task.forget().classes() < 2) {
+      throw new IllegalArgumentException(
+          "a label other than the true one needs two classes or more, found "
+              + task.forget().classes());
+    }
+  }
+
+  @Override
   public Trace forget(
       Model model,
       Backend backend,
@@ -53,11 +63,7 @@ public record RandomLabel(Steps steps, Order order, boolean excludeTrue) impleme
       Optional<Mask.Part> mask,
       long seed,
       Listener listener) {
-    if (excludeTrue && task.forget().classes() < 2) {
-      throw new IllegalArgumentException(
-          "a label other than the true one needs two classes or more, found "
-              + task.forget().classes());
-    }
+    require(model.network(), task);
     long samples = task.retain().size() + task.forget().size();
     return Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
         .walk(

@@ -1,13 +1,12 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.data.Dataset;
-import io.nepenthe.data.ImageShape;
+import io.nepenthe.data.Forwarding;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Counts how often images are read. */
-record CountingData(Dataset of, AtomicLong images) implements Dataset {
+record CountingData(Dataset of, AtomicLong images) implements Forwarding {
   CountingData(Dataset of) {
     this(of, new AtomicLong());
   }
@@ -18,43 +17,8 @@ record CountingData(Dataset of, AtomicLong images) implements Dataset {
   }
 
   @Override
-  public String name() {
-    return of.name();
-  }
-
-  @Override
-  public long size() {
-    return of.size();
-  }
-
-  @Override
-  public ImageShape image() {
-    return of.image();
-  }
-
-  @Override
-  public int classes() {
-    return of.classes();
-  }
-
-  @Override
-  public List<String> classNames() {
-    return of.classNames();
-  }
-
-  @Override
-  public int label(long index) {
-    return of.label(index);
-  }
-
-  @Override
-  public long id(long index) {
-    return of.id(index);
-  }
-
-  @Override
   public void pixels(long index, MemorySegment out, long floatOffset) {
     images.incrementAndGet();
-    of.pixels(index, out, floatOffset);
+    Forwarding.super.pixels(index, out, floatOffset);
   }
 }

@@ -12,7 +12,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -137,47 +136,7 @@ class BatchesTest {
   }
 
   /** The same images, of which it does not tell the bytes. */
-  private record Floats(Dataset of) implements Dataset {
-    @Override
-    public String name() {
-      return of.name();
-    }
-
-    @Override
-    public long size() {
-      return of.size();
-    }
-
-    @Override
-    public ImageShape image() {
-      return of.image();
-    }
-
-    @Override
-    public int classes() {
-      return of.classes();
-    }
-
-    @Override
-    public List<String> classNames() {
-      return of.classNames();
-    }
-
-    @Override
-    public int label(long index) {
-      return of.label(index);
-    }
-
-    @Override
-    public long id(long index) {
-      return of.id(index);
-    }
-
-    @Override
-    public void pixels(long index, MemorySegment out, long floatOffset) {
-      of.pixels(index, out, floatOffset);
-    }
-  }
+  private record Floats(Dataset of) implements Forwarding {}
 
   @Test
   void tooLittleRoomIsRefused() {

@@ -40,24 +40,20 @@ class NotANumberTest {
     everySchedule(
         Precision.FP32,
         board -> {
-          int n = board.pick(1, 7, 64, 131);
-          Tensor x = some(board, n);
-          Twin y = board.twin(Tensor.zeros(board.arena(), n));
-          Twin dx = board.twin(Tensor.zeros(board.arena(), n));
-          Tensor dy = board.normal(n);
-          dy.set(0, Float.NaN);
-          board.cpu().dense().relu(x, y.host);
-          board.cuda().dense().relu(board.twin(x).device, y.device);
-          board.cpu().dense().reluGradient(y.host, dy, dx.host);
-          board.cuda().dense().reluGradient(y.device, board.twin(dy).device, dx.device);
-          float[] relu = new float[n];
-          float[] gradient = new float[n];
-          for (int i = 0; i < n; i++) {
-            relu[i] = Float.isNaN(x.get(i)) ? Float.NaN : Math.max(x.get(i), 0);
-            gradient[i] = relu[i] == 0 ? 0 : dy.get(i);
+          Vectors v = new Vectors(board);
+          v.dy.set(0, Float.NaN);
+          board.cpu().dense().relu(v.x, v.y.host);
+          board.cuda().dense().relu(board.twin(v.x).device, v.y.device);
+          board.cpu().dense().reluGradient(v.y.host, v.dy, v.dx.host);
+          board.cuda().dense().reluGradient(v.y.device, board.twin(v.dy).device, v.dx.device);
+          float[] relu = v.x.toArray();
+          float[] gradient = v.dy.toArray();
+          for (int i = 0; i < relu.length; i++) {
+            relu[i] = Float.isNaN(relu[i]) ? Float.NaN : Math.max(relu[i], 0);
+            gradient[i] = relu[i] == 0 ? 0 : gradient[i];
           }
-          assertSame(relu, y.host, y);
-          assertSame(gradient, dx.host, dx);
+          assertSame(relu, v.y.host, v.y);
+          assertSame(gradient, v.dx.host, v.dx);
         });
   }
 
@@ -66,22 +62,34 @@ class NotANumberTest {
     everySchedule(
         Precision.FP32,
         board -> {
-          int n = board.pick(1, 7, 64, 131);
-          Tensor x = some(board, n);
-          Twin y = board.twin(Tensor.zeros(board.arena(), n));
-          Twin dx = board.twin(Tensor.zeros(board.arena(), n));
-          Tensor dy = board.normal(n);
-          board.cpu().dense().celu(x, y.host, 0.5f);
-          board.cuda().dense().celu(board.twin(x).device, y.device, 0.5f);
-          board.cpu().dense().celuGradient(y.host, dy, dx.host, 0.5f);
-          board.cuda().dense().celuGradient(y.device, board.twin(dy).device, dx.device, 0.5f);
-          for (int i = 0; i < n; i++) {
-            assertEquals(Float.isNaN(x.get(i)), Float.isNaN(y.host.get(i)), "at " + i);
-            assertEquals(Float.isNaN(x.get(i)), Float.isNaN(dx.host.get(i)), "at " + i);
+          Vectors v = new Vectors(board);
+          board.cpu().dense().celu(v.x, v.y.host, 0.5f);
+          board.cuda().dense().celu(board.twin(v.x).device, v.y.device, 0.5f);
+          board.cpu().dense().celuGradient(v.y.host, v.dy, v.dx.host, 0.5f);
+          board.cuda().dense().celuGradient(v.y.device, board.twin(v.dy).device, v.dx.device, 0.5f);
+          for (int i = 0; i < v.x.elements(); i++) {
+            assertEquals(Float.isNaN(v.x.get(i)), Float.isNaN(v.y.host.get(i)), "at " + i);
+            assertEquals(Float.isNaN(v.x.get(i)), Float.isNaN(v.dx.host.get(i)), "at " + i);
           }
-          assertSame(y.host.toArray(), y.host, y);
-          assertSame(dx.host.toArray(), dx.host, dx);
+          assertSame(v.y.host.toArray(), v.y.host, v.y);
+          assertSame(v.dx.host.toArray(), v.dx.host, v.dx);
         });
+  }
+
+  /** A layer's input, some of it no number, and output, with their gradients. */
+  private static final class Vectors {
+    final Tensor x;
+    final Twin y;
+    final Twin dx;
+    final Tensor dy;
+
+    Vectors(Board board) {
+      int n = board.pick(1, 7, 64, 131);
+      x = some(board, n);
+      y = board.twin(Tensor.zeros(board.arena(), n));
+      dx = board.twin(Tensor.zeros(board.arena(), n));
+      dy = board.normal(n);
+    }
   }
 
   @Test

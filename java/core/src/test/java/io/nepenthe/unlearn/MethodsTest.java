@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
+import io.nepenthe.data.Forwarding;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.ImageShape;
 import io.nepenthe.data.Normalisation;
@@ -20,7 +21,6 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Trainer;
-import java.lang.foreign.MemorySegment;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -194,22 +194,13 @@ class MethodsTest {
   }
 
   /** The same values under another shape, or all of one class. */
-  private record Other(Dataset of, ImageShape image, List<String> classNames) implements Dataset {
+  private record Other(Dataset of, ImageShape image, List<String> classNames)
+      implements Forwarding {
     /** As many values, otherwise arranged. */
     static Other reshaped(Dataset of) {
       ImageShape image = of.image();
       return new Other(
           of, new ImageShape(image.height() / 2, 2 * image.width(), 1), of.classNames());
-    }
-
-    @Override
-    public String name() {
-      return "other";
-    }
-
-    @Override
-    public long size() {
-      return of.size();
     }
 
     @Override
@@ -220,16 +211,6 @@ class MethodsTest {
     @Override
     public int label(long index) {
       return of.label(index) % classes();
-    }
-
-    @Override
-    public long id(long index) {
-      return of.id(index);
-    }
-
-    @Override
-    public void pixels(long index, MemorySegment out, long floatOffset) {
-      of.pixels(index, out, floatOffset);
     }
   }
 
