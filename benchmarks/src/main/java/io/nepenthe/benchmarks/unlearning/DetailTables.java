@@ -28,7 +28,9 @@ final class DetailTables {
     for (String task : Tables.PRIVACY) {
       measured.data(task).forEach(data -> privacy(task, data));
     }
-    measured.complete(Tables.LARGER).forEach(data -> privacy(Tables.LARGER, data));
+    for (String task : Tables.LARGER) {
+      measured.complete(task).forEach(data -> privacy(task, data));
+    }
     for (Data data : Data.values()) {
       interclass(data);
       labelNoise(data);
@@ -171,7 +173,9 @@ final class DetailTables {
   /** What was chosen. */
   private void settings() {
     List<String> tasks =
-        Stream.of("random", Tables.LARGER, "class", "badnets", "interclass", "label-noise")
+        Stream.concat(
+                Stream.concat(Tables.PRIVACY.stream(), Tables.LARGER.stream()),
+                Stream.of("badnets", "interclass", "label-noise"))
             .filter(task -> !settled(task).isEmpty())
             .toList();
     page.section(
@@ -200,7 +204,7 @@ final class DetailTables {
 
   /** On what a task's strengths are shown. */
   private List<Data> settled(String task) {
-    return task.equals(Tables.LARGER) ? measured.complete(task) : measured.data(task);
+    return Tables.LARGER.contains(task) ? measured.complete(task) : measured.data(task);
   }
 
   private String chosen(String task, Data data, String method) {

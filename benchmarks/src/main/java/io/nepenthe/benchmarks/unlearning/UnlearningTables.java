@@ -108,7 +108,9 @@ public final class UnlearningTables {
     add(cells, "badnets-5000", thorough, _ -> CORRECTIVE_SEEDS, KNOWN);
     add(cells, "random", data, Data::shown, 1);
     add(cells, "class", data, Data::shown, 1);
-    add(cells, Tables.LARGER, List.of(Data.CIFAR10), Data::shown, 1);
+    for (String task : Tables.LARGER) {
+      add(cells, task, List.of(Data.CIFAR10), _ -> Tables.LARGER_SEEDS, 1);
+    }
     add(cells, "badnets", thorough, _ -> CORRECTIVE_SEEDS, KNOWN);
     add(cells, "interclass", thorough, _ -> CORRECTIVE_SEEDS, EXTREMES);
     add(cells, "label-noise", thorough, _ -> CORRECTIVE_SEEDS, EXTREMES);

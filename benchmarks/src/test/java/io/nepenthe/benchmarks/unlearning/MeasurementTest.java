@@ -70,7 +70,7 @@ class MeasurementTest {
     Sources sources =
         new Sources(Optional.ofNullable(System.getenv("NEPENTHE_DATA")).map(Path::of));
     assumeTrue(sources.data().contains(Data.CIFAR10), "NEPENTHE_DATA names no folder with cifar10");
-    int larger = new Row.Cell(Tables.LARGER, Data.CIFAR10.title(), 1, 0).images();
+    int larger = new Row.Cell(Tables.LARGER.getFirst(), Data.CIFAR10.title(), 1, 0).images();
     for (int images : List.of(Data.CIFAR10.images(), larger)) {
       shareNone(sources, images);
     }
@@ -79,7 +79,7 @@ class MeasurementTest {
   private static void shareNone(Sources sources, int images) {
     Set<Long> seen = new HashSet<>();
     Set<Long> judged = new HashSet<>();
-    for (long seed = 0; seed <= 3; seed++) {
+    for (long seed = 0; seed <= Tables.LARGER_SEEDS.getLast(); seed++) {
       Source source = sources.of(Data.CIFAR10, seed, images);
       add(seen, source.training());
       add(seen, source.trusted());
