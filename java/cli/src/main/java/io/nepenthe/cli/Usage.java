@@ -2,11 +2,11 @@ package io.nepenthe.cli;
 
 import java.util.Map;
 import picocli.CommandLine.Help;
+import picocli.CommandLine.Help.Ansi.Text;
 import picocli.CommandLine.Help.Column;
 import picocli.CommandLine.Help.Column.Overflow;
 import picocli.CommandLine.Help.TextTable;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
 
 /**
  * Help in which what is said of an option is one paragraph, and of a command in a list its first
@@ -20,14 +20,17 @@ final class Usage extends Help {
   @Override
   public IOptionRenderer createDefaultOptionRenderer() {
     IOptionRenderer usual = super.createDefaultOptionRenderer();
-    // A copy cannot resolve the variables in the names of picocli's own options, which have a line.
-    return (option, labels, colours) ->
-        option.description().length < 2
-            ? usual.render(option, labels, colours)
-            : usual.render(
-                OptionSpec.builder(option).description(paragraph(option.description())).build(),
-                labels,
-                colours);
+    return (option, labels, colours) -> joined(usual.render(option, labels, colours));
+  }
+
+  /** One row of the rows that an option takes: the last column of each is a line about it. */
+  private static Text[][] joined(Text[][] rows) {
+    Text[] row = rows[0].clone();
+    int last = row.length - 1;
+    for (int i = 1; i < rows.length; i++) {
+      row[last] = row[last].concat(" ").concat(rows[i][last]);
+    }
+    return new Text[][] {row};
   }
 
   @Override

@@ -104,8 +104,10 @@ class MainTest {
   }
 
   private static void explained(CommandLine command) {
-    String help = command.getUsageMessage();
     String name = command.getCommandSpec().qualifiedName(" ");
+    Nepenthe.Outcome outcome = Nepenthe.here((name + " --help").split(" ", 2)[1].split(" "));
+    assertEquals(0, outcome.status(), name + ": " + outcome.err());
+    String help = outcome.out();
     assertTrue(help.contains("Example:"), name);
     assertTrue(help.contains("\n  nepenthe "), name);
     boolean hasCommands = !command.getSubcommands().isEmpty();
