@@ -71,16 +71,17 @@ public record OutlierResistantSsd(
     task.requireClasses("to count right answers while searching a strength");
     Recorder recorder = new Recorder();
     try (FisherDiagonal forget =
-            recorder.phase("statistics", () -> fisher(model, backend, task, true, listener));
+            recorder.phase("statistics", () -> fisher(model, backend, task, true, seed, listener));
         FisherDiagonal retain =
-            recorder.phase("statistics", () -> fisher(model, backend, task, false, listener))) {
+            recorder.phase(
+                "statistics", () -> fisher(model, backend, task, false, seed, listener))) {
       recorder.phase("search", () -> search(model, backend, task, retain, forget, recorder));
     }
     return recorder.trace();
   }
 
   private FisherDiagonal fisher(
-      Model model, Backend backend, Forgetting task, boolean forget, Listener listener) {
+      Model model, Backend backend, Forgetting task, boolean forget, long seed, Listener listener) {
     long before = forget ? 0 : task.forget().size();
     long all = task.forget().size() + task.retain().size();
     return FisherDiagonal.of(
@@ -88,7 +89,7 @@ public record OutlierResistantSsd(
         backend,
         forget ? task.forget() : task.retain(),
         task.normalisation(),
-        importance,
+        importance.withSeed(seed),
         (done, total) -> listener.report("statistics", before + done, all));
   }
 

@@ -11,7 +11,7 @@ import io.nepenthe.nn.Network;
  * {@link Ssd} with the strength that {@link SsdSearch} finds on held-out data of the classes that
  * are not forgotten altogether: I_f of D_f against I_D of D_r ∪ D_f, brought to one mass. The
  * figure {@code verdict} is the ordinal of {@link SsdSearch.Verdict}: after {@link
- * SsdSearch.Verdict#NONE_TOLERATED} the weakest cut was made, and the model is not to be used.
+ * SsdSearch.Verdict#NONE_TOLERATED} the model is as it was, and 0 weights {@code selected}.
  *
  * @param importance how both are computed
  * @param search what is tried and tolerated
@@ -58,8 +58,12 @@ public record SearchedSsd(FisherDiagonal.Options importance, SsdSearch search) i
                       judge,
                       task.forget(),
                       task.normalisation()));
-      recorder.figure("selection", found.chosen().selection());
       recorder.figure("verdict", found.verdict().ordinal());
+      if (found.verdict() == SsdSearch.Verdict.NONE_TOLERATED) {
+        recorder.figure("selected", 0);
+        return recorder.trace();
+      }
+      recorder.figure("selection", found.chosen().selection());
       Importances.dampen(
           recorder,
           () ->

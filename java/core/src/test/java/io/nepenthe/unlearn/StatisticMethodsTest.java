@@ -2,11 +2,13 @@ package io.nepenthe.unlearn;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.curvature.FisherDiagonal;
 import io.nepenthe.curvature.Labels;
+import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
@@ -15,6 +17,8 @@ import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -54,6 +58,44 @@ class StatisticMethodsTest {
       double after = TinyTask.accuracy(model, backend, TinyTask.TEST);
       assertTrue(healed > 0.7, "healed " + healed + ", " + trace.figures());
       assertTrue(after > before - 0.15, before + " → " + after + ", " + trace.figures());
+    }
+  }
+
+  @Test
+  void sampledLabelsOfTheOutlierResistantSearchFollowTheSeed() {
+    OutlierResistantSsd once =
+        new OutlierResistantSsd(
+            FisherDiagonal.Options.defaults().withLabels(Labels.SAMPLED), 0, 1.1, 25, 1);
+    Dataset few = Subset.range(TinyTask.CLEAN, 0, 99);
+    Forgetting task =
+        Forgetting.ofIds(few, new long[] {1, 2, 3}, TinyTask.NORMALISATION, TinyTask.RECIPE);
+    List<Double> found = new ArrayList<>();
+    try (Backend backend = Device.cpu(2).open()) {
+      for (long seed : new long[] {1, 1, 2}) {
+        try (Model model = Model.initialise(TinyTask.NETWORK, 1)) {
+          Trace trace = once.forget(model, backend, task, seed, Listener.NONE);
+          found.add(trace.figures().get("selection"));
+        }
+      }
+    }
+    assertEquals(found.get(0), found.get(1));
+    assertNotEquals(found.get(0), found.get(2));
+  }
+
+  @Test
+  void whereNoStrengthIsToleratedTheSearchLeavesTheModelAsItWas() {
+    // The only cut dampens nearly all there is.
+    SsdSearch ruinous = new SsdSearch(1e-6f, 1e-6f, 2, 0, 0.01, 256);
+    SearchedSsd method = new SearchedSsd(SearchedSsd.defaults().importance(), ruinous);
+    try (Backend backend = Device.cpu(2).open();
+        Model model = TinyTask.model();
+        Model untouched = TinyTask.model()) {
+      Trace trace = method.forget(model, backend, TinyTask.task(), 1, Listener.NONE);
+      assertEquals(
+          SsdSearch.Verdict.NONE_TOLERATED.ordinal(), trace.figures().get("verdict").intValue());
+      assertEquals(0, trace.figures().get("selected"));
+      assertArrayEquals(
+          untouched.parameters().flat().toArray(), model.parameters().flat().toArray());
     }
   }
 
