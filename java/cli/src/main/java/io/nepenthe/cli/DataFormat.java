@@ -12,6 +12,7 @@ enum DataFormat {
     @Override
     void write(Dataset dataset, Path folder, String name, Run run) {
       Path file = folder.resolve(name + ".npz");
+      run.writes(file);
       Npz.write(dataset, file);
       run.result().output(file);
       run.say("%s: %s images", file, Text.count(dataset.size()));
@@ -34,6 +35,8 @@ enum DataFormat {
       }
       Path images = folder.resolve(name + "-images-idx3-ubyte");
       Path labels = folder.resolve(name + "-labels-idx1-ubyte");
+      run.writes(images);
+      run.writes(labels);
       Idx.write(dataset, images, labels);
       run.result().output(images);
       run.result().output(labels);

@@ -91,6 +91,8 @@ final class DataPoisonCommand extends Operation {
     Dataset clean = run.phase("read", () -> run.data(data));
     Manipulated manipulated =
         run.phase("manipulate", () -> manipulation.apply(clean, known, run.seed()));
+    run.writes(out.resolve("manipulated.txt"));
+    run.writes(out.resolve("known.txt"));
     run.phase(
         "write",
         () -> {

@@ -170,7 +170,7 @@ final class DetectCommand extends Operation {
   @Override
   void run(Run run) {
     check();
-    outputs.requireWritable();
+    outputs.requireWritable(run);
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
       Normalisation normalisation = file.normalisationFor(training);

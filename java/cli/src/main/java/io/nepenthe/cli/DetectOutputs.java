@@ -31,10 +31,10 @@ final class DetectOutputs {
   private Path report;
 
   /** Before anything is computed. */
-  void requireWritable() {
+  void requireWritable(Run run) {
     for (Path file : Arrays.asList(out, ids, report)) {
       if (file != null) {
-        Outputs.requireWritable(file);
+        run.writes(file);
       }
     }
   }

@@ -92,7 +92,7 @@ final class EvaluateCommand extends Operation {
       if (before == null || train == null) {
         throw new ParameterException(spec.commandLine(), "--report needs --before and --train");
       }
-      Outputs.requireWritable(report);
+      run.writes(report);
     }
     try (ModelFile after = model.read(run);
         Files files = new Files(run, before, reference)) {

@@ -73,7 +73,7 @@ final class FisherCommand extends Operation {
   @Override
   void run(Run run) {
     FisherDiagonal.Options options = options(run.seed());
-    Outputs.requireWritable(out);
+    run.writes(out);
     try (ModelFile file = model.read(run)) {
       Dataset dataset = run.phase("read", () -> run.data(data));
       FisherDiagonal fisher =

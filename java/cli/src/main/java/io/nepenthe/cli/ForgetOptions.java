@@ -73,7 +73,7 @@ final class ForgetOptions {
     long[] chosen;
     if (ids != null) {
       chosen = IdList.read(ids);
-      run.result().input(ids);
+      run.reads(ids);
       // Says what is wrong with the list.
       Subset.ofIds(dataset, ids);
     } else if (fraction != null) {

@@ -96,7 +96,7 @@ final class InfluenceCommand extends Operation {
   void run(Run run) {
     check();
     if (out != null) {
-      Outputs.requireWritable(out);
+      run.writes(out);
     }
     try (ModelFile file = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));

@@ -54,7 +54,7 @@ final class InspectCommand extends Operation {
 
   private static void inspect(Run run, Path file, ObjectNode json) {
     try (SafetensorsFile open = SafetensorsFile.open(file)) {
-      run.result().input(file);
+      run.reads(file);
       open.metadata().forEach((name, value) -> run.say("%s = %s", name, value));
       Inspection inspection = new Inspection(open);
       ArrayNode tensors = json.putArray("tensors");

@@ -51,8 +51,8 @@ record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implemen
   /** Reads a model of the user's, and notes its files. */
   static ModelFile read(Path file, Run run) {
     ModelFile model = read(file);
-    run.result().input(file);
-    model.onnx.files().forEach(run.result()::input);
+    run.readsModel(file);
+    model.onnx.files().forEach(run::reads);
     return model;
   }
 

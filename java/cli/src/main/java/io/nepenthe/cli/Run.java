@@ -12,6 +12,7 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.Trainer;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -29,6 +30,7 @@ final class Run implements AutoCloseable {
   private final PrintWriter err;
   private final ProgressBar progress;
   private final Result result;
+  private final Outputs outputs = new Outputs();
   private final Device device;
   private Backend backend;
   private int exitCode;
@@ -45,7 +47,7 @@ final class Run implements AutoCloseable {
             System::nanoTime);
     this.result = new Result(spec, common.seed, common.threads(), device);
     if (common.json != null) {
-      Outputs.requireWritable(common.json);
+      writes(common.json);
     }
   }
 
@@ -82,13 +84,43 @@ final class Run implements AutoCloseable {
   }
 
   /**
+   * Says before the work that a file will be written.
+   *
+   * @throws CommandException if it cannot be, or is read too, or is written already
+   */
+  void writes(Path file) {
+    outputs.writes(file, false);
+  }
+
+  /** The same of a model, which may take the place of the one that is read. */
+  void writesModel(Path file) {
+    outputs.writes(file, true);
+  }
+
+  /**
+   * Notes a file that is read.
+   *
+   * @throws CommandException if it is to be written
+   */
+  void reads(Path file) {
+    outputs.reads(file, false);
+    result.input(file);
+  }
+
+  /** The same of a model. */
+  void readsModel(Path file) {
+    outputs.reads(file, true);
+    result.input(file);
+  }
+
+  /**
    * Opens a data set and notes its files.
    *
    * @param spec as on the command line
    */
   Dataset data(String spec) {
     Dataset dataset = DataSource.open(spec, common.seed);
-    DataSource.files(spec).forEach(result::input);
+    DataSource.files(spec).forEach(this::reads);
     return dataset;
   }
 

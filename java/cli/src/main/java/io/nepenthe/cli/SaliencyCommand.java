@@ -57,7 +57,7 @@ final class SaliencyCommand extends Operation {
     if (ratio != null && !(ratio >= 0 && ratio <= 1)) {
       throw new ParameterException(spec.commandLine(), "--ratio takes 0 to 1");
     }
-    Outputs.requireWritable(out);
+    run.writes(out);
     try (ModelFile file = model.read(run);
         Arena arena = Arena.ofConfined()) {
       Dataset dataset = run.phase("read", () -> run.data(data));

@@ -65,7 +65,7 @@ final class TrainCommand extends Operation {
       throw new ParameterException(spec.commandLine(), "one of --arch and --model is needed");
     }
     Trainer trainer = recipe.trainer(run.seed());
-    Outputs.requireWritable(out);
+    run.writesModel(out);
     Dataset training = run.phase("read", () -> training(run));
     try (ModelFile file = start(run, training)) {
       train(run, trainer, file, training);
@@ -85,7 +85,7 @@ final class TrainCommand extends Operation {
     if (without == null) {
       return whole;
     }
-    run.result().input(without);
+    run.reads(without);
     return Datasets.without(whole, IdList.read(without));
   }
 

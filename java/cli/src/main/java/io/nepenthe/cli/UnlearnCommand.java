@@ -114,11 +114,11 @@ final class UnlearnCommand extends Operation {
       if (test == null) {
         throw new ParameterException(spec.commandLine(), "--report needs --test");
       }
-      Outputs.requireWritable(report);
+      run.writes(report);
     }
     Method how = method();
     Trainer trainer = recipe.trainer(run.seed());
-    Outputs.requireWritable(out);
+    run.writesModel(out);
     try (ModelFile before = model.read(run)) {
       Dataset training = run.phase("read", () -> run.data(data));
       long[] ids = forget.of(training, run);
