@@ -5,10 +5,12 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.IdList;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Trainer;
 import java.nio.file.Path;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -67,13 +69,18 @@ final class TrainCommand extends Operation {
     Trainer trainer = recipe.trainer(run.seed());
     run.writesModel(out);
     Dataset training = run.phase("read", () -> training(run));
+    Optional<Dataset> unseen =
+        Optional.ofNullable(test).map(images -> run.phase("read", () -> run.data(images)));
     try (ModelFile file = start(run, training)) {
+      // Before the training, which would be lost.
+      unseen.ifPresent(images -> requireFit(file, images));
       train(run, trainer, file, training);
-      if (test != null) {
-        double accuracy = run.phase("evaluate", () -> accuracy(run, file));
-        run.result().json().put("testAccuracy", accuracy);
-        run.say("test accuracy %s", Text.percent(accuracy));
-      }
+      unseen.ifPresent(
+          images -> {
+            double accuracy = run.phase("evaluate", () -> accuracy(run, file, images));
+            run.result().json().put("testAccuracy", accuracy);
+            run.say("test accuracy %s", Text.percent(accuracy));
+          });
       file.write(out);
       run.result().output(out);
       run.say("%s", out);
@@ -114,8 +121,12 @@ final class TrainCommand extends Operation {
                 .put("seconds", epoch.seconds()));
   }
 
-  private double accuracy(Run run, ModelFile file) {
-    Dataset images = run.data(test);
+  private static void requireFit(ModelFile file, Dataset images) {
+    Trainer.requireFit(file.model().network(), images, new CrossEntropy());
+    file.normalisationFor(images);
+  }
+
+  private static double accuracy(Run run, ModelFile file, Dataset images) {
     try (Predictor predictor = new Predictor(file.model(), run.backend(), Task.BATCH)) {
       return predictor.evaluate(images, file.normalisationFor(images)).accuracy();
     }

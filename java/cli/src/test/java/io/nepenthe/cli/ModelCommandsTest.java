@@ -15,12 +15,14 @@ import io.nepenthe.data.Safetensors;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.unlearn.Methods;
+import java.awt.image.BufferedImage;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -94,6 +96,23 @@ class ModelCommandsTest {
     }
     assertEquals(500, all);
     assertEquals(accuracy, right / 500.0, 1e-12);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"npz:nowhere.npz", "glyphs:test/20/letters", "images:IMAGES"})
+  void testDataThatDoNotFitAreSaidBeforeTheTraining(String test) throws Exception {
+    Path images = Files.createDirectories(folder.resolve("images/0"));
+    BufferedImage image = new BufferedImage(8, 8, BufferedImage.TYPE_BYTE_GRAY);
+    ImageIO.write(image, "png", images.resolve("1.png").toFile());
+    String line = "train --arch mlp --data glyphs:train/20 --epochs 1 --out OUT --test " + test;
+    Nepenthe.Outcome outcome =
+        Nepenthe.here(
+            line.replace("OUT", path("vain.onnx"))
+                .replace("IMAGES", images.getParent().toString())
+                .split(" "));
+    assertEquals(1, outcome.status());
+    assertEquals(1, outcome.errors().size(), outcome.err());
+    assertFalse(Files.exists(folder.resolve("vain.onnx")));
   }
 
   @Test

@@ -67,7 +67,6 @@ public record Trainer(
       Dataset dataset,
       Normalisation normalisation,
       Progress progress) {
-    requireFit(model.network(), dataset);
     requireFit(model.network(), dataset, loss);
     try (ResidentModel resident = new ResidentModel(model, backend);
         Learner learner = learner(resident.here(), backend, dataset)) {
@@ -123,8 +122,14 @@ public record Trainer(
     }
   }
 
-  /** Checks that a network's outputs are what a loss judges. */
-  static void requireFit(Network network, Dataset dataset, Loss loss) {
+  /**
+   * Checks that a network can take a data set's images, and that its outputs for them are what a
+   * loss judges.
+   *
+   * @throws IllegalArgumentException if not, or if there are no images
+   */
+  public static void requireFit(Network network, Dataset dataset, Loss loss) {
+    requireFit(network, dataset);
     long outputs = network.output().elements();
     if (!loss.fits(outputs, dataset.classes())) {
       throw new IllegalArgumentException(
