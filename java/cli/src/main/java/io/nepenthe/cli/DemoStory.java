@@ -125,7 +125,7 @@ final class DemoStory {
 
   private static String tile(String name, String from, String to, String words) {
     return """
-        <div class="tile"><dt>%s</dt><dd class="figure"><span>%s →</span> %s</dd>\
+        <div class="tile"><dt>%s</dt><dd class="figure"><span>%s →</span> <b>%s</b></dd>\
         <dd class="sub">%s</dd></div>
         """
         .formatted(

@@ -66,7 +66,7 @@ class ComparisonPageTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"360,true", "1280,false"})
+  @CsvSource({"360,true", "500,false", "1280,false"})
   void theDemonstrationHasItsOwnChartsToo(int width, boolean dark) throws Exception {
     Path demo = folder.resolve("demo");
     if (!Files.exists(demo)) {
@@ -99,12 +99,14 @@ class ComparisonPageTest {
                   charts,
                   width: innerWidth,
                   over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+                  cut: [...document.querySelectorAll(".tile, section")].filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.textContent),
                   page: getComputedStyle(document.body).backgroundColor,
                 };
                 """);
     assertEquals(0, answer.get("problems").size(), answer.get("problems").toString());
     assertEquals(width, answer.get("width").asInt());
     assertTrue(answer.get("over").asInt() <= 0, answer.get("over") + " pixels too wide");
+    assertEquals(0, answer.get("cut").size(), answer.get("cut").toString());
     assertEquals(charts, answer.get("charts").size());
     for (JsonNode chart : answer.get("charts")) {
       assertTrue(chart.get("shapes").asInt() > 5, chart.toString());
