@@ -5,6 +5,8 @@ import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,7 +30,11 @@ record EigenBasis(
     double[][] gradientValues,
     int clamped) {
   /** One matrix of one block. */
-  private record Job(ParameterBlock block, int group, boolean input) {}
+  private record Job(ParameterBlock block, int group, boolean input) {
+    long size() {
+      return input ? block.columns() : block.groupOutputs();
+    }
+  }
 
   /** The bases of all blocks with factors, in {@code arena}. */
   static Map<String, EigenBasis> of(Arena arena, KroneckerFactors factors) {
@@ -39,15 +45,17 @@ record EigenBasis(
         jobs.add(new Job(block, group, false));
       }
     }
-    List<SymmetricEigen> found =
+    jobs.sort(Comparator.comparingLong(Job::size).reversed());
+    List<SymmetricEigen> solved =
         factors.backend().symmetricEigen(i -> matrix(factors, jobs.get(i)), jobs.size());
+    Map<Job, SymmetricEigen> found = new HashMap<>();
+    for (int i = 0; i < jobs.size(); i++) {
+      found.put(jobs.get(i), solved.get(i));
+    }
     Map<String, EigenBasis> bases = new LinkedHashMap<>();
-    int next = 0;
     for (ParameterBlock block : factors.blocks()) {
       if (!block.isDiagonal()) {
-        List<SymmetricEigen> own = found.subList(next, next + 2 * block.groups());
-        bases.put(block.name(), of(arena, block, own));
-        next += own.size();
+        bases.put(block.name(), of(arena, block, found));
       }
     }
     return bases;
@@ -58,11 +66,10 @@ record EigenBasis(
         job.input
             ? factors.inputFactor(job.block, job.group)
             : factors.gradientFactor(job.block, job.group);
-    long size = job.input ? job.block.columns() : job.block.groupOutputs();
-    return new SymmetricEigen.Matrix(values, Math.toIntExact(size));
+    return new SymmetricEigen.Matrix(values, Math.toIntExact(job.size()));
   }
 
-  private static EigenBasis of(Arena arena, ParameterBlock block, List<SymmetricEigen> found) {
+  private static EigenBasis of(Arena arena, ParameterBlock block, Map<Job, SymmetricEigen> found) {
     int groups = block.groups();
     long columns = block.columns();
     long outputs = block.groupOutputs();
@@ -72,8 +79,8 @@ record EigenBasis(
     double[][] beta = new double[groups][];
     int clamped = 0;
     for (int group = 0; group < groups; group++) {
-      SymmetricEigen input = found.get(2 * group);
-      SymmetricEigen gradient = found.get(2 * group + 1);
+      SymmetricEigen input = found.get(new Job(block, group, true));
+      SymmetricEigen gradient = found.get(new Job(block, group, false));
       copy(input.vectors(), inputs, group);
       copy(gradient.vectors(), gradients, group);
       alpha[group] = input.values().clone();

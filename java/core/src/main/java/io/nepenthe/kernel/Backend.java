@@ -5,6 +5,7 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
@@ -233,7 +234,8 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
 
   /**
    * Decomposes symmetric matrices: by the device's own solver, one after the other, or by LAPACK,
-   * several at a time.
+   * one on each core at a time. They are begun in their order, so that the largest should come
+   * first.
    *
    * @param matrices gives each by its number, perhaps in several threads
    * @param count how many there are
@@ -242,11 +244,18 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
    */
   default List<SymmetricEigen> symmetricEigen(
       IntFunction<SymmetricEigen.Matrix> matrices, int count) {
-    return IntStream.range(0, count)
+    SymmetricEigen[] found = new SymmetricEigen[count];
+    AtomicInteger next = new AtomicInteger();
+    IntStream.range(0, Math.min(count, Runtime.getRuntime().availableProcessors()))
         .parallel()
-        .mapToObj(matrices)
-        .map(matrix -> SymmetricEigen.of(matrix.values(), matrix.size()))
-        .toList();
+        .forEach(
+            _ -> {
+              for (int i = next.getAndIncrement(); i < count; i = next.getAndIncrement()) {
+                SymmetricEigen.Matrix matrix = matrices.apply(i);
+                found[i] = SymmetricEigen.of(matrix.values(), matrix.size());
+              }
+            });
+    return List.of(found);
   }
 
   /** The operations of a network's forward and backward pass, on this device. */

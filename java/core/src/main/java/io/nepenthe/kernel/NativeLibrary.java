@@ -83,20 +83,29 @@ final class NativeLibrary {
 
   /**
    * A function of LAPACK's library, which is not part of this one: extracted and opened at the
-   * first use.
+   * first use. It keeps to the thread that calls: OpenBLAS shares out sums by its number of
+   * threads, one a core unless told, so that a machine with other cores found other bits; and its
+   * threads spin, so that on busy cores a decomposition took thirty times as long.
    */
-  @SuppressWarnings("restricted")
   static MethodHandle lapack(String name, FunctionDescriptor descriptor) {
     Path file = PackagedLibrary.ofThisPlatform().extractLapack(PackagedLibrary.cacheDirectory());
     try {
-      MemorySegment address =
-          SymbolLookup.libraryLookup(file, Arena.global())
-              .find(name)
-              .orElseThrow(() -> new NativeException(file + " exports no " + name));
-      return Linker.nativeLinker().downcallHandle(address, descriptor);
+      lapack(file, "openblas_set_num_threads", FunctionDescriptor.ofVoid(INT)).invokeExact(1);
+      return lapack(file, name, descriptor);
     } catch (IllegalArgumentException e) {
       throw LoadFailure.of(file, "jar", reason(file));
+    } catch (Throwable thrown) {
+      throw rethrow(thrown);
     }
+  }
+
+  @SuppressWarnings("restricted")
+  private static MethodHandle lapack(Path file, String name, FunctionDescriptor descriptor) {
+    MemorySegment address =
+        SymbolLookup.libraryLookup(file, Arena.global())
+            .find(name)
+            .orElseThrow(() -> new NativeException(file + " exports no " + name));
+    return Linker.nativeLinker().downcallHandle(address, descriptor);
   }
 
   /** Every function bound so far, by name: for the test that compares them with the header. */

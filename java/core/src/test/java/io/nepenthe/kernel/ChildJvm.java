@@ -11,14 +11,14 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /** A main class of these tests in a process of its own, with the same class path. */
-final class ChildJvm {
+public final class ChildJvm {
   private ChildJvm() {}
 
   /** How it ended, and what it printed to both streams. */
-  record Outcome(int status, String output) {}
+  public record Outcome(int status, String output) {}
 
   /** Starts it; a property of the form {@code name=value} becomes {@code -Dname=value}. */
-  static Process start(
+  public static Process start(
       Class<?> main, List<String> properties, Map<String, String> environment, String... arguments)
       throws IOException {
     return start(System.getProperty("java.class.path"), main, properties, environment, arguments);
@@ -48,7 +48,7 @@ final class ChildJvm {
   }
 
   /** Waits for its end. */
-  static Outcome finish(Process process) throws IOException, InterruptedException {
+  public static Outcome finish(Process process) throws IOException, InterruptedException {
     String output =
         new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     boolean ended = process.waitFor(60, TimeUnit.SECONDS);
