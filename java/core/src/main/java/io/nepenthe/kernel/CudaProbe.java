@@ -34,7 +34,12 @@ final class CudaProbe {
    * @return empty if it is there
    */
   static Optional<String> unavailable(int ordinal) {
-    Optional<CudaLibrary> found = CudaLibrary.find("libcuda.so.1");
+    Optional<CudaLibrary> found;
+    try {
+      found = CudaLibrary.find("libcuda.so.1");
+    } catch (IllegalCallerException e) {
+      return Optional.of(e.getMessage() + ": " + LoadFailure.accessRemedy());
+    }
     if (found.isEmpty()) {
       return Optional.of("no NVIDIA driver on this machine: libcuda.so.1 was not found");
     }

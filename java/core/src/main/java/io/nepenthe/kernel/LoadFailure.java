@@ -35,6 +35,23 @@ final class LoadFailure {
     return message(file, origin, reason, cause, remedy);
   }
 
+  /** Of a Java that refuses calls of native code. */
+  static NativeException forbidden(Path file, String origin, IllegalCallerException refusal) {
+    return message(
+        file,
+        origin,
+        refusal.getMessage(),
+        "Java was started without native access for Nepenthe",
+        accessRemedy());
+  }
+
+  /** What gives this class's module native access. */
+  static String accessRemedy() {
+    Module own = LoadFailure.class.getModule();
+    return "start Java with --enable-native-access="
+        + (own.isNamed() ? own.getName() : "ALL-UNNAMED");
+  }
+
   static NativeException mismatch(Path file, String origin, String expected, String found) {
     return message(
         file,

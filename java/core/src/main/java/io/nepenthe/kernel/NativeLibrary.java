@@ -172,8 +172,13 @@ final class NativeLibrary {
         override != null
             ? Path.of(override).toAbsolutePath()
             : packaged.extract(PackagedLibrary.cacheDirectory());
-    spinBriefly();
-    return open(file, override != null ? "-D" + LIBRARY_PROPERTY : "jar", packaged.headerHash());
+    String origin = override != null ? "-D" + LIBRARY_PROPERTY : "jar";
+    try {
+      spinBriefly();
+      return open(file, origin, packaged.headerHash());
+    } catch (IllegalCallerException e) {
+      throw LoadFailure.forbidden(file, origin, e);
+    }
   }
 
   /**

@@ -51,7 +51,7 @@ final class PackagedLibrary {
   static PackagedLibrary of(String platform) {
     String resource = "/io/nepenthe/native/" + platform + "/native.properties";
     Properties manifest = new Properties();
-    try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
+    try (InputStream in = resource(resource)) {
       if (in == null) {
         throw LoadFailure.message(
             Path.of(resource),
@@ -72,14 +72,28 @@ final class PackagedLibrary {
     return manifest.getProperty("header.sha256");
   }
 
-  /** {@code $XDG_CACHE_HOME/nepenthe}, or {@code ~/.cache/nepenthe}. */
+  /**
+   * {@code $XDG_CACHE_HOME/nepenthe}, or {@code ~/.cache/nepenthe}.
+   *
+   * @throws NativeException if there is no home: Java calls that of a user whom the system does not
+   *     know "?"
+   */
   static Path cacheDirectory() {
     String xdg = System.getenv("XDG_CACHE_HOME");
     Path base =
         xdg != null && Path.of(xdg).isAbsolute()
             ? Path.of(xdg)
             : Path.of(System.getProperty("user.home"), ".cache");
-    return base.resolve("nepenthe");
+    Path cache = base.resolve("nepenthe");
+    if (!base.isAbsolute()) {
+      throw LoadFailure.message(
+          cache,
+          "jar",
+          "no absolute path",
+          "this user has no home folder",
+          "set HOME, or XDG_CACHE_HOME, to a folder that can be written");
+    }
+    return cache;
   }
 
   /** Puts the files under {@code cache} if they are not there, and returns the library's path. */
@@ -123,14 +137,14 @@ final class PackagedLibrary {
             ? "/io/nepenthe/native/" + platform + "/" + file
             : "/org/bytedeco/" + source + "/" + platform + "/" + file;
     Path part = Files.createTempFile(target.getParent(), file, ".part");
-    try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
+    try (InputStream in = resource(resource)) {
       if (in == null) {
         throw LoadFailure.message(
             Path.of(resource),
             "jar",
             "no such entry on the class path",
             "the dependency org.bytedeco:" + source + " for " + platform + " is missing",
-            "add it, with its classifier " + platform + ", beside Nepenthe's jar");
+            "add it, with its classifier " + platform + ", to the class path");
       }
       try (OutputStream out = Files.newOutputStream(part)) {
         in.transferTo(out);
@@ -157,7 +171,7 @@ final class PackagedLibrary {
    */
   static Path extractEmulator(Path cache, String name) {
     String resource = "/io/nepenthe/cuda/" + ofThisPlatform().platform + "/" + name;
-    try (InputStream in = PackagedLibrary.class.getResourceAsStream(resource)) {
+    try (InputStream in = resource(resource)) {
       if (in == null) {
         throw new CudaException("this build has no CUDA emulator: " + resource + " is missing");
       }
@@ -176,6 +190,13 @@ final class PackagedLibrary {
     } catch (IOException e) {
       throw new CudaException("cannot put the CUDA emulator into " + cache + ": " + e, e);
     }
+  }
+
+  /**
+   * An entry of this jar or another. Asked for it, a class of a module finds its own jar's only.
+   */
+  private static InputStream resource(String name) {
+    return PackagedLibrary.class.getClassLoader().getResourceAsStream(name.substring(1));
   }
 
   private String expected(String file) {

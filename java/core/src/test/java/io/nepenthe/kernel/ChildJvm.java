@@ -32,9 +32,22 @@ public final class ChildJvm {
       Map<String, String> environment,
       String... arguments)
       throws IOException {
+    return start(
+        "--enable-native-access=ALL-UNNAMED", classPath, main, properties, environment, arguments);
+  }
+
+  /** The same with another access to native code. */
+  static Process start(
+      String access,
+      String classPath,
+      Class<?> main,
+      List<String> properties,
+      Map<String, String> environment,
+      String... arguments)
+      throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.add("--enable-native-access=ALL-UNNAMED");
+    command.add(access);
     command.add("--illegal-native-access=deny");
     command.add("-XX:TieredStopAtLevel=1");
     properties.forEach(property -> command.add("-D" + property));

@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -165,8 +166,57 @@ class NativeLibraryTest {
             Path.of("/org/bytedeco/dnnl/linux-x86_64/libgomp.so.1"),
             "no such entry on the class path",
             "the dependency org.bytedeco:dnnl for linux-x86_64 is missing",
-            "add it, with its classifier linux-x86_64, beside Nepenthe's jar"),
+            "add it, with its classifier linux-x86_64, to the class path"),
         outcome.output());
+  }
+
+  /** Prints what the best device is without native access. */
+  static final class BestOpener {
+    public static void main(String[] arguments) {
+      System.out.println(Device.Cuda.unavailable(0).orElse("available"));
+      Opener.main(arguments);
+    }
+  }
+
+  @Test
+  void nativeAccessIsDenied() throws Exception {
+    ChildJvm.Outcome outcome =
+        ChildJvm.finish(
+            ChildJvm.start(
+                "--illegal-native-access=deny",
+                System.getProperty("java.class.path"),
+                BestOpener.class,
+                List.of("nepenthe.library=" + library),
+                Map.of()));
+    assertEquals(3, outcome.status(), outcome.output());
+    String remedy = "start Java with --enable-native-access=ALL-UNNAMED";
+    String[] lines = outcome.output().split("\n", 2);
+    assertTrue(lines[0].endsWith(": " + remedy), outcome.output());
+    String refusal = lines[0].substring(0, lines[0].length() - remedy.length() - 2);
+    assertTrue(refusal.startsWith("Illegal native access from "), refusal);
+    assertEquals(
+        message(
+            "-Dnepenthe.library",
+            library,
+            refusal,
+            "Java was started without native access for Nepenthe",
+            remedy),
+        lines[1]);
+  }
+
+  @Test
+  void aUserWithoutHome() throws Exception {
+    ChildJvm.Outcome outcome = open(List.of("user.home=?"), Map.of("XDG_CACHE_HOME", ""));
+    assertEquals(3, outcome.status(), outcome.output());
+    assertEquals(
+        message(
+            "jar",
+            Path.of("?/.cache/nepenthe"),
+            "no absolute path",
+            "this user has no home folder",
+            "set HOME, or XDG_CACHE_HOME, to a folder that can be written"),
+        outcome.output());
+    assertFalse(Files.exists(Path.of("?")));
   }
 
   @Test
