@@ -127,6 +127,26 @@ public record Window(
     return output("width", width, left + (long) right, kernelWidth, strideWidth, dilationWidth);
   }
 
+  /**
+   * Whether every window has a position within an image of this size: a dilated one may step over a
+   * small image, and lie in padding alone.
+   */
+  public boolean meets(long height, long width) {
+    return meets(height, outputHeight(height), top, strideHeight, dilationHeight)
+        && meets(width, outputWidth(width), left, strideWidth, dilationWidth);
+  }
+
+  private static boolean meets(long size, long outputs, long before, long stride, long dilation) {
+    // A window that begins before the image ends in or after it: padding is less than its reach. So
+    // it has a first position from 0 on, which lies less than a dilation from there.
+    for (long i = 0; size < dilation && i < outputs && i * stride < before; i++) {
+      if (Math.floorMod(i * stride - before, dilation) >= size) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** The same window as a convolution's, with this many groups. */
   public Convolution convolution(int groups) {
     return new Convolution(this, groups);

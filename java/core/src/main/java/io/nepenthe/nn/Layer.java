@@ -197,18 +197,16 @@ public sealed interface Layer {
     }
   }
 
-  /** The maximum of each window; padding never wins. */
+  /** The maximum of each window, none of which may lie in padding alone; padding never wins. */
   record MaxPool(Window window) implements Layer {
     @Override
     public Extent output(List<Extent> inputs) {
-      Extent in = Layers.image(this, inputs);
-      return Layers.windows(window, in, in.channels());
+      return Layers.pooled(this, window, Layers.image(this, inputs));
     }
   }
 
   /**
-   * The mean of each window; NaN of a window that lies in padding alone where padding does not
-   * count.
+   * The mean of each window, none of which may lie in padding alone where padding does not count.
    *
    * @param paddingCounts whether padding counts as zeros, or is left out of the mean
    */
@@ -216,7 +214,9 @@ public sealed interface Layer {
     @Override
     public Extent output(List<Extent> inputs) {
       Extent in = Layers.image(this, inputs);
-      return Layers.windows(window, in, in.channels());
+      return paddingCounts
+          ? Layers.windows(window, in, in.channels())
+          : Layers.pooled(this, window, in);
     }
   }
 

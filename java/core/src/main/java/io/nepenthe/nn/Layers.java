@@ -40,6 +40,16 @@ final class Layers {
     return Extent.image(window.outputHeight(in.height()), window.outputWidth(in.width()), channels);
   }
 
+  /** Of a pooling that leaves padding out: each window needs a position within the image. */
+  static Extent pooled(Layer layer, Window window, Extent in) {
+    Extent out = windows(window, in, in.channels());
+    if (!window.meets(in.height(), in.width())) {
+      throw new IllegalArgumentException(
+          layer + " has a window that lies in padding alone on images of " + in);
+    }
+    return out;
+  }
+
   static List<ParameterSpec> affine(String name, Shape weight, boolean bias) {
     ParameterSpec weights = new ParameterSpec(name + ".weight", weight, Role.WEIGHT);
     return bias

@@ -42,10 +42,9 @@ class ExportTest {
 
   @TestFactory
   Stream<DynamicTest> randomNetworks() {
-    // In network 53 every ReLU is dead: a comparison of zeros. In network 47 windows lie in padding
-    // alone: the mean of nothing is no number, and ONNX Runtime's ReLU makes it 0.
+    // In network 53 every ReLU is dead: a comparison of zeros.
     return LongStream.range(0, 61)
-        .filter(seed -> seed != 47 && seed != 53)
+        .filter(seed -> seed != 53)
         .mapToObj(seed -> dynamicTest("seed " + seed, () -> check(Networks.random(seed), seed)));
   }
 

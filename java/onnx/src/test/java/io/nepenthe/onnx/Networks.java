@@ -103,8 +103,8 @@ final class Networks {
             new Layer.Conv2d(name, at.channels(), outputs, window, groups, random.nextBoolean()));
       }
       case 2 -> builder.then(new Layer.BatchNorm2d(name, at.channels()));
-      case 3 -> builder.then(new Layer.MaxPool(window(at, 3, random)));
-      case 4 -> builder.then(new Layer.AveragePool(window(at, 3, random), random.nextBoolean()));
+      case 3 -> builder.then(new Layer.MaxPool(poolWindow(at, random)));
+      case 4 -> builder.then(new Layer.AveragePool(poolWindow(at, random), random.nextBoolean()));
       default -> {
         int start = builder.last();
         Window same = Window.square(3).withPadding(1);
@@ -115,6 +115,15 @@ final class Networks {
     }
     activation(builder, random);
     return builder.build().output();
+  }
+
+  private static Window poolWindow(Extent at, Random random) {
+    while (true) {
+      Window window = window(at, 3, random);
+      if (window.meets(at.height(), at.width())) {
+        return window;
+      }
+    }
   }
 
   private static Window window(Extent at, int most, Random random) {
