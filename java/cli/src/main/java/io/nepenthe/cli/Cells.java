@@ -21,7 +21,8 @@ import java.util.Optional;
  * @param task says everything that decides the results but seed, method and settings
  */
 record Cells(Path folder, String task) {
-  private static final String FAILED = "failed";
+  /** Under which a record has the reason where a method failed. */
+  static final String FAILED = "failed";
 
   /**
    * One seed and method.
@@ -43,9 +44,9 @@ record Cells(Path folder, String task) {
         : Optional.empty();
   }
 
-  /** Whether it was tried, and failed. */
-  boolean hasFailed(Key key) {
-    return record(key).filter(found -> found.has(FAILED)).isPresent();
+  /** Why it failed, if it was tried and did. */
+  Optional<String> failure(Key key) {
+    return record(key).filter(found -> found.has(FAILED)).map(it -> it.get(FAILED).asText());
   }
 
   private Optional<ObjectNode> record(Key key) {

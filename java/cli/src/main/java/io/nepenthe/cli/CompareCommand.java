@@ -27,7 +27,8 @@ import picocli.CommandLine.ParameterException;
     description = {
       "Trains a model for each of several seeds, makes each forget the same examples by several",
       "methods, and compares them with training anew. What is done is kept in the folder: a run that",
-      "was ended goes on where it was, and a method added later is all that is computed then."
+      "was ended goes on where it was, and a method added later is all that is computed then. So is",
+      "that a method failed with a seed, and why; the others go on."
     },
     footerHeading = "%nExample:%n",
     footer = {

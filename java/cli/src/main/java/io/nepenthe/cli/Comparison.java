@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /** Trains, forgets and measures, seed by seed and method by method, what was not done before. */
 final class Comparison {
@@ -46,9 +47,22 @@ final class Comparison {
    * A method's records, or those of the models before.
    *
    * @param name {@code before} or the method's
-   * @param cells one a seed
+   * @param cells one a seed; with the reason under {@link Cells#FAILED} where the method failed
    */
-  record Row(String name, String title, List<ObjectNode> cells) {}
+  record Row(String name, String title, List<ObjectNode> cells) {
+    /** The cells of the seeds with which it did not fail. */
+    List<ObjectNode> measured() {
+      return cells.stream().filter(cell -> !cell.has(Cells.FAILED)).toList();
+    }
+
+    /** The cells of the seeds with which another did not fail. */
+    List<ObjectNode> beside(Row other) {
+      return IntStream.range(0, cells.size())
+          .filter(i -> !other.cells.get(i).has(Cells.FAILED))
+          .mapToObj(cells::get)
+          .toList();
+    }
+  }
 
   Comparison(Run run, Plan plan, Cells cells) {
     this.run = run;
@@ -68,7 +82,8 @@ final class Comparison {
     Chosen standard = methods.getFirst();
     for (long seed : plan.seeds) {
       rows.getFirst().cells.add(before(seed));
-      for (int i = 0; i < methods.size(); i++) {
+      rows.get(1).cells.add(standard(seed, standard));
+      for (int i = 1; i < methods.size(); i++) {
         rows.get(i + 1).cells.add(after(seed, standard, methods.get(i)));
       }
     }
@@ -85,29 +100,40 @@ final class Comparison {
     return done(key, () -> trained(key));
   }
 
+  /** The record of the model that others are compared with, which is made if there is none. */
+  ObjectNode standard(long seed, Chosen standard) {
+    return made(seed, standard, standard);
+  }
+
   /**
-   * The record of the model after a method, which is made if there is none.
+   * The record of the model after a method, which is made if there is none. If the method fails,
+   * which is kept as well, it has the reason under {@link Cells#FAILED} and nothing measured.
    *
-   * @param standard what it is compared with, done before unless it is the method itself
+   * @param standard what it is compared with, done before
    */
   ObjectNode after(long seed, Chosen standard, Chosen method) {
     Cells.Key key = key(seed, method);
-    Models others = new Models(key(seed), key(seed, standard));
-    return done(key, () -> forgotten(others, key, method));
-  }
-
-  /** As {@link #after}; empty if the method fails, which is kept as well. */
-  Optional<ObjectNode> tried(long seed, Chosen standard, Chosen method) {
-    Cells.Key key = key(seed, method);
-    if (cells.hasFailed(key)) {
-      return Optional.empty();
+    Optional<String> known = cells.failure(key);
+    if (known.isPresent()) {
+      return failed(key, method, known.get());
     }
     try {
-      return Optional.of(after(seed, standard, method));
-    } catch (Traces.NotFinite | IllegalArgumentException e) {
+      return made(seed, standard, method);
+    } catch (Traces.Unusable | IllegalArgumentException e) {
+      run.progress().finish();
       cells.fail(key, Failures.message(e));
-      return Optional.empty();
+      return failed(key, method, Failures.message(e));
     }
+  }
+
+  private static ObjectNode failed(Cells.Key key, Chosen method, String reason) {
+    return node(key, method.title()).put(Cells.FAILED, reason);
+  }
+
+  private ObjectNode made(long seed, Chosen standard, Chosen method) {
+    Cells.Key key = key(seed, method);
+    Models others = new Models(key(seed), key(seed, standard));
+    return done(key, () -> forgotten(others, key, method));
   }
 
   private static Cells.Key key(long seed) {
@@ -166,6 +192,7 @@ final class Comparison {
               .forget(copy, run.backend(), plan.task, key.seed(), new Phases(run.progress()));
       run.progress().finish();
       Traces.requireFinite(copy, key.name());
+      Traces.requireGood(trace, key.name(), key.name() + ".");
       ObjectNode node = node(key, method.title());
       Traces.settings(method.method(), node);
       Traces.figures(trace, node);
@@ -210,7 +237,7 @@ final class Comparison {
     float[][] like = new float[0][];
     for (int i = 0; i < keys.size(); i++) {
       ObjectNode record = rows.get(i).cells.getFirst();
-      if (!record.has("detail")) {
+      if (!record.has(Cells.FAILED) && !record.has("detail")) {
         try (ModelFile file = ModelFile.read(cells.model(keys.get(i)))) {
           ObjectNode detail = record.putObject("detail");
           portrait.draw(file, plan.judged.observe(file, run.backend()), like, detail);

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The report of models beside each other: one HTML page that needs nothing beside it.
@@ -18,7 +19,8 @@ import java.util.stream.Collectors;
  * @param title of the page
  * @param lead what was done, in a sentence or two
  * @param models the one before first; each with {@code name}, {@code title}, {@code metrics},
- *     {@code seconds}, {@code classes}, {@code confusion} and {@code detail}, a {@link Portrait}
+ *     {@code seconds}, {@code classes}, {@code confusion} and {@code detail}, a {@link Portrait};
+ *     one without is in the table alone
  * @param seeds how many the numbers are means of
  * @param task what they were measured on
  * @param provenance how it was made, a line each
@@ -75,8 +77,12 @@ record ComparisonPage(
     return Template.fill(Template.resource("compare.html"), parts);
   }
 
+  private Stream<JsonNode> drawn() {
+    return models.stream().filter(model -> model.has("detail"));
+  }
+
   private String choices() {
-    List<JsonNode> methods = models.stream().skip(1).toList();
+    List<JsonNode> methods = drawn().skip(1).toList();
     String first =
         methods.stream()
             .map(model -> model.get("name").asText())
@@ -134,7 +140,7 @@ record ComparisonPage(
       labels.add(forget.label(index));
     }
     ArrayNode drawn = node.putArray("models");
-    models.forEach(drawn::add);
+    drawn().forEach(drawn::add);
     node.setAll(extras.data);
     try {
       return new ObjectMapper().writeValueAsString(node);

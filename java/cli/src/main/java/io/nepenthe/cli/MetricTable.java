@@ -78,7 +78,8 @@ final class MetricTable {
   /**
    * The table.
    *
-   * @param models each with {@code metrics}, and perhaps {@code deviation} and {@code gap}
+   * @param models each with {@code metrics} unless every seed failed, and perhaps {@code failed},
+   *     {@code deviation} and {@code gap}
    * @param seeds how many each number is the mean of
    */
   static String of(List<JsonNode> models, int seeds) {
@@ -101,9 +102,13 @@ final class MetricTable {
     for (JsonNode model : models) {
       boolean standard = model.get("name").asText().equals(Chosen.STANDARD);
       html.append(standard ? "<tr class=\"standard\">" : "<tr>");
-      html.append("<th scope=\"row\">")
-          .append(Template.escape(model.get("title").asText()))
-          .append("</th>");
+      html.append("<th scope=\"row\">").append(Template.escape(model.get("title").asText()));
+      if (model.has(Cells.FAILED)) {
+        html.append(
+            "<span class=\"gap\">failed with %d of %d seed%s</span>"
+                .formatted(model.get(Cells.FAILED).asInt(), seeds, seeds == 1 ? "" : "s"));
+      }
+      html.append("</th>");
       columns.forEach(column -> cell(html, model, column, standard));
       html.append("</tr>\n");
     }
@@ -115,6 +120,9 @@ final class MetricTable {
     StringBuilder html = new StringBuilder("<p class=\"note\">");
     if (seeds > 1) {
       html.append("Means of ").append(seeds).append(" seeds, ± the standard deviation. ");
+    }
+    if (models.stream().anyMatch(model -> model.has(Cells.FAILED))) {
+      html.append("A method that failed has the means of its other seeds. ");
     }
     if (models.stream().anyMatch(model -> model.has("gap"))) {
       html.append("<em>Gap</em>: how far from training anew, in points. ");

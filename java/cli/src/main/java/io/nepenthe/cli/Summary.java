@@ -5,9 +5,13 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.SequencedMap;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * A comparison's figures: for each method and metric the mean over the seeds, the standard
@@ -29,82 +33,115 @@ record Summary(List<Comparison.Row> rows) {
     warnings().forEach(warnings::add);
   }
 
-  /** What was too strong, or too weak, a sentence each. */
+  /** What failed, and what was too strong or too weak, a sentence each. */
   List<String> warnings() {
     return rows.stream()
         .skip(1)
-        .flatMap(
-            row ->
-                TooStrong.of(
-                    row.name(),
-                    row.cells().getFirst().path("settings"),
-                    row.name() + ".",
-                    metrics(rows.getFirst()),
-                    metrics(row))
-                    .or(() -> tooWeak(row))
-                    .stream())
+        .flatMap(row -> Stream.concat(failures(row).stream(), unfit(row).stream()))
         .toList();
+  }
+
+  /** For each reason with which seeds a method failed. */
+  private static List<String> failures(Comparison.Row row) {
+    SequencedMap<String, List<String>> seeds = new LinkedHashMap<>();
+    for (ObjectNode cell : row.cells()) {
+      if (cell.has(Cells.FAILED)) {
+        seeds
+            .computeIfAbsent(cell.get(Cells.FAILED).asText(), _ -> new ArrayList<>())
+            .add(cell.get("seed").asText());
+      }
+    }
+    List<String> sentences = new ArrayList<>();
+    seeds.forEach(
+        (reason, failed) ->
+            sentences.add(
+                "%s failed with seed%s %s: %s"
+                    .formatted(
+                        row.name(),
+                        failed.size() == 1 ? "" : "s",
+                        String.join(", ", failed),
+                        reason)));
+    return sentences;
+  }
+
+  private Optional<String> unfit(Comparison.Row row) {
+    return row.measured().isEmpty()
+        ? Optional.empty()
+        : TooStrong.of(
+                row.name(),
+                row.measured().getFirst().path("settings"),
+                row.name() + ".",
+                metrics(rows.getFirst().beside(row)).toArray(JsonNode[]::new),
+                metrics(row.measured()).toArray(JsonNode[]::new))
+            .or(() -> tooWeak(row));
   }
 
   /** Where something is to be repaired, training anew is no aim. */
   private Optional<String> tooWeak(Comparison.Row row) {
-    OptionalDouble before = averageGap(rows.getFirst());
-    OptionalDouble after = averageGap(row);
+    OptionalDouble before = averageGap(rows.getFirst(), row);
+    OptionalDouble after = averageGap(row, row);
     boolean repair = has("/metrics/attackSuccessRate") || has("/metrics/interclassConfusionError");
     return repair || before.isEmpty() || after.isEmpty()
         ? Optional.empty()
         : TooWeak.of(row.name(), before.getAsDouble(), after.getAsDouble());
   }
 
-  private static JsonNode[] metrics(Comparison.Row row) {
-    return row.cells().stream().map(cell -> cell.get("metrics")).toArray(JsonNode[]::new);
+  private static List<JsonNode> metrics(List<ObjectNode> cells) {
+    return cells.stream().map(cell -> cell.get("metrics")).toList();
   }
 
   private ObjectNode row(Comparison.Row row, boolean method) {
-    ObjectNode node = JsonNodeFactory.instance.objectNode();
-    node.put("name", row.name()).put("title", row.title());
-    List<JsonNode> metrics = row.cells().stream().map(cell -> cell.get("metrics")).toList();
-    node.setAll((ObjectNode) Figures.reduce(metrics, Figures::mean));
-    node.set(
-        "seconds",
-        Figures.reduce(
-            row.cells().stream().map(cell -> cell.get("seconds")).toList(), Figures::mean));
-    if (row.cells().size() > 1) {
-      node.set("deviation", Figures.reduce(metrics, Figures::deviation));
-    }
-    if (method) {
-      node.set("gap", Figures.reduce(gaps(row), Figures::mean));
-      averageGap(row).ifPresent(gap -> node.put("averageGap", gap));
+    ObjectNode node = head(row);
+    if (!row.measured().isEmpty()) {
+      List<JsonNode> metrics = metrics(row.measured());
+      node.setAll((ObjectNode) Figures.reduce(metrics, Figures::mean));
+      figures(row, metrics, method, node);
     }
     ArrayNode seeds = node.putArray("seeds");
     row.cells().forEach(cell -> seeds.add(cell.deepCopy().without(List.of("made", "detail"))));
     return node;
   }
 
-  /** Every row for the report: means, and the first seed's portrait. */
+  /** The name, and with how many seeds it failed if with any. */
+  private static ObjectNode head(Comparison.Row row) {
+    ObjectNode node = JsonNodeFactory.instance.objectNode();
+    node.put("name", row.name()).put("title", row.title());
+    int failed = row.cells().size() - row.measured().size();
+    return failed == 0 ? node : node.put(Cells.FAILED, failed);
+  }
+
+  private void figures(
+      Comparison.Row row, List<JsonNode> metrics, boolean method, ObjectNode node) {
+    node.set(
+        "seconds",
+        Figures.reduce(
+            row.measured().stream().map(cell -> cell.get("seconds")).toList(), Figures::mean));
+    if (metrics.size() > 1) {
+      node.set("deviation", Figures.reduce(metrics, Figures::deviation));
+    }
+    if (method) {
+      node.set("gap", Figures.reduce(gaps(row, row), Figures::mean));
+      averageGap(row, row).ifPresent(gap -> node.put("averageGap", gap));
+    }
+  }
+
+  /** Every row for the report: means, and the first seed's portrait unless it failed with that. */
   List<JsonNode> models() {
     List<JsonNode> models = new ArrayList<>();
     for (Comparison.Row row : rows) {
-      ObjectNode node = JsonNodeFactory.instance.objectNode();
-      node.put("name", row.name()).put("title", row.title());
-      List<JsonNode> metrics = row.cells().stream().map(cell -> cell.get("metrics")).toList();
-      node.set("metrics", Figures.reduce(metrics, Figures::mean));
-      if (metrics.size() > 1) {
-        node.set("deviation", Figures.reduce(metrics, Figures::deviation));
+      ObjectNode node = head(row);
+      if (!row.measured().isEmpty()) {
+        List<JsonNode> metrics = metrics(row.measured());
+        node.set("metrics", Figures.reduce(metrics, Figures::mean));
+        figures(row, metrics, row != rows.getFirst(), node);
       }
-      if (row != rows.getFirst()) {
-        node.set("gap", Figures.reduce(gaps(row), Figures::mean));
-        averageGap(row).ifPresent(gap -> node.put("averageGap", gap));
-      }
-      node.set(
-          "seconds",
-          Figures.reduce(
-              row.cells().stream().map(cell -> cell.get("seconds")).toList(), Figures::mean));
       ObjectNode first = row.cells().getFirst();
-      ArrayNode classes = node.putArray("classes");
-      first.get("classes").forEach(one -> classes.add(one.get("accuracy")));
-      node.set("confusion", first.get("confusion"));
-      node.set("detail", first.get("detail"));
+      if (!first.has(Cells.FAILED)) {
+        ArrayNode classes = node.putArray("classes");
+        first.get("classes").forEach(one -> classes.add(one.get("accuracy")));
+        node.set("confusion", first.get("confusion"));
+        node.set("detail", first.get("detail"));
+      }
       models.add(node);
     }
     return models;
@@ -117,18 +154,19 @@ record Summary(List<Comparison.Row> rows) {
         .orElseThrow();
   }
 
-  /** For each seed the distances to retraining. */
-  private List<JsonNode> gaps(Comparison.Row row) {
-    List<JsonNode> gaps = new ArrayList<>();
-    for (int i = 0; i < row.cells().size(); i++) {
-      gaps.add(
-          Figures.gap(row.cells().get(i).get("metrics"), standard().cells().get(i).get("metrics")));
-    }
-    return gaps;
+  /** The distances to retraining, for each seed with which another row did not fail. */
+  private List<JsonNode> gaps(Comparison.Row row, Comparison.Row other) {
+    List<JsonNode> own = metrics(row.beside(other));
+    List<JsonNode> aim = metrics(standard().beside(other));
+    return IntStream.range(0, own.size())
+        .mapToObj(i -> Figures.gap(own.get(i), aim.get(i)))
+        .toList();
   }
 
-  private OptionalDouble averageGap(Comparison.Row row) {
-    return Figures.averageGap(Figures.reduce(gaps(row), Figures::mean));
+  private OptionalDouble averageGap(Comparison.Row row, Comparison.Row other) {
+    return other.measured().isEmpty()
+        ? OptionalDouble.empty()
+        : Figures.averageGap(Figures.reduce(gaps(row, other), Figures::mean));
   }
 
   /** Prints the table, and the warnings. */
@@ -154,12 +192,18 @@ record Summary(List<Comparison.Row> rows) {
           line.append(String.format(Text.LOCALE, "%14s", spread(values(row, column[1]))));
         }
       }
-      OptionalDouble gap = averageGap(row);
+      OptionalDouble gap = averageGap(row, row);
       String shown =
           row == rows.getFirst() || gap.isEmpty()
               ? ""
               : String.format(Text.LOCALE, "%.2f", 100 * gap.getAsDouble());
-      run.say("%s%9s%10s", line, shown, Text.seconds(Figures.mean(values(row, "/seconds/total"))));
+      int measured = row.measured().size();
+      run.say(
+          "%s%9s%10s%s",
+          line,
+          shown,
+          measured == 0 ? "" : Text.seconds(Figures.mean(values(row, "/seconds/total"))),
+          measured == row.cells().size() ? "" : "  failed: " + (row.cells().size() - measured));
     }
     warnings().forEach(warning -> run.say("warning: %s", warning));
   }
@@ -169,11 +213,14 @@ record Summary(List<Comparison.Row> rows) {
   }
 
   private static double[] values(Comparison.Row row, String pointer) {
-    return row.cells().stream().mapToDouble(cell -> cell.at(pointer).asDouble()).toArray();
+    return row.measured().stream().mapToDouble(cell -> cell.at(pointer).asDouble()).toArray();
   }
 
   /** Percent, with the deviation where there are several: {@code 98.6 ± 0.2}. */
   private static String spread(double... values) {
+    if (values.length == 0) {
+      return "–";
+    }
     String mean = String.format(Text.LOCALE, "%.1f", 100 * Figures.mean(values));
     return values.length == 1
         ? mean

@@ -34,11 +34,11 @@ final class Traces {
     }
   }
 
-  /** A method ruined the model. */
-  static final class NotFinite extends CommandException {
+  /** A method came to no model that can be used. */
+  static final class Unusable extends CommandException {
     private static final long serialVersionUID = 1L;
 
-    NotFinite(String message) {
+    Unusable(String message) {
       super(message);
     }
   }
@@ -46,7 +46,7 @@ final class Traces {
   /**
    * A method may have ruined the model: a rate too high leaves weights that are no numbers.
    *
-   * @throws NotFinite if so
+   * @throws Unusable if so
    */
   static void requireFinite(Model model, String method) {
     requireFinite(model, method, "weaker settings, for instance a smaller learningRate");
@@ -55,11 +55,11 @@ final class Traces {
   /**
    * The same of any change of the weights.
    *
-   * @throws NotFinite if so
+   * @throws Unusable if so
    */
   static void requireFinite(Model model, String what, String remedy) {
     if (!model.isFinite()) {
-      throw new NotFinite(
+      throw new Unusable(
           what
               + ": the weights are no longer finite numbers: no model is written; remedy: "
               + remedy);
@@ -69,16 +69,21 @@ final class Traces {
   /**
    * A search may have found nothing that keeps the accuracy.
    *
-   * @throws CommandException if so
+   * @param prefix of a setting on the command line
+   * @throws Unusable if so
    */
-  static void requireGood(Trace trace, String method) {
+  static void requireGood(Trace trace, String method, String prefix) {
     Double verdict = trace.figures().get("verdict");
     if (verdict != null && verdict == SsdSearch.Verdict.NONE_TOLERATED.ordinal()) {
-      throw new CommandException(
+      throw new Unusable(
           method
-              + ": no strength of dampening keeps the accuracy on the held-out data: nothing is"
-              + " written; remedy: a larger tolerance (--set tolerance=0.1)"
-              + (method.equals("ssd") ? ", or choose one with --selection" : ""));
+              + ": no strength of dampening keeps the accuracy on the held-out data: no model is"
+              + " written; remedy: a larger tolerance (--set "
+              + prefix
+              + "tolerance=0.1)"
+              + (method.equals("ssd") && prefix.isEmpty()
+                  ? ", or choose one with --selection"
+                  : ""));
     }
   }
 }

@@ -81,12 +81,12 @@ record Tuning(Comparison tries, List<Long> seeds, Ladder.Aim aim) {
 
   private double cost(long seed, Chosen method, Chosen standard) {
     JsonNode before = tries.before(seed).get("metrics");
-    JsonNode anew = tries.after(seed, standard, standard).get("metrics");
-    Optional<ObjectNode> now = tries.tried(seed, standard, method);
-    if (now.isEmpty()) {
+    JsonNode anew = tries.standard(seed, standard).get("metrics");
+    ObjectNode now = tries.after(seed, standard, method);
+    if (now.has(Cells.FAILED)) {
       return Double.NaN;
     }
-    JsonNode metrics = now.get().get("metrics");
+    JsonNode metrics = now.get("metrics");
     return isRepair()
         ? before.get("testAccuracy").asDouble() - metrics.get("testAccuracy").asDouble()
         : Figures.averageGap(Figures.gap(metrics, anew)).orElseThrow();

@@ -180,7 +180,7 @@ final class UnlearnCommand extends Operation {
     Trace trace = how.forget(copy, run.backend(), task, run.seed(), new Phases(run.progress()));
     run.progress().finish();
     Traces.requireFinite(copy, method);
-    Traces.requireGood(trace, method);
+    Traces.requireGood(trace, method, "");
     trace.seconds().forEach(run.result()::seconds);
     ObjectNode json = run.result().json();
     Traces.settings(how, json);
