@@ -12,14 +12,17 @@ constexpr int64_t LOW_BINS = 1 << LOW_BITS;
 constexpr int64_t HIGH_BINS = 1 << 16;
 // Each thread counts into this many histograms in turn, so that equal neighbours do not wait for each other.
 constexpr int64_t COPIES = 2;
-constexpr int32_t NOTHING = 0x7fffffff;  // a key above every number's
-constexpr int64_t BLOCK = 65536;         // nep_select_top_write counts ties by blocks of this size
+constexpr int32_t NOTHING = 0x7fffffff;   // a key above every number's
+constexpr int32_t INFINITE = 0x7f800000;  // above it are the keys of what is not a number
+constexpr int64_t BLOCK = 65536;          // nep_select_top_write counts ties by blocks of this size
 constexpr int64_t WORD = 64;
 constexpr int64_t PER_WORD = WORD / WIDTH;
+constexpr int64_t AHEAD = 4 * WORD;
 constexpr int32_t MOST = 64;  // cuts in one run
 enum Field { REMAINING, KEY, SLOT, TIES, FIELDS };
 
 typedef uint32_t word_at __attribute__((may_alias));
+typedef uint64_t pair_at __attribute__((aligned(4), may_alias));
 typedef uint32_t vuint __attribute__((vector_size(NEP_WIDTH * 4)));
 typedef vint vint_at __attribute__((aligned(4), may_alias));
 
@@ -41,12 +44,24 @@ inline void word_keys(const float* values, int64_t left, vint* keys) {
   for (int64_t v = 0; v < PER_WORD; v++) keys[v] = *reinterpret_cast<const vint_at*>(padded + v * WIDTH);
 }
 
-inline uint64_t above(const vint* keys, vint threshold) {
+// A word of bits from the lanes of its vectors, asked for by number. Masks are joined before they leave their
+// registers: one move a word, not four.
+template <typename Lanes>
+inline __attribute__((always_inline)) uint64_t word_of(Lanes lanes_of) {
+#if defined(NEP_LEVEL_v4)
+  static_assert(PER_WORD == 4);
+  const auto mask = [&](int64_t v) { return static_cast<__mmask16>(lanes_of(v)); };
+  return _mm512_kunpackd(_mm512_kunpackw(mask(3), mask(2)), _mm512_kunpackw(mask(1), mask(0)));
+#else
   uint64_t word = 0;
 #pragma GCC unroll 16
-  for (int64_t v = 0; v < PER_WORD; v++)
-    word |= static_cast<uint64_t>(lanes_above(keys[v], threshold)) << (v * WIDTH);
+  for (int64_t v = 0; v < PER_WORD; v++) word |= static_cast<uint64_t>(lanes_of(v)) << (v * WIDTH);
   return word;
+#endif
+}
+
+inline uint64_t above(const vint* keys, vint threshold) {
+  return word_of([&](int64_t v) { return lanes_above(keys[v], threshold); });
 }
 
 inline uint64_t equal(const vint* keys, vint key) { return above(keys, key - 1) & ~above(keys, key); }
@@ -57,17 +72,30 @@ inline uint64_t count(uint64_t word) { return static_cast<uint64_t>(__builtin_po
 inline bool splits_ties(const uint64_t* cut) { return cut[REMAINING] < cut[TIES]; }
 
 void high_chunk(const float* values, int64_t n, uint64_t* histogram, uint64_t* invalid) {
+  static_assert(COPIES == 2);
   const word_at* bits = reinterpret_cast<const word_at*>(values);
-  int32_t nan = 0;
-  for (int64_t i = 0; i < n; i++) nan += (bits[i] & 0x7fffffff) > 0x7f800000;
-  *invalid += static_cast<uint64_t>(nan);
+  vint nan = {};
   int64_t i = 0;
-  for (; i + COPIES <= n; i += COPIES) {
+  for (; i + WORD <= n; i += WORD) {
+    // The processor itself looks ahead within a page only.
 #pragma GCC unroll 4
-    for (int64_t c = 0; c < COPIES; c++)
-      histogram[c * HIGH_BINS + ((bits[i + c] >> LOW_BITS) & (HIGH_BINS - 1))]++;
+    for (int64_t line = 0; line < WORD; line += 16) __builtin_prefetch(values + i + AHEAD + line);
+#pragma GCC unroll 16
+    for (int64_t v = 0; v < PER_WORD; v++) nan -= keys_at(values + i + v * WIDTH) > INFINITE;
+      // Two values by one load: with a load each it takes a third longer.
+#pragma GCC unroll 4
+    for (int64_t c = 0; c < WORD; c += COPIES) {
+      const uint64_t pair = *reinterpret_cast<const pair_at*>(values + i + c);
+      histogram[(pair >> LOW_BITS) & (HIGH_BINS - 1)]++;
+      histogram[HIGH_BINS + ((pair >> (32 + LOW_BITS)) & (HIGH_BINS - 1))]++;
+    }
   }
-  for (; i < n; i++) histogram[(bits[i] >> LOW_BITS) & (HIGH_BINS - 1)]++;
+#pragma GCC unroll 16
+  for (int64_t lane = 0; lane < WIDTH; lane++) *invalid += static_cast<uint64_t>(nan[lane]);
+  for (; i < n; i++) {
+    *invalid += (bits[i] & 0x7fffffff) > INFINITE;
+    histogram[(bits[i] >> LOW_BITS) & (HIGH_BINS - 1)]++;
+  }
 }
 
 // The values, of a word's, that equal one of `many`: four vectors at a time, so that they stay in registers.
@@ -144,14 +172,12 @@ void low_chunk_hashed(const float* values, int64_t n, const Bins& bins, uint64_t
   for (int64_t at = 0; at < n; at += WORD) {
     vint keys[PER_WORD];
     word_keys(values + at, n - at, keys);
-    uint64_t chosen = 0;
-#pragma GCC unroll 16
-    for (int64_t v = 0; v < PER_WORD; v++) {
+    uint64_t chosen = word_of([&](int64_t v) {
       const vint bin = keys[v] >> LOW_BITS;
       const vuint place = (reinterpret_cast<vuint>(bin) * factor) >> Bins::SHIFT;
       const vint there = __builtin_shuffle(first, second, reinterpret_cast<vint>(place));
-      chosen |= static_cast<uint64_t>(lanes_equal(there, bin)) << (v * WIDTH);
-    }
+      return lanes_equal(there, bin);
+    });
     for (; chosen != 0; chosen &= chosen - 1) {
       const uint32_t bits = reinterpret_cast<const word_at*>(values)[at + __builtin_ctzll(chosen)];
       const int32_t key = static_cast<int32_t>(bits & 0x7fffffff);
