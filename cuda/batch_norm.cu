@@ -52,7 +52,7 @@ KERNEL(64, nep_batch_norm_plain,
   for (int64_t i = c; c < channels && i < n; i += channels) {
     const float value = (x[i] - mean[c]) * inverse[c];
     if (normalised != nullptr) normalised[i] = value;
-    y[i] = value * scale[c] + shift[c];
+    if (y != nullptr) y[i] = value * scale[c] + shift[c];
   }
 }
 
@@ -132,7 +132,7 @@ KERNEL(128, nep_batch_norm_inverse, (const float* variance, float epsilon, float
   }
 }
 
-// normalised may be null.
+// One of normalised and y may be null.
 KERNEL(256, nep_batch_norm,
        (const float* x, const float* mean, const float* inverse, const float* scale, const float* shift,
         float* normalised, float* y, int64_t n, int64_t channels)) {
@@ -140,7 +140,7 @@ KERNEL(256, nep_batch_norm,
     const int64_t c = i % channels;
     const float value = (x[i] - mean[c]) * inverse[c];
     if (normalised != nullptr) normalised[i] = value;
-    y[i] = value * scale[c] + shift[c];
+    if (y != nullptr) y[i] = value * scale[c] + shift[c];
   }
 }
 

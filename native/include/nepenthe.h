@@ -229,7 +229,7 @@ void nep_batch_norm_statistics(const float* x, int64_t rows, int64_t channels, f
                                double* workspace, int32_t threads);
 
 /* normalised = (x - mean) / sqrt(variance + epsilon), y = normalised·scale + shift. x may be normalised or y;
- * normalised may be NULL. */
+ * one of normalised and y may be NULL. */
 void nep_batch_norm(const float* x, const float* mean, const float* variance, const float* scale,
                     const float* shift, float epsilon, float* normalised, float* y, int64_t rows,
                     int64_t channels, int32_t threads);
@@ -244,6 +244,25 @@ void nep_batch_norm_sums(const float* normalised, const float* dy, int64_t rows,
 void nep_batch_norm_gradient(const float* normalised, const float* dy, const float* variance,
                              const float* scale, float epsilon, const float* dscale, const float* dshift,
                              int32_t frozen, float* dx, int64_t rows, int64_t channels, int32_t threads);
+
+/* ---- batch_norm_relu
+ * ---------------------------------------------------------------------------------------
+ */
+
+/* y = max((x - mean) / sqrt(variance + epsilon)·scale + shift + residual, 0), NaN of NaN: the bits of
+ * nep_batch_norm, nep_add and nep_relu. residual may be NULL; x and residual may be y. */
+void nep_batch_norm_relu(const float* x, const float* residual, const float* mean, const float* variance,
+                         const float* scale, const float* shift, float epsilon, float* y, int64_t rows,
+                         int64_t channels, int32_t threads);
+
+/* With g = 0 where y <= 0, else dy: residual = g, dx = g·(scale / sqrt(variance + epsilon)), and for every
+ * sample by_scale = sum g·(x - mean) / sqrt(variance + epsilon), by_shift = sum g over its positions. y may
+ * be NULL where no residual was added: it is computed again; residual may be NULL. dy may be dx or residual.
+ */
+void nep_batch_norm_relu_gradient(const float* x, const float* y, const float* dy, const float* mean,
+                                  const float* variance, const float* scale, const float* shift,
+                                  float epsilon, float* dx, float* residual, float* by_scale, float* by_shift,
+                                  int64_t samples, int64_t positions, int64_t channels, int32_t threads);
 
 /* ---- masked_sgd ------------------------------------------------------------------------------------------
  */

@@ -109,6 +109,9 @@ void batch_norm(const float* x, const float* mean, const float* variance, const 
     each_row(rows, channels, threads, prepare, [=](int64_t at, const float* v) {
       y[at] = (x[at] - v[0]) * v[TILE] * v[2 * TILE] + v[3 * TILE];
     });
+  } else if (y == nullptr) {
+    each_row(rows, channels, threads, prepare,
+             [=](int64_t at, const float* v) { normalised[at] = (x[at] - v[0]) * v[TILE]; });
   } else {
     each_row(rows, channels, threads, prepare, [=](int64_t at, const float* v) {
       const float value = (x[at] - v[0]) * v[TILE];

@@ -77,6 +77,16 @@ final class FisherPass implements AutoCloseable {
     public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
       squares.visit(layer, input, outputGradient);
     }
+
+    @Override
+    public boolean takesSampleGradients(ParametricLayer layer) {
+      return squares.takesSampleGradients(layer);
+    }
+
+    @Override
+    public void visitSampleGradients(ParametricLayer layer, Tensor scale, Tensor shift) {
+      squares.visitSampleGradients(layer, scale, shift);
+    }
   }
 
   /** Adds the squares, or without labels the absolute values, of a pass's summed gradient. */

@@ -119,6 +119,18 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
     }
   }
 
+  @Override
+  public boolean takesSampleGradients(ParametricLayer layer) {
+    return layer.uses() == 1; // those of tied layers are summed first
+  }
+
+  @Override
+  public void visitSampleGradients(ParametricLayer layer, Tensor scale, Tensor shift) {
+    Slot slot = slots[layer.node()];
+    backend.squareBiasGradients(scale, slot.weight);
+    backend.squareBiasGradients(shift, slot.bias.orElseThrow());
+  }
+
   /** Releases the sums; closing again does nothing. */
   @Override
   public void close() {

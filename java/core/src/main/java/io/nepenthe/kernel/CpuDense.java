@@ -11,8 +11,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Bindings of native/src/kernels/{activation,batch_norm}.cpp; others are in {@link CpuPool} and
- * {@link CpuPad}.
+ * Bindings of native/src/kernels/{activation,batch_norm}.cpp; others are in {@link CpuPool}, {@link
+ * CpuPad} and {@link CpuBatchNormRelu}.
  */
 final class CpuDense implements Dense {
   private static final MethodHandle RELU =
@@ -71,12 +71,14 @@ final class CpuDense implements Dense {
   private final Workspace workspace;
   private final CpuPool pool;
   private final CpuPad pad;
+  private final CpuBatchNormRelu normRelu;
   private final int threads;
 
   CpuDense(Workspace workspace, int threads) {
     this.workspace = workspace;
     this.pool = new CpuPool(workspace, threads);
     this.pad = new CpuPad(workspace, threads);
+    this.normRelu = new CpuBatchNormRelu(threads);
     this.threads = threads;
   }
 
@@ -217,6 +219,7 @@ final class CpuDense implements Dense {
     boolean keep =
         DenseChecks.normalisation(x, mean, variance, scale, shift, epsilon, normalised, y);
     MemorySegment kept = keep ? normalised.segment() : MemorySegment.NULL;
+    MemorySegment output = y.elements() > 0 ? y.segment() : MemorySegment.NULL;
     try {
       NORMALISE.invokeExact(
           x.segment(),
@@ -226,7 +229,7 @@ final class CpuDense implements Dense {
           shift.segment(),
           epsilon,
           kept,
-          y.segment(),
+          output,
           x.elements() / channels,
           channels,
           threads);
@@ -287,6 +290,24 @@ final class CpuDense implements Dense {
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }
+  }
+
+  @Override
+  public void batchNormRelu(FrozenNormalisation norm, Tensor x, Tensor residual, Tensor y) {
+    normRelu.forward(norm, x, residual, y);
+  }
+
+  @Override
+  public void batchNormReluGradient(
+      FrozenNormalisation norm,
+      Tensor x,
+      Tensor y,
+      Tensor dy,
+      Tensor dx,
+      Tensor residualGradient,
+      Tensor scaleGradients,
+      Tensor shiftGradients) {
+    normRelu.gradient(norm, x, y, dy, dx, residualGradient, scaleGradients, shiftGradients);
   }
 
   @Override

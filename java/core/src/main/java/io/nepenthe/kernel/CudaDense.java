@@ -18,6 +18,7 @@ final class CudaDense implements Dense, AutoCloseable {
   private final CudaDnn.Choice convolutions;
   private final CudaLosses losses;
   private final CudaPad pad;
+  private final CudaBatchNormRelu normRelu;
   private final CudaPixels pixels;
 
   CudaDense(CudaContext context, Precision precision) {
@@ -30,6 +31,7 @@ final class CudaDense implements Dense, AutoCloseable {
     this.gemm = CudaGemm.of(context, precision);
     this.losses = new CudaLosses(context);
     this.pad = new CudaPad(context);
+    this.normRelu = new CudaBatchNormRelu(context);
     this.pixels = new CudaPixels(context);
   }
 
@@ -313,18 +315,6 @@ final class CudaDense implements Dense, AutoCloseable {
     sums(op, VALUES, matrix, 0, 0, rows, columns, 0, accumulate, out);
   }
 
-  private long inverse(CudaContext.Operation op, Tensor variance, float epsilon) {
-    long inverse = op.scratch(variance.shape().bytes());
-    op.launch(
-        "nep_batch_norm_inverse",
-        context.blocks("nep_batch_norm_inverse", variance.elements(), 1),
-        op.read(variance),
-        epsilon,
-        inverse,
-        variance.elements());
-    return inverse;
-  }
-
   @Override
   public void batchNorm(
       Tensor x,
@@ -337,8 +327,9 @@ final class CudaDense implements Dense, AutoCloseable {
       Tensor y) {
     boolean keep =
         DenseChecks.normalisation(x, mean, variance, scale, shift, epsilon, normalised, y);
-    try (var op = begin("batchNorm", x, keep ? 3 : 2)) {
-      boolean overY = y.address() == x.address();
+    boolean shifted = y.elements() > 0;
+    try (var op = begin("batchNorm", x, keep && shifted ? 3 : 2)) {
+      boolean overY = shifted && y.address() == x.address();
       boolean over = keep && normalised.address() == x.address();
       long target = overY ? op.update(y) : op.write(y);
       long kept = !keep ? 0L : over ? op.update(normalised) : op.write(normalised);
@@ -347,7 +338,7 @@ final class CudaDense implements Dense, AutoCloseable {
           context.blocks("nep_batch_norm", x.elements(), 1),
           overY ? target : over ? kept : op.read(x),
           op.read(mean),
-          inverse(op, variance, epsilon),
+          CudaBatchNormRelu.inverse(context, op, variance, epsilon),
           op.read(scale),
           op.read(shift),
           kept,
@@ -396,7 +387,7 @@ final class CudaDense implements Dense, AutoCloseable {
           context.blocks("nep_batch_norm_gradient", dy.elements(), 1),
           frozen ? 0L : op.read(normalised),
           inPlace ? target : op.read(dy),
-          inverse(op, variance, epsilon),
+          CudaBatchNormRelu.inverse(context, op, variance, epsilon),
           op.read(scale),
           frozen ? 0L : op.read(dScale),
           frozen ? 0L : op.read(dShift),
@@ -406,6 +397,24 @@ final class CudaDense implements Dense, AutoCloseable {
           channels);
       op.finish();
     }
+  }
+
+  @Override
+  public void batchNormRelu(FrozenNormalisation norm, Tensor x, Tensor residual, Tensor y) {
+    normRelu.forward(norm, x, residual, y);
+  }
+
+  @Override
+  public void batchNormReluGradient(
+      FrozenNormalisation norm,
+      Tensor x,
+      Tensor y,
+      Tensor dy,
+      Tensor dx,
+      Tensor residualGradient,
+      Tensor scaleGradients,
+      Tensor shiftGradients) {
+    normRelu.gradient(norm, x, y, dy, dx, residualGradient, scaleGradients, shiftGradients);
   }
 
   @Override

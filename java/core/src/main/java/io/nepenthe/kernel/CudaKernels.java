@@ -15,6 +15,7 @@ final class CudaKernels {
       List.of(
           "accumulate",
           "activation",
+          "batch_norm_relu",
           "batch_norm",
           "covariance",
           "dampen",

@@ -74,7 +74,8 @@ public sealed interface Dense permits CpuDense, CudaDense {
    * normalised = (x − mean)/√(variance + ε); y = normalised·scale + shift.
    *
    * @param normalised of x's shape, may be x; or empty, and it is not kept
-   * @param y of x's shape, may be x if {@code normalised} is empty
+   * @param y of x's shape, may be x if {@code normalised} is empty; or empty if that is not, and
+   *     only x is normalised
    */
   void batchNorm(
       Tensor x,
@@ -105,6 +106,38 @@ public sealed interface Dense permits CpuDense, CudaDense {
       Tensor dShift,
       boolean frozen,
       Tensor dx);
+
+  /**
+   * y = max(x̂·scale + shift + residual, 0), NaN of NaN: {@link #batchNorm}, {@link #add} and
+   * {@link #relu} in one pass over memory, with their bits.
+   *
+   * @param x samples × … × channels
+   * @param residual of x's shape; or empty, and nothing is added
+   * @param y of x's shape; may be x or {@code residual}
+   */
+  void batchNormRelu(FrozenNormalisation norm, Tensor x, Tensor residual, Tensor y);
+
+  /**
+   * The gradient of {@link #batchNormRelu} in one pass, and of every sample those of scale and
+   * shift. With g = 0 where y ≤ 0, else dy: dx = g·(scale/√(variance + ε)), residualGradient = g,
+   * scaleGradients[n] = Σ g·x̂ and shiftGradients[n] = Σ g over the positions of sample n, in the
+   * order of {@link Backend#squareScaleGradients} and {@link Backend#squareBiasGradients}.
+   *
+   * @param y the output; or empty where there was no residual, and it is computed again
+   * @param dx of x's shape; may be dy
+   * @param residualGradient of x's shape, may be dy where dx is not; or empty
+   * @param scaleGradients of shape samples × channels
+   * @param shiftGradients of shape samples × channels
+   */
+  void batchNormReluGradient(
+      FrozenNormalisation norm,
+      Tensor x,
+      Tensor y,
+      Tensor dy,
+      Tensor dx,
+      Tensor residualGradient,
+      Tensor scaleGradients,
+      Tensor shiftGradients);
 
   /**
    * running ← (1 − momentum)·running + momentum·(factor·value), elementwise: how batch

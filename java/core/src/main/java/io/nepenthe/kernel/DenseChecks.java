@@ -68,13 +68,81 @@ final class DenseChecks {
     if (keep) {
       elementwise("normalised", normalised, "x", x);
       parameters(normalised, channels, mean, variance, scale, shift);
+    }
+    if (keep && y.elements() > 0) {
       Checks.shape("y", y, x.shape());
       Checks.disjoint("y", y, "x", x);
       Checks.disjoint("y", y, "normalised", normalised);
-    } else {
+    } else if (!keep) {
       elementwise("y", y, "x", x);
     }
     return keep;
+  }
+
+  /** Of a normalisation with a residual and ReLU; returns the channels. */
+  static long normalisedRelu(FrozenNormalisation norm, Tensor x, Tensor residual, Tensor y) {
+    long channels = channels(x);
+    elementwise("y", y, "x", x);
+    if (residual.elements() > 0) {
+      elementwise("y", y, "residual", residual);
+    }
+    parameters(norm, y, channels);
+    return channels;
+  }
+
+  /** Of its gradient. */
+  static long normalisedReluGradient(
+      FrozenNormalisation norm,
+      Tensor x,
+      Tensor y,
+      Tensor dy,
+      Tensor dx,
+      Tensor residualGradient,
+      Tensor scaleGradients,
+      Tensor shiftGradients) {
+    long channels = channels(x);
+    gradient(x, dy, dx);
+    parameters(norm, dx, channels);
+    if (y.elements() > 0) {
+      gradient(y, dy, dx);
+    }
+    if (residualGradient.elements() > 0) {
+      if (y.elements() == 0) {
+        throw new IllegalArgumentException("a residual's gradient needs the output");
+      }
+      gradient(y, dy, residualGradient);
+      Checks.disjoint("residualGradient", residualGradient, "x", x);
+      Checks.disjoint("residualGradient", residualGradient, "dx", dx);
+      parameters(norm, residualGradient, channels);
+    }
+    sampleGradients("scaleGradients", scaleGradients, norm, x, y, dy, dx, residualGradient);
+    sampleGradients("shiftGradients", shiftGradients, norm, x, y, dy, dx, residualGradient);
+    Checks.disjoint("scaleGradients", scaleGradients, "shiftGradients", shiftGradients);
+    return channels;
+  }
+
+  private static void sampleGradients(
+      String name,
+      Tensor sums,
+      FrozenNormalisation norm,
+      Tensor x,
+      Tensor y,
+      Tensor dy,
+      Tensor dx,
+      Tensor residualGradient) {
+    long channels = channels(x);
+    Checks.shape(name, sums, x.shape().size(0), channels);
+    Checks.disjoint(name, sums, "x", x);
+    Checks.disjoint(name, sums, "y", y);
+    Checks.disjoint(name, sums, "dy", dy);
+    Checks.disjoint(name, sums, "dx", dx);
+    Checks.disjoint(name, sums, "residualGradient", residualGradient);
+    parameters(norm, sums, channels);
+  }
+
+  private static void parameters(FrozenNormalisation norm, Tensor output, long channels) {
+    parameters(output, channels, norm.mean(), norm.variance(), norm.scale(), norm.shift());
+    Checks.finiteNotNegative("epsilon", norm.epsilon());
   }
 
   static long sums(Tensor normalised, Tensor dy, Tensor dScale, Tensor dShift) {

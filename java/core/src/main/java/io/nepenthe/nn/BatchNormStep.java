@@ -1,6 +1,7 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.FrozenNormalisation;
 import io.nepenthe.tensor.Tensor;
 
 /** Batch normalisation; the visitor gets the normalised input. */
@@ -46,6 +47,25 @@ final class BatchNormStep implements Step {
     this.edge = memory.edge;
   }
 
+  ParametricLayer layer() {
+    return layer;
+  }
+
+  /** What it computes where its statistics are the running ones. */
+  FrozenNormalisation frozen() {
+    return new FrozenNormalisation(
+        running.first,
+        running.second,
+        layer.weight().value(),
+        layer.biasOrEmpty(),
+        description.epsilon());
+  }
+
+  /** Makes x̂, and no output. */
+  void normalise() {
+    forward(Model.EMPTY);
+  }
+
   private Statistics used() {
     return mode.batchStatistics() ? batch : running;
   }
@@ -56,6 +76,10 @@ final class BatchNormStep implements Step {
       dense.batchNormStatistics(x, batch.first, batch.second);
       moveRunning();
     }
+    forward(y);
+  }
+
+  private void forward(Tensor output) {
     dense.batchNorm(
         x,
         used().first,
@@ -64,7 +88,7 @@ final class BatchNormStep implements Step {
         layer.biasOrEmpty(),
         description.epsilon(),
         normalised,
-        y);
+        output);
   }
 
   private void moveRunning() {

@@ -18,6 +18,9 @@ final class BatchPlan implements AutoCloseable {
   private final Tensor[] gradients;
   private final List<Step> steps = new ArrayList<>();
 
+  /** By node, of those that are one pass over memory together; null at others. */
+  private final NormalisedReluStep[] joined;
+
   BatchPlan(Execution.Context context, int batch, Arena arena) {
     this.context = context;
     this.batch = batch;
@@ -34,6 +37,15 @@ final class BatchPlan implements AutoCloseable {
       boolean bound = context.network().nodes().get(i).layer() instanceof Layer.Parametric;
       ParametricLayer layer = bound ? context.model().layers().get(parametric++) : null;
       steps.add(bound ? parametric(layer, i, arena) : plain(i));
+    }
+    joined = new NormalisedReluStep[count];
+    for (NormalisedRelu nodes : NormalisedRelu.of(context.network())) {
+      if (joins(nodes)) {
+        NormalisedReluStep step = join(nodes);
+        joined[nodes.norm()] = step;
+        joined[nodes.relu() - 1] = step; // the addition, or the normalisation again
+        joined[nodes.relu()] = step;
+      }
     }
   }
 
@@ -55,16 +67,61 @@ final class BatchPlan implements AutoCloseable {
 
   void forward(OutputVisitor visitor) {
     for (int i = 0; i < steps.size(); i++) {
+      NormalisedReluStep together = joined[i + 1];
+      if (together != null && visitor == OutputVisitor.NONE) {
+        together.forward(i + 1);
+        continue;
+      }
       steps.get(i).forward();
       visitor.visit(i + 1, outputs[i + 1]);
+      if (together != null) {
+        together.shown();
+      }
     }
   }
 
   void backward(LayerVisitor visitor) {
     // Step i computes node i + 1.
     for (int i = steps.size() - 1; i >= Math.max(0, context.firstTrained() - 1); i--) {
-      steps.get(i).backward(visitor);
+      NormalisedReluStep together = joined[i + 1];
+      if (together == null) {
+        steps.get(i).backward(visitor);
+      } else {
+        together.backward(i + 1, steps.get(i), visitor);
+      }
     }
+  }
+
+  /** Frozen all of them, and all or none of them within what the backward pass reaches. */
+  private boolean joins(NormalisedRelu nodes) {
+    return !context.mode(nodes.norm()).batchStatistics()
+        && (nodes.norm() >= context.firstTrained() || nodes.relu() < context.firstTrained())
+        && context.memory().together(nodes);
+  }
+
+  private NormalisedReluStep join(NormalisedRelu nodes) {
+    Tensor scaleGradients = Model.EMPTY;
+    Tensor shiftGradients = Model.EMPTY;
+    if (context.mode() == Mode.FROZEN && context.memory().togetherBackward(nodes)) {
+      long channels = context.network().extent(nodes.norm()).channels();
+      Tensor room = context.blocks().get(context.memory().sampleGradients());
+      Shape shape = Shape.of(batch, channels);
+      scaleGradients = room.slice(0, shape);
+      shiftGradients = room.slice(shape.elements(), shape);
+    }
+    return new NormalisedReluStep(
+        context.backend().dense(),
+        nodes,
+        (BatchNormStep) steps.get(nodes.norm() - 1),
+        new NormalisedReluStep.Memory(
+            input(nodes.norm(), 0),
+            nodes.adds() ? input(nodes.add(), nodes.other()) : Model.EMPTY,
+            outputs[nodes.relu()],
+            gradients[nodes.relu()],
+            edge(nodes.norm(), 0).destination(),
+            nodes.adds() ? edge(nodes.add(), nodes.other()) : Step.Edge.UNWANTED,
+            scaleGradients,
+            shiftGradients));
   }
 
   List<String> implementations() {
@@ -88,7 +145,7 @@ final class BatchPlan implements AutoCloseable {
 
   private Step.Edge edge(int node, int input) {
     if (!context.mode().backward() || !context.memory().edge(node, input).wanted()) {
-      return new Step.Edge(Model.EMPTY, Model.EMPTY, false, false);
+      return Step.Edge.UNWANTED;
     }
     MemoryPlan.Edge edge = context.memory().edge(node, input);
     Shape shape = context.network().extent(source(node, input)).batch(batch);

@@ -22,4 +22,27 @@ public interface LayerVisitor {
    * @param outputGradient N·H·W·C or N·O: row n is the gradient of sample n's loss
    */
   void visit(ParametricLayer layer, Tensor input, Tensor outputGradient);
+
+  /**
+   * Whether this use of a batch normalisation with frozen statistics may be shown as its samples'
+   * gradients. Where nothing but ReLU reads the normalisation they are made by the pass over memory
+   * that propagates the gradient, which then writes neither x̂ nor G.
+   *
+   * @return false: {@link #visit} shall see it
+   */
+  default boolean takesSampleGradients(ParametricLayer layer) {
+    return false;
+  }
+
+  /**
+   * Sees one use of a batch normalisation for which {@link #takesSampleGradients} said yes, where
+   * {@link #visit} would have, or before the uses between it and its ReLU. As there, the tensors
+   * belong to the execution.
+   *
+   * @param scale samples × channels: γ's gradient of each sample, Σ over positions of g·x̂
+   * @param shift samples × channels: β's, Σ g
+   */
+  default void visitSampleGradients(ParametricLayer layer, Tensor scale, Tensor shift) {
+    throw new UnsupportedOperationException("sample gradients of node " + layer.node());
+  }
 }

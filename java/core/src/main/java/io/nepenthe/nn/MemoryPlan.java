@@ -27,6 +27,7 @@ final class MemoryPlan {
   private final int[] normalised;
   private final int[] gradient;
   private final Edge[][] edges;
+  private final int sampleGradients;
 
   MemoryPlan(Network network, Mode mode) {
     this.network = network;
@@ -43,6 +44,7 @@ final class MemoryPlan {
     if (mode.backward()) {
       planBackward();
     }
+    sampleGradients = mode == Mode.FROZEN ? roomForSampleGradients() : NONE;
   }
 
   private static int[] filled(int count) {
@@ -69,6 +71,29 @@ final class MemoryPlan {
   /** The block of the gradient with respect to a node's output, or {@link #NONE}. */
   int gradient(int node) {
     return gradient[node];
+  }
+
+  /** The block of a normalisation's samples' gradients, of scale and shift; or {@link #NONE}. */
+  int sampleGradients() {
+    return sampleGradients;
+  }
+
+  /**
+   * Whether the nodes can be one pass forward, when the last of them is due: what it reads must
+   * still be there.
+   */
+  boolean together(NormalisedRelu nodes) {
+    int x = network.nodes().get(nodes.norm()).inputs().get(0);
+    return mode.backward() || !nodes.adds() || output[nodes.norm()] == output[x];
+  }
+
+  /**
+   * Whether they can be one pass backward as well: where the gradient of the normalisation's input
+   * goes, that of its output was to lie until then.
+   */
+  boolean togetherBackward(NormalisedRelu nodes) {
+    Edge edge = edges[nodes.norm()][0];
+    return edge.wanted() && edge.block() == gradient[nodes.norm()] && !edge.accumulates();
   }
 
   /** How the gradient reaches an input of a node. */
@@ -161,6 +186,20 @@ final class MemoryPlan {
         free.add(gradient[i]);
       }
     }
+  }
+
+  private int roomForSampleGradients() {
+    long channels =
+        NormalisedRelu.of(network).stream()
+            .filter(this::togetherBackward)
+            .mapToLong(nodes -> network.extent(nodes.norm()).channels())
+            .max()
+            .orElse(0);
+    if (channels == 0) {
+      return NONE;
+    }
+    sizes.add(2 * channels);
+    return sizes.size() - 1;
   }
 
   /** Whether dx may take dy's place. */

@@ -28,6 +28,8 @@ interface Step {
    * @param accumulates whether the destination is added to the target
    */
   record Edge(Tensor destination, Tensor target, boolean wanted, boolean accumulates) {
+    static final Edge UNWANTED = new Edge(Model.EMPTY, Model.EMPTY, false, false);
+
     /** Called when the destination is written. */
     void finish(Dense dense) {
       if (accumulates) {

@@ -7,6 +7,7 @@ import io.nepenthe.kernel.CudaTest.Twin;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -216,6 +217,114 @@ class CudaDenseTest {
             dx.assertSame();
           }
         });
+  }
+
+  @Test
+  void batchNormalisationWithRelu() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int channels = board.pick(1, 3, 4, 8, 31, 32, 36, 65, 68);
+          int samples = board.pick(1, 2, 3);
+          int positions = board.pick(1, 4, 7, 8, 33, 40);
+          boolean adds = board.pick(0, 0, 1, 1) == 1;
+          Dense cuda = board.cuda().dense();
+          Dense cpu = board.cpu().dense();
+          Tensor positive = board.normal(channels);
+          for (int c = 0; c < channels; c++) {
+            positive.set(c, Math.abs(positive.get(c)));
+          }
+          Twin[] of = {
+            board.twin(board.normal(channels)),
+            board.twin(positive),
+            board.twin(board.normal(channels)),
+            board.twin(board.normal(channels))
+          };
+          var here = new FrozenNormalisation(of[0].host, of[1].host, of[2].host, of[3].host, 1e-5f);
+          var there =
+              new FrozenNormalisation(
+                  of[0].device, of[1].device, of[2].device, of[3].device, 1e-5f);
+          Twin x = board.twin(board.normal(samples, positions, channels));
+          Twin residual = board.twin(board.normal(samples, positions, channels));
+          Twin y = board.twin(board.normal(samples, positions, channels));
+          cpu.batchNormRelu(here, x.host, adds ? residual.host : NONE, y.host);
+          cuda.batchNormRelu(there, x.device, adds ? residual.device : NONE, y.device);
+          y.assertSame();
+          Twin dy = board.twin(board.normal(samples, positions, channels));
+          Twin dx = board.twin(board.normal(samples, positions, channels));
+          Twin g = board.seed() % 3 == 0 ? dy : board.twin(board.copy(dy.host));
+          Twin byScale = board.twin(board.normal(samples, channels));
+          Twin byShift = board.twin(board.normal(samples, channels));
+          Tensor kept = board.copy(dy.host);
+          cpu.batchNormReluGradient(
+              here,
+              x.host,
+              adds ? y.host : NONE,
+              dy.host,
+              dx.host,
+              adds ? g.host : NONE,
+              byScale.host,
+              byShift.host);
+          cuda.batchNormReluGradient(
+              there,
+              x.device,
+              adds ? y.device : NONE,
+              dy.device,
+              dx.device,
+              adds ? g.device : NONE,
+              byScale.device,
+              byShift.device);
+          dx.assertSame();
+          g.assertSame();
+          sampleGradients(board, here, x.host, y.host, kept, byScale, byShift);
+          // Over the input, or what is added.
+          Twin over = adds && board.seed() % 2 == 0 ? residual : x;
+          cpu.batchNormRelu(here, x.host, adds ? residual.host : NONE, over.host);
+          cuda.batchNormRelu(there, x.device, adds ? residual.device : NONE, over.device);
+          over.assertSame();
+        });
+  }
+
+  /** Against float64, and their squares against the operations on x̂ and G: the same bits. */
+  private static void sampleGradients(
+      Board board,
+      FrozenNormalisation norm,
+      Tensor x,
+      Tensor y,
+      Tensor dy,
+      Twin byScale,
+      Twin byShift) {
+    int channels = (int) x.shape().size(2);
+    int each = (int) x.shape().size(1) * channels;
+    Tensor normalised = board.copy(x);
+    Tensor g = board.copy(dy);
+    Dense cpu = board.cpu().dense();
+    cpu.batchNorm(
+        x, norm.mean(), norm.variance(), norm.scale(), norm.shift(), 1e-5f, normalised, NONE);
+    cpu.reluGradient(y, dy, g);
+    Wide scales = new Wide(byScale.host.shape());
+    Wide shifts = new Wide(byScale.host.shape());
+    for (int i = 0; i < x.elements(); i++) {
+      scales.add(i / each * channels + i % channels, (double) g.get(i) * normalised.get(i));
+      shifts.add(i / each * channels + i % channels, g.get(i));
+    }
+    long positions = x.shape().size(1);
+    if (anything(scales.value)) {
+      KernelTest.assertWithin(scales.value, scales.magnitude, positions, byScale.now());
+      KernelTest.assertWithin(shifts.value, shifts.magnitude, positions, byShift.now());
+    }
+    CudaTest.TwinSum apart = new CudaTest.TwinSum(board, norm.mean().shape());
+    CudaTest.TwinSum joined = new CudaTest.TwinSum(board, norm.mean().shape());
+    board.cuda().squareScaleGradients(normalised, g, apart.device);
+    board.cuda().squareBiasGradients(g, apart.device);
+    board.cuda().squareBiasGradients(byScale.device, joined.device);
+    board.cuda().squareBiasGradients(byShift.device, joined.device);
+    KernelTest.assertBitwise(apart.rest.now(), joined.rest.now());
+    KernelTest.assertBitwise(apart.sum.now(), joined.sum.now());
+  }
+
+  private static boolean anything(double[] values) {
+    return Arrays.stream(values).anyMatch(value -> value != 0);
   }
 
   /** The three passes of a layer in float64, with the sums of magnitudes. */

@@ -155,6 +155,21 @@ final class CudaMemoryMeasures {
         "batchNormGradient",
         3 * bytes,
         () -> dense.batchNormGradient(x, dy, variance, scale, EPSILON, mean, shift, false, dx));
+    FrozenNormalisation norm = new FrozenNormalisation(mean, variance, scale, shift, EPSILON);
+    Tensor none = watch.zeros(0);
+    Tensor g = watch.zeros(x.elements()).reshape(x.shape());
+    Tensor byScale = watch.zeros(x.shape().size(0), channels);
+    Tensor byShift = watch.zeros(x.shape().size(0), channels);
+    bytes("batchNormRelu", 2 * bytes, () -> dense.batchNormRelu(norm, x, none, y));
+    bytes("batchNormRelu of a sum", 3 * bytes, () -> dense.batchNormRelu(norm, x, dy, y));
+    bytes(
+        "batchNormReluGradient",
+        3 * bytes,
+        () -> dense.batchNormReluGradient(norm, x, none, dy, dx, none, byScale, byShift));
+    bytes(
+        "batchNormReluGradient of a sum",
+        5 * bytes,
+        () -> dense.batchNormReluGradient(norm, x, y, dy, dx, g, byScale, byShift));
   }
 
   private void squareVectors(

@@ -271,6 +271,76 @@ class CudaPlainTest {
   }
 
   @Test
+  void batchNormalisationWithRelu() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          long channels = board.pick(1, 4, 5, 33, 36);
+          long samples = board.pick(1, 2, 3);
+          long positions = board.pick(1, 7, 33, 40);
+          long n = samples * positions * channels;
+          Shape all = Shape.of(n);
+          Shape sums = Shape.of(samples, channels);
+          try (Bench bench = new Bench(board)) {
+            long x = bench.read(board.normal(n));
+            long residual = bench.read(board.normal(n));
+            long added = board.pick(0, 1, 1) == 1 ? residual : 0;
+            long mean = bench.read(board.normal(channels));
+            long inverse = bench.read(board.normal(channels));
+            long scale = bench.read(board.normal(channels));
+            long shift = bench.read(board.normal(channels));
+            bench.compare(
+                "nep_batch_norm_relu",
+                channels,
+                all,
+                6,
+                x,
+                added,
+                mean,
+                inverse,
+                scale,
+                shift,
+                0L,
+                n,
+                channels);
+            String kernel = "nep_batch_norm_relu_gradient";
+            Twin[][] out = new Twin[2][];
+            for (int plain = 0; plain < 2; plain++) {
+              out[plain] =
+                  new Twin[] {bench.out(all), bench.out(all), bench.out(sums), bench.out(sums)};
+              Object[] arguments = {
+                x,
+                added == 0 ? 0L : bench.read(board.copy(out[0][1].host)), // some output
+                residual, // some gradient
+                mean,
+                inverse,
+                scale,
+                shift,
+                out[plain][0].device.address(),
+                added == 0 ? 0L : out[plain][1].device.address(),
+                out[plain][2].device.address(),
+                out[plain][3].device.address(),
+                samples,
+                positions,
+                channels
+              };
+              if (plain == 1) {
+                bench.launch(kernel + "_plain", channels, arguments);
+              } else {
+                var grid = new CudaDriver.Grid(CudaLayer.ceiling(channels, 32), samples, 1);
+                bench.op.launch(kernel, grid, arguments);
+              }
+            }
+            for (int i = 0; i < 4; i++) {
+              if (i != 1 || added != 0) {
+                KernelTest.assertBitwise(out[1][i].now(), out[0][i].now());
+              }
+            }
+          }
+        });
+  }
+
+  @Test
   void adam() {
     everySchedule(
         Precision.FP32,

@@ -27,6 +27,7 @@ class EveryOperationTest {
           "CudaBlas", // cuBLAS
           "CudaDnn", // cuDNN
           "CpuDense", // a network's forward and backward pass, tested as such
+          "CpuBatchNormRelu",
           "CpuPool",
           "CpuPad",
           "EmulatedDriver", // the seam to a device
@@ -37,7 +38,7 @@ class EveryOperationTest {
 
   /** The sources of those in native/src/kernels. */
   private static final Set<String> OTHER_SOURCES =
-      Set.of("activation", "batch_norm", "pad", "pool", "roof");
+      Set.of("activation", "batch_norm", "batch_norm_relu", "pad", "pool", "roof");
 
   /** The operations' classes: those that bind native functions. */
   private static List<Class<?>> operations() {
