@@ -12,6 +12,7 @@ import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Tensor;
 import java.util.List;
+import java.util.Locale;
 
 /** The representation of every image: the input of the network's last layer with parameters. */
 final class Features {
@@ -100,10 +101,14 @@ final class Features {
     return centred;
   }
 
-  /** Coordinates along the principal directions of the greatest variance, the greatest first. */
+  /**
+   * Coordinates along the principal directions of the greatest variance, the greatest first.
+   *
+   * @throws IllegalArgumentException if the covariance of so many features has no room
+   */
   static double[][] principal(double[][] centred, int count) {
     int size = centred[0].length;
-    double[] covariance = new double[size * size];
+    double[] covariance = square(size);
     for (double[] row : centred) {
       for (int i = 0; i < size; i++) {
         for (int j = 0; j < size && row[i] != 0; j++) {
@@ -122,5 +127,20 @@ final class Features {
       }
     }
     return out;
+  }
+
+  private static double[] square(int size) {
+    try {
+      return new double[Math.multiplyExact(size, size)];
+    } catch (ArithmeticException | OutOfMemoryError e) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "the last layer takes %,d features, whose covariance has %,d bytes: more than Java's"
+                  + " heap has or an array can hold",
+              size,
+              (long) size * size * Double.BYTES),
+          e);
+    }
   }
 }

@@ -72,6 +72,15 @@ class DetectionTest {
   }
 
   @Test
+  void featuresWhoseCovarianceHasNoRoomAreCounted() {
+    IllegalArgumentException refusal =
+        assertThrows(
+            IllegalArgumentException.class, () -> Features.principal(new double[1][50_000], 1));
+    assertTrue(refusal.getMessage().contains("50,000 features"), refusal.getMessage());
+    assertTrue(refusal.getMessage().contains("20,000,000,000 bytes"), refusal.getMessage());
+  }
+
+  @Test
   void theRuleOnAMatrixMadeByHand() {
     // Four transforms, five examples; -1 counts as below τ = 0, 0 itself does not.
     double[][] delta = {
