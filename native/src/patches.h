@@ -41,9 +41,9 @@ inline Band band_of(const Geometry& geometry, bool bias, int64_t group, int64_t 
 // Positions [first, last) of one sample's ā, COLUMNS floats apart, zero past the band.
 inline void pack_band(const Geometry& geometry, const Band& band, const float* image, int64_t first,
                       int64_t last, float* out) {
+  if (band.count < band.padded()) zero_last(out, COLUMNS, band.padded(), last - first);
   unfold(geometry, image, band.segment, band.segments, first, last, out, COLUMNS);
   for (int64_t t = 0; band.one >= 0 && t < last - first; t++) out[t * COLUMNS + band.one] = 1;
-  zero_runs(out + band.count, COLUMNS, band.padded() - band.count, last - first);
 }
 
 }  // namespace

@@ -105,6 +105,12 @@ inline void zero_runs(float* out, int64_t stride, int64_t length, int64_t count)
   }
 }
 
+// Clears the last vector of `count` rows of whole vectors: before their columns are written, one store a row
+// instead of a loop over what is left of it.
+inline void zero_last(float* out, int64_t stride, int64_t padded, int64_t count) {
+  for (int64_t x = 0; x < count; x++) store(out + x * stride + padded - WIDTH, vfloat{});
+}
+
 // One run that the image's edge cuts: what lies in the row's `size` floats from `at` on, zeros elsewhere.
 inline void copy_clipped(const float* row, int64_t size, int64_t at, float* out, int64_t length) {
   for (int64_t i = 0; i < length; i++) out[i] = at + i >= 0 && at + i < size ? row[at + i] : 0;

@@ -65,13 +65,9 @@ void pack_gradient(const Plan& plan, const float* gradient, int64_t group, int64
   for (int64_t s = 0; s < samples; s++) {
     const float* g = gradient + (sample + s) * t * pitch + output;
     if (!plan.pairs) {
-      for (int64_t p = 0; p < t; p++, out += ROWS) {
-        if (valid == ROWS) {
-          __builtin_memcpy(out, g + p * pitch, sizeof(float) * ROWS);
-        } else {
-          for (int64_t r = 0; r < ROWS; r++) out[r] = r < valid ? g[p * pitch + r] : 0;
-        }
-      }
+      if (valid < ROWS) __builtin_memset(out, 0, sizeof(float) * static_cast<size_t>(t * ROWS));
+      copy_any(g, pitch, out, ROWS, valid, t);
+      out += t * ROWS;
       continue;
     }
     for (int64_t p = 0; p < t; p++) {
@@ -98,9 +94,9 @@ void pack_input(const Plan& plan, const float* input, const Columns& columns, in
   const int64_t padded = ceil_div(columns.count, WIDTH) * WIDTH;
   float* target = plan.pairs ? raw : out;
   for (int64_t s = 0; s < samples; s++) {
+    if (columns.count < padded) zero_last(target, COLUMNS, padded, rows);
     unfold(geometry, input + (sample + s) * image, columns.segment, columns.segments, first, last, target,
            COLUMNS);
-    zero_runs(target + columns.count, COLUMNS, padded - columns.count, rows);
     if (!plan.pairs) {
       target += rows * COLUMNS;
       continue;
