@@ -90,13 +90,18 @@ public final class Execution implements AutoCloseable {
     this.maxBatch = maxBatch;
     MemoryPlan memory = new MemoryPlan(model.network(), mode);
     backend.requireRoom(bytesPerSample(memory), maxBatch);
-    List<Tensor> blocks = new ArrayList<>();
-    for (long size : memory.sizes()) {
-      blocks.add(backend.zeros(arena, Shape.of(size * maxBatch)));
-    }
+    List<Tensor> blocks =
+        Owned.orClose(
+            arena::close,
+            () ->
+                memory.sizes().stream()
+                    .map(size -> backend.zeros(arena, Shape.of(size * maxBatch)))
+                    .toList());
     this.host =
-        backend.holds(Model.EMPTY) ? null : new HostCopies(arena, model.network(), maxBatch);
-    this.resident = new ResidentModel(model, backend);
+        backend.holds(Model.EMPTY)
+            ? null
+            : Owned.orClose(arena::close, () -> new HostCopies(arena, model.network(), maxBatch));
+    this.resident = Owned.orClose(arena::close, () -> new ResidentModel(model, backend));
     this.context =
         new Context(
             resident.here(),

@@ -20,16 +20,24 @@ public final class Learner implements AutoCloseable {
    * A learner for batches of up to {@code maxBatch} samples.
    *
    * @param mode {@link Mode#TRAIN}, or {@link Mode#FROZEN} to leave the running statistics alone
-   * @param optimiser its state, which the learner closes
+   * @param optimiser its state, which the learner closes, also where this fails
    */
   public Learner(
       Model model, Backend backend, int maxBatch, Mode mode, OptimiserState optimiser, Loss loss) {
     if (!mode.backward()) {
+      optimiser.close();
       throw new IllegalArgumentException("mode " + mode + " has no backward pass");
     }
-    this.execution = new Execution(model, backend, maxBatch, mode);
-    this.gradient = GradientAccumulator.resident(model, backend);
     this.optimiser = optimiser;
+    this.execution =
+        Owned.orClose(optimiser::close, () -> new Execution(model, backend, maxBatch, mode));
+    this.gradient =
+        Owned.orClose(
+            () -> {
+              execution.close();
+              optimiser.close();
+            },
+            () -> GradientAccumulator.resident(model, backend));
     this.loss = loss;
     this.losses = new double[maxBatch];
     this.hits = new boolean[maxBatch];

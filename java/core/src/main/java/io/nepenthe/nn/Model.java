@@ -30,8 +30,10 @@ public final class Model implements AutoCloseable {
 
   private Model(Network network, BiFunction<Arena, Shape, Tensor> memory) {
     this.network = network;
-    this.parameters = Parameters.zeros(arena, network.parameters(), memory);
-    this.buffers = Parameters.zeros(arena, network.buffers(), memory);
+    this.parameters =
+        Owned.orClose(arena::close, () -> Parameters.zeros(arena, network.parameters(), memory));
+    this.buffers =
+        Owned.orClose(arena::close, () -> Parameters.zeros(arena, network.buffers(), memory));
     this.layers = bind(network, parameters);
   }
 

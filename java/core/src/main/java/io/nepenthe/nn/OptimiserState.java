@@ -24,13 +24,14 @@ public final class OptimiserState implements AutoCloseable {
     this.optimiser = optimiser;
     this.backend = backend;
     this.weights = parameters.flat();
-    this.first = backend.zeros(arena, weights.shape());
+    this.first = Owned.orClose(arena::close, () -> backend.zeros(arena, weights.shape()));
     this.second =
         switch (optimiser) {
           case Optimiser.Sgd _ -> Model.EMPTY;
-          case Optimiser.Adam _ -> backend.zeros(arena, weights.shape());
+          case Optimiser.Adam _ ->
+              Owned.orClose(arena::close, () -> backend.zeros(arena, weights.shape()));
         };
-    this.mask = mask.map(part -> backend.freeze(arena, part));
+    this.mask = Owned.orClose(arena::close, () -> mask.map(part -> backend.freeze(arena, part)));
   }
 
   /** The steps taken so far. */

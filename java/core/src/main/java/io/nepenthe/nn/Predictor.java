@@ -23,7 +23,9 @@ public final class Predictor implements AutoCloseable {
   public Predictor(Model model, Backend backend, int batchSize) {
     this.resident = new ResidentModel(model, backend);
     int batch = Execution.fitting(resident.here(), backend, batchSize, Mode.INFERENCE);
-    this.execution = new Execution(resident.here(), backend, batch, Mode.INFERENCE);
+    this.execution =
+        Owned.orClose(
+            resident::close, () -> new Execution(resident.here(), backend, batch, Mode.INFERENCE));
     this.labels = new int[batch];
     this.ids = new long[batch];
   }

@@ -3,7 +3,17 @@ package io.nepenthe.kernel;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.data.DataSource;
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.nn.Architectures;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
+import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Trainer;
 import io.nepenthe.tensor.Shape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -57,6 +67,24 @@ class CudaMemoryTest {
       cuda.zeros(arena, floats(3 * UNIT));
     }
     try (Arena arena = Arena.ofConfined()) {
+      assertDoesNotThrow(() -> cuda.zeros(arena, floats(4 * UNIT)));
+    }
+  }
+
+  /** A loop that tries smaller batches until one fits must not run out of memory by trying. */
+  @Test
+  void aTrainingThatDoesNotFitLeavesNothingBehind() {
+    Dataset images = DataSource.open("glyphs:train/2000", 1);
+    Network network = Architectures.mlp(Extent.image(28, 28, 1), 10, 256);
+    try (Model model = Model.initialise(network, 1);
+        Arena arena = Arena.ofConfined()) {
+      Trainer trainer = new Trainer(1, 2000, Optimiser.adam(1e-3), 1);
+      Normalisation none = Normalisation.identity(1);
+      CudaException full =
+          assertThrows(
+              CudaException.class,
+              () -> trainer.train(model, cuda, images, none, Trainer.Progress.NONE));
+      assertTrue(full.getMessage().contains("a batch of 2,000"), full.getMessage());
       assertDoesNotThrow(() -> cuda.zeros(arena, floats(4 * UNIT)));
     }
   }
