@@ -1,13 +1,13 @@
-// Formula: y = max((x - mean)/√(variance + ε)·scale + shift + residual, 0), NaN of NaN; with g = dy where y
-// is
-//          not at most 0: dx = g·scale/√(variance + ε), of every sample Σₜ g·x̂ and Σₜ g (Dense.java).
+// Formula: y = max(x̂·scale + shift + residual, 0), NaN of NaN, with x̂ = (x - mean)/√(variance + ε); with
+//          g = 0 where y ≤ 0, else dy: dx = g·scale/√(variance + ε), of every sample Σₜ g·x̂ and Σₜ g
+//          (Dense.java).
 // Layout:  x, residual, y, dy, dx [samples, positions, channels], row-major; sums [samples, channels]; the
 //          others [channels]; 4-byte aligned. Outputs may be what they are made of (nepenthe.h).
 // Threads: forward: four neighbouring elements a thread, 16 bytes a load; gradient: 32 channels of a sample a
 //          block, eight positions side by side, four of each read before any is written.
 // Cost:    forward 8 bytes an element, 12 with a residual; gradient 12, 20 with a residual and its gradient:
-//          bound by memory. Apart they are 20 and 32 forward and 32 and 40 back, the squares' reading
-//          included.
+//          bound by memory. Counted over an exact Fisher pass of a ResNet-18 (launches' bytes, CIFAR's shape)
+//          the layers between the products move 19.6 MB an image with it, 39.4 without.
 // Sums:    float32, the bits of batch_norm.cu, activation.cu and square_vector_gradients.cu, one after the
 //          other.
 // Tried:   nothing else yet; not measured on a GPU.

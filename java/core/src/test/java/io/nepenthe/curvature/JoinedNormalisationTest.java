@@ -53,6 +53,8 @@ class JoinedNormalisationTest {
     TWO_ADDED,
     /** Its output is read twice, or by the sum alone, which something else reads as well. */
     READ_TWICE,
+    /** What is added is read again further on: its gradient is there already. */
+    READ_LATER,
     TIED,
     VECTORS;
 
@@ -98,6 +100,16 @@ class JoinedNormalisationTest {
           int sum = b.add(new Layer.Add(), b.last(), relu);
           int after = b.add(new Layer.Relu(), sum);
           b.add(new Layer.Add(), after, sum);
+        }
+        case READ_LATER -> {
+          int stem = b.add(new Layer.Conv2d("stem", 3, 9, same, true), 0);
+          b.then(new Layer.Conv2d("a", 9, 9, same, true)).then(new Layer.BatchNorm2d("na", 9));
+          b.add(new Layer.Add(), b.last(), stem);
+          b.then(new Layer.Relu());
+          b.then(new Layer.Conv2d("b", 9, 9, same, true)).then(new Layer.BatchNorm2d("nb", 9));
+          b.add(new Layer.Add(), stem, b.last());
+          b.then(new Layer.Relu());
+          b.add(new Layer.Add(), b.last(), stem);
         }
         case TIED -> {
           Layer conv = new Layer.Conv2d("conv", 4, 4, same, true);
