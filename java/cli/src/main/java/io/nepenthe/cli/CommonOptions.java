@@ -14,7 +14,7 @@ final class CommonOptions {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
-  private int threads = Runtime.getRuntime().availableProcessors();
+  private int threads = Device.threads();
 
   @Option(
       names = "--device",
@@ -61,9 +61,10 @@ final class CommonOptions {
       paramLabel = "N",
       description = "Use at most N threads (default: all processors). No result depends on it.")
   private void threads(int value) {
-    if (value < 1 || value > 1024) {
+    if (value < 1 || value > Device.MOST_THREADS) {
       throw new ParameterException(
-          command.commandLine(), "--threads: expected 1 to 1024, found " + value);
+          command.commandLine(),
+          "--threads: expected 1 to " + Device.MOST_THREADS + ", found " + value);
     }
     threads = value;
   }

@@ -4,15 +4,23 @@ import java.util.Optional;
 
 /** Where operations run. */
 public sealed interface Device {
-  /** The processor, with all its cores. */
+  /** The most threads that the processor's operations take. */
+  int MOST_THREADS = 1024;
+
+  /** The processor, with {@link #threads} threads. */
   static Device cpu() {
-    return cpu(Runtime.getRuntime().availableProcessors());
+    return cpu(threads());
+  }
+
+  /** As many threads as there are processors, at most {@value #MOST_THREADS}. */
+  static int threads() {
+    return Math.min(Runtime.getRuntime().availableProcessors(), MOST_THREADS);
   }
 
   /**
    * The processor, with at most this many threads. No result depends on the number.
    *
-   * @throws IllegalArgumentException if {@code threads} is not in 1…1024
+   * @throws IllegalArgumentException if {@code threads} is not in 1…{@value #MOST_THREADS}
    */
   static Device cpu(int threads) {
     return new Cpu(threads);
@@ -40,8 +48,9 @@ public sealed interface Device {
   record Cpu(int threads) implements Device {
     /** Checks the number of threads. */
     public Cpu {
-      if (threads < 1 || threads > 1024) {
-        throw new IllegalArgumentException("threads must be in 1…1024, found " + threads);
+      if (threads < 1 || threads > MOST_THREADS) {
+        throw new IllegalArgumentException(
+            "threads must be in 1…" + MOST_THREADS + ", found " + threads);
       }
     }
 

@@ -204,6 +204,21 @@ class NativeLibraryTest {
         lines[1]);
   }
 
+  /** Prints the processor, all of it. */
+  static final class Whole {
+    public static void main(String[] arguments) {
+      System.out.println(Device.cpu());
+    }
+  }
+
+  @Test
+  void aMachineOfManyProcessorsIsUsedAsFarAsItGoes() throws Exception {
+    Map<String, String> many = Map.of("JDK_JAVA_OPTIONS", "-XX:ActiveProcessorCount=2000");
+    ChildJvm.Outcome outcome = ChildJvm.finish(ChildJvm.start(Whole.class, List.of(), many));
+    assertEquals(0, outcome.status(), outcome.output());
+    assertTrue(outcome.output().endsWith("Cpu[threads=1024]"), outcome.output());
+  }
+
   @Test
   void aUserWithoutHome() throws Exception {
     ChildJvm.Outcome outcome = open(List.of("user.home=?"), Map.of("XDG_CACHE_HOME", ""));
