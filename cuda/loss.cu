@@ -1,15 +1,19 @@
 // Formula: cross-entropy of the softmax, ℓ = log Σ exp(z_c − max z) − (z_label − max z), dℓ/dz = p − onehot;
 //          squared error, ℓ = Σ (z_c − t_c)²/C, dℓ/dz = 2(z − t)/C; whether the largest output, the first of
-//          equal ones, is the label's (Losses.java); the vectors that a Fisher information's backward passes
-//          start from (LossVectors.java).
-// Layout:  output, gradient [n, c], float; labels [n]; losses [n], double; hits [n]; targets: a number for
-//          each label (C = 1), or null: one-hot.
-// Threads: a warp a sample, its lanes along the classes.
+//          equal ones, is the label's (Losses.java); the distance of a student from its teacher
+//          (TeacherDistance.java); total += share·Σ ℓ; the vectors that a Fisher information's backward
+//          passes start from (LossVectors.java).
+// Layout:  output, gradient [n, c], float; labels [n]; losses [n], double; hits [n], or null; targets: a
+//          number for each label (C = 1), or null: one-hot; answers [m, c], of which sample n has row
+//          rows[n]. Gradients are rounded, then multiplied by scale and rounded again.
+// Threads: a warp a sample, its lanes along the classes; the total is one block's.
 // Cost:    8 bytes an output twice read from the cache, 60 operations in double (cross-entropy): bound by
 //          latency at tens of classes, by double arithmetic at thousands.
 // Sums:    double, lanes by a fixed tree, rounded once: the same bits at every launch; exp and log are the
 //          device's own, so within a few units of the processor's.
 // Tried:   nothing else yet; not measured on a GPU.
+#include <cfloat>
+
 #include "common.cuh"
 
 namespace loss {
@@ -50,7 +54,7 @@ __device__ __forceinline__ Largest largest(const float* row, int64_t classes, in
 // Obviously right: a thread a sample.
 KERNEL(64, nep_loss_cross_entropy_plain,
        (const float* output, const int* labels, double* losses, int* hits, float* gradient, int64_t samples,
-        int64_t classes)) {
+        int64_t classes, float scale)) {
   const int64_t n = grid_thread();
   if (n >= samples) return;
   const float* row = output + n * classes;
@@ -60,16 +64,16 @@ KERNEL(64, nep_loss_cross_entropy_plain,
   double sum = 0;
   for (int64_t c = 0; c < classes; c++) sum += exp(static_cast<double>(row[c]) - max);
   losses[n] = log(sum) - (static_cast<double>(row[labels[n]]) - max);
-  hits[n] = best.at == labels[n];
+  if (hits != nullptr) hits[n] = best.at == labels[n];
   for (int64_t c = 0; c < classes; c++) {
     const double p = exp(static_cast<double>(row[c]) - max) / sum;
-    gradient[n * classes + c] = static_cast<float>(c == labels[n] ? p - 1 : p);
+    gradient[n * classes + c] = static_cast<float>(c == labels[n] ? p - 1 : p) * scale;
   }
 }
 
 KERNEL_UNSPILLED(loss::THREADS, nep_loss_cross_entropy,
                  (const float* output, const int* labels, double* losses, int* hits, float* gradient,
-                  int64_t samples, int64_t classes)) {
+                  int64_t samples, int64_t classes, float scale)) {
   const int64_t lane = threadIdx.x % 32;
   for (int64_t n = grid_thread() / 32; n < samples; n += grid_threads() / 32) {
     const float* row = output + n * classes;
@@ -81,12 +85,12 @@ KERNEL_UNSPILLED(loss::THREADS, nep_loss_cross_entropy,
     sum = loss::sum_of_lanes(sum);
     if (lane == 0) {
       losses[n] = log(sum) - (static_cast<double>(row[label]) - max);
-      hits[n] = best.at == label;
+      if (hits != nullptr) hits[n] = best.at == label;
     }
     __syncwarp();  // the gradient may lie where the output is
     for (int64_t c = lane; c < classes; c += 32) {
       const double p = exp(static_cast<double>(row[c]) - max) / sum;
-      gradient[n * classes + c] = static_cast<float>(c == label ? p - 1 : p);
+      gradient[n * classes + c] = static_cast<float>(c == label ? p - 1 : p) * scale;
     }
   }
 }
@@ -94,7 +98,7 @@ KERNEL_UNSPILLED(loss::THREADS, nep_loss_cross_entropy,
 // Obviously right: a thread a sample.
 KERNEL_UNSPILLED(64, nep_loss_squared_plain,
                  (const float* output, const int* labels, double* losses, int* hits, float* gradient,
-                  int64_t samples, int64_t classes, const double* targets)) {
+                  int64_t samples, int64_t classes, float scale, const double* targets)) {
   const int64_t n = grid_thread();
   if (n >= samples) return;
   loss::Largest best = {__uint_as_float(0xff800000u), classes};
@@ -105,15 +109,15 @@ KERNEL_UNSPILLED(64, nep_loss_squared_plain,
     const double target = targets != nullptr ? targets[labels[n]] : c == labels[n] ? 1.0 : 0.0;
     const double error = static_cast<double>(value) - target;
     sum += error * error / static_cast<double>(classes);
-    gradient[n * classes + c] = static_cast<float>(2 * error / static_cast<double>(classes));
+    gradient[n * classes + c] = static_cast<float>(2 * error / static_cast<double>(classes)) * scale;
   }
   losses[n] = sum;
-  hits[n] = best.at == labels[n];
+  if (hits != nullptr) hits[n] = best.at == labels[n];
 }
 
 KERNEL(loss::THREADS, nep_loss_squared,
        (const float* output, const int* labels, double* losses, int* hits, float* gradient, int64_t samples,
-        int64_t classes, const double* targets)) {
+        int64_t classes, float scale, const double* targets)) {
   const int64_t lane = threadIdx.x % 32;
   for (int64_t n = grid_thread() / 32; n < samples; n += grid_threads() / 32) {
     const float* row = output + n * classes;
@@ -125,14 +129,144 @@ KERNEL(loss::THREADS, nep_loss_squared,
       const double target = targets != nullptr ? targets[label] : c == label ? 1.0 : 0.0;
       const double error = static_cast<double>(row[c]) - target;
       sum += error * error / static_cast<double>(classes);
-      gradient[n * classes + c] = static_cast<float>(2 * error / static_cast<double>(classes));
+      gradient[n * classes + c] = static_cast<float>(2 * error / static_cast<double>(classes)) * scale;
     }
     sum = loss::sum_of_lanes(sum);
     if (lane == 0) {
       losses[n] = sum;
-      hits[n] = best.at == label;
+      if (hits != nullptr) hits[n] = best.at == label;
     }
   }
+}
+
+namespace loss {
+
+// A row's softmax at a temperature.
+struct Softened {
+  const float* row;
+  double temperature, max, sum;
+
+  __device__ Softened(const float* z, double t) : row(z), temperature(t), max(0), sum(0) {}
+
+  __device__ double exponential(int64_t c) const {
+    return exp(static_cast<double>(row[c]) / temperature - max);
+  }
+
+  __device__ double p(int64_t c) const { return exponential(c) / sum; }
+
+  // Reads the row: a thread alone, or a warp together.
+  __device__ void read(int64_t classes) {
+    Largest best = {__uint_as_float(0xff800000u), classes};
+    for (int64_t c = 0; c < classes; c++) best.see(row[c], c);
+    max = static_cast<double>(best.value) / temperature;
+    for (int64_t c = 0; c < classes; c++) sum += exponential(c);
+  }
+
+  __device__ void read_by_warp(int64_t classes, int64_t lane) {
+    max = static_cast<double>(largest(row, classes, lane).value) / temperature;
+    for (int64_t c = lane; c < classes; c += 32) sum += exponential(c);
+    sum = sum_of_lanes(sum);
+  }
+};
+
+// As TeacherDistance has it.
+struct Distance {
+  int numbers;
+  double temperature, weight, kept;
+  float scale;
+
+  __device__ double term(double teacher, double student) const {
+    const double seen = student < DBL_MIN ? DBL_MIN : student;  // what is not a number stays so
+    return teacher > 0 ? weight * temperature * temperature * teacher * (log(teacher) - log(seen)) : 0.0;
+  }
+
+  // What becomes of an entry of the gradient that is there.
+  __device__ float entry(float there, double slope) const {
+    const double own = kept == 0 ? 0.0 : kept * static_cast<double>(there);
+    return static_cast<float>(own + slope) * scale;
+  }
+};
+
+}  // namespace loss
+
+// Obviously right: a thread a sample.
+KERNEL_UNSPILLED(64, nep_loss_teacher_plain,
+                 (const float* output, const float* answers, const int* rows, double* losses, float* gradient,
+                  int64_t samples, int64_t classes, int numbers, double temperature, double weight,
+                  double kept, float scale)) {
+  const int64_t n = grid_thread();
+  if (n >= samples) return;
+  const loss::Distance d = {numbers, temperature, weight, kept, scale};
+  loss::Softened student(output + n * classes, temperature),
+      teacher(answers + rows[n] * classes, temperature);
+  float* row = gradient + n * classes;
+  if (d.numbers != 0) {
+    const double error = static_cast<double>(student.row[0]) - static_cast<double>(teacher.row[0]);
+    losses[n] = weight * error * error;
+    row[0] = d.entry(row[0], 2 * weight * error);
+    return;
+  }
+  student.read(classes);
+  teacher.read(classes);
+  double sum = 0;
+  for (int64_t c = 0; c < classes; c++) {
+    const double p = teacher.p(c), s = student.p(c);
+    sum += d.term(p, s);
+    row[c] = d.entry(row[c], weight * temperature * (s - p));
+  }
+  losses[n] = sum;
+}
+
+KERNEL_UNSPILLED(loss::THREADS, nep_loss_teacher,
+                 (const float* output, const float* answers, const int* rows, double* losses, float* gradient,
+                  int64_t samples, int64_t classes, int numbers, double temperature, double weight,
+                  double kept, float scale)) {
+  const int64_t lane = threadIdx.x % 32;
+  const loss::Distance d = {numbers, temperature, weight, kept, scale};
+  for (int64_t n = grid_thread() / 32; n < samples; n += grid_threads() / 32) {
+    loss::Softened student(output + n * classes, temperature),
+        teacher(answers + rows[n] * classes, temperature);
+    float* row = gradient + n * classes;
+    if (d.numbers != 0) {
+      if (lane == 0) {
+        const double error = static_cast<double>(student.row[0]) - static_cast<double>(teacher.row[0]);
+        losses[n] = weight * error * error;
+        row[0] = d.entry(row[0], 2 * weight * error);
+      }
+      continue;
+    }
+    student.read_by_warp(classes, lane);
+    teacher.read_by_warp(classes, lane);
+    double sum = 0;
+    for (int64_t c = lane; c < classes; c += 32) {
+      const double p = teacher.p(c), s = student.p(c);
+      sum += d.term(p, s);
+      row[c] = d.entry(row[c], weight * temperature * (s - p));
+    }
+    sum = loss::sum_of_lanes(sum);
+    if (lane == 0) losses[n] = sum;
+  }
+}
+
+// Obviously right: one thread.
+KERNEL(32, nep_loss_total_plain, (const double* losses, int64_t samples, double share, double* total)) {
+  if (threadIdx.x != 0) return;
+  double sum = 0;
+  for (int64_t n = 0; n < samples; n++) sum += losses[n];
+  total[0] += share * sum;
+}
+
+// One block.
+KERNEL(loss::THREADS, nep_loss_total, (const double* losses, int64_t samples, double share, double* total)) {
+  __shared__ double warps[loss::THREADS / 32];
+  double sum = 0;
+  for (int64_t n = threadIdx.x; n < samples; n += loss::THREADS) sum += losses[n];
+  sum = loss::sum_of_lanes(sum);
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = sum;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (int w = 1; w < loss::THREADS / 32; w++) sum += warps[w];
+  total[0] += share * sum;
 }
 
 namespace loss {

@@ -5,6 +5,7 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
@@ -122,6 +123,22 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
       Mask.Part mask,
       long step,
       MaskedAdam.Options options);
+
+  /**
+   * The subgradient of ‖of‖₁: values += factor·sign(of), sign(0) = 0, the same bits on every
+   * device.
+   *
+   * @param of of the same shape
+   */
+  void addSigns(Tensor values, Tensor of, float factor);
+
+  /**
+   * The proximal operator of ‖weights‖₁: w ← sign(w)·max(0, |w| − threshold), the same bits on
+   * every device.
+   *
+   * @param mask what it is kept to, as many bits as weights; empty for all
+   */
+  void shrink(Tensor weights, Optional<Mask.Part> mask, float threshold);
 
   /**
    * Adds {@code terms} to {@code state} without drift.
@@ -257,6 +274,9 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
             });
     return List.of(found);
   }
+
+  /** What steps follow: losses and their gradients, where the outputs are. */
+  Objectives objectives();
 
   /** The operations of a network's forward and backward pass, on this device. */
   Dense dense();

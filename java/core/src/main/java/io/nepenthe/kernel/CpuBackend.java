@@ -15,6 +15,7 @@ final class CpuBackend implements Backend {
   private final Geometries geometries = new Geometries();
   private final Dense dense;
   private final PerSample perSample;
+  private final Objectives objectives = new CpuObjectives();
 
   CpuBackend(int threads) {
     NativeLibrary.require();
@@ -102,6 +103,16 @@ final class CpuBackend implements Backend {
   }
 
   @Override
+  public void addSigns(Tensor values, Tensor of, float factor) {
+    Penalty.signs(values, of, factor);
+  }
+
+  @Override
+  public void shrink(Tensor weights, Optional<Mask.Part> mask, float threshold) {
+    Penalty.shrink(weights, mask, threshold);
+  }
+
+  @Override
   public void accumulate(DriftFreeSum state, Tensor terms) {
     Accumulate.cpu(state, terms, Accumulate.Kind.VALUE, threads);
   }
@@ -161,6 +172,11 @@ final class CpuBackend implements Backend {
   @Override
   public Dense dense() {
     return dense;
+  }
+
+  @Override
+  public Objectives objectives() {
+    return objectives;
   }
 
   @Override

@@ -25,6 +25,7 @@ final class CudaBackend implements Backend {
   private final CudaContext context;
   private final CudaDense dense;
   private final CudaPerSample perSample;
+  private final CudaOptimisers optimisers;
   private Optional<CudaSolver.Choice> solver = Optional.empty();
   private boolean closed;
 
@@ -33,6 +34,7 @@ final class CudaBackend implements Backend {
     this.context = new CudaContext(driver);
     this.dense = new CudaDense(context, device.precision());
     this.perSample = new CudaPerSample(context, dense.gemm(), device.precision());
+    this.optimisers = new CudaOptimisers(context);
   }
 
   /** What stands for a device. */
@@ -196,49 +198,13 @@ final class CudaBackend implements Backend {
 
   @Override
   public void sgd(Tensor weights, Tensor velocity, Tensor gradient, MaskedSgd.Options options) {
-    sgd(weights, velocity, gradient, Optional.empty(), options);
+    optimisers.sgd(weights, velocity, gradient, Optional.empty(), options);
   }
 
   @Override
   public void maskedSgd(
       Tensor weights, Tensor velocity, Tensor gradient, Mask.Part mask, MaskedSgd.Options options) {
-    sgd(weights, velocity, gradient, Optional.of(mask), options);
-  }
-
-  private void sgd(
-      Tensor weights,
-      Tensor velocity,
-      Tensor gradient,
-      Optional<Mask.Part> mask,
-      MaskedSgd.Options o) {
-    MaskedSgd.check(weights, velocity, gradient, mask);
-    long n = weights.elements();
-    if (n == 0) {
-      return;
-    }
-    try (var op =
-        context.begin("maskedSgd", weights.shape(), MaskedSgd.bytes(n), MaskedSgd.flops(n))) {
-      op.launch(
-          "nep_masked_sgd",
-          context.blocks("nep_masked_sgd", n, 4),
-          op.update(weights),
-          op.update(velocity),
-          op.read(gradient),
-          bits(op, mask),
-          n,
-          o.learningRate(),
-          o.momentum(),
-          o.weightDecay(),
-          o.gradientScale(),
-          o.nesterov() ? 1 : 0);
-      op.finish();
-    }
-  }
-
-  private static long bits(CudaContext.Operation op, Optional<Mask.Part> mask) {
-    return mask.map(
-            part -> part.onDevice().map(op::read).orElseGet(() -> op.upload(part.segment())))
-        .orElse(0L);
+    optimisers.sgd(weights, velocity, gradient, Optional.of(mask), options);
   }
 
   @Override
@@ -249,7 +215,7 @@ final class CudaBackend implements Backend {
       Tensor gradient,
       long step,
       MaskedAdam.Options options) {
-    adam(weights, first, second, gradient, Optional.empty(), step, options);
+    optimisers.adam(weights, first, second, gradient, Optional.empty(), step, options);
   }
 
   @Override
@@ -261,46 +227,17 @@ final class CudaBackend implements Backend {
       Mask.Part mask,
       long step,
       MaskedAdam.Options options) {
-    adam(weights, first, second, gradient, Optional.of(mask), step, options);
+    optimisers.adam(weights, first, second, gradient, Optional.of(mask), step, options);
   }
 
-  private void adam(
-      Tensor weights,
-      Tensor first,
-      Tensor second,
-      Tensor gradient,
-      Optional<Mask.Part> mask,
-      long step,
-      MaskedAdam.Options options) {
-    MaskedAdam.check(weights, first, second, gradient, mask, step);
-    long n = weights.elements();
-    if (n == 0) {
-      return;
-    }
-    MaskedAdam.Scalars s = MaskedAdam.Scalars.of(options, step);
-    try (var op =
-        context.begin("maskedAdam", weights.shape(), MaskedAdam.bytes(n), MaskedAdam.flops(n))) {
-      op.launch(
-          "nep_masked_adam",
-          context.blocks("nep_masked_adam", n, 4),
-          op.update(weights),
-          op.update(first),
-          op.update(second),
-          op.read(gradient),
-          bits(op, mask),
-          n,
-          s.keep1(),
-          s.add1(),
-          s.keep2(),
-          s.add2(),
-          s.rate(),
-          s.root(),
-          options.epsilon(),
-          s.decay(),
-          s.shrink(),
-          options.gradientScale());
-      op.finish();
-    }
+  @Override
+  public void addSigns(Tensor values, Tensor of, float factor) {
+    optimisers.signs(values, of, factor);
+  }
+
+  @Override
+  public void shrink(Tensor weights, Optional<Mask.Part> mask, float threshold) {
+    optimisers.shrink(weights, mask, threshold);
   }
 
   @Override
@@ -426,6 +363,11 @@ final class CudaBackend implements Backend {
   @Override
   public CudaDense dense() {
     return dense;
+  }
+
+  @Override
+  public Objectives objectives() {
+    return dense.objectives();
   }
 
   @Override

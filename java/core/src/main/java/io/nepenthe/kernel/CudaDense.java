@@ -39,6 +39,10 @@ final class CudaDense implements Dense, AutoCloseable {
     return gemm;
   }
 
+  Objectives objectives() {
+    return losses;
+  }
+
   /** Where convolutions are made. */
   String convolutions() {
     return convolutions.name();

@@ -25,6 +25,7 @@ final class CudaKernels {
           "masked_sgd",
           "pad",
           "pair_scores",
+          "penalty",
           "philox",
           "pixels",
           "pool",

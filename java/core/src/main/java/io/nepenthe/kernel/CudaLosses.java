@@ -8,8 +8,22 @@ import java.lang.foreign.ValueLayout;
 /**
  * Launches of cuda/loss.cu; labels go to the device, losses and hits, where asked for, come back.
  */
-final class CudaLosses {
+final class CudaLosses implements Objectives {
   private static final int LANES = 32;
+
+  private static final double[] ONE_HOT = {};
+
+  /** What becomes of the losses, and whether outputs hit their labels. */
+  private interface Sink {
+    /** What gradients are multiplied by. */
+    float scale();
+
+    /** Whether anybody asks for hits. */
+    boolean hits();
+
+    /** Takes the losses, 8 bytes each, and behind them the hits, 4 bytes each. */
+    void take(CudaContext.Operation op, long losses, int samples);
+  }
 
   private final CudaContext context;
 
@@ -20,7 +34,7 @@ final class CudaLosses {
   void crossEntropy(Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
     Losses.check(output, labels, losses, gradient);
     Losses.checkHits(output, hits);
-    run("cross_entropy", output, labels, new double[0], losses, hits, gradient);
+    run("cross_entropy", output, labels, ONE_HOT, new ToHost(losses, hits), gradient);
   }
 
   void squaredError(
@@ -32,17 +46,62 @@ final class CudaLosses {
       Tensor gradient) {
     Losses.checkSquared(output, labels, targets, losses, gradient);
     Losses.checkHits(output, hits);
-    run("squared", output, labels, targets, losses, hits, gradient);
+    run("squared", output, labels, targets, new ToHost(losses, hits), gradient);
+  }
+
+  @Override
+  public void crossEntropy(Tensor output, int[] labels, LossTerm term, Tensor gradient) {
+    Losses.check(output, labels, gradient);
+    run("cross_entropy", output, labels, ONE_HOT, new ToSum(term), gradient);
+  }
+
+  @Override
+  public void squaredError(
+      Tensor output, int[] labels, double[] targets, LossTerm term, Tensor gradient) {
+    Losses.checkSquared(output, labels, targets, gradient);
+    run("squared", output, labels, targets, new ToSum(term), gradient);
+  }
+
+  @Override
+  public void teacher(
+      Tensor output,
+      Tensor answers,
+      int[] rows,
+      TeacherDistance distance,
+      LossTerm term,
+      Tensor gradient) {
+    distance.check(output, answers, rows, gradient);
+    if (output.elements() == 0) {
+      return;
+    }
+    int samples = Math.toIntExact(output.shape().size(0));
+    try (var op =
+            context.begin(
+                "teacher", output.shape(), 4 * output.shape().bytes(), 80 * output.elements());
+        Arena arena = Arena.ofConfined()) {
+      long losses = op.scratch((long) samples * Double.BYTES);
+      op.launch(
+          "nep_loss_teacher",
+          context.blocks("nep_loss_teacher", (long) samples * LANES, 1),
+          op.read(output),
+          op.read(answers),
+          labels(op, arena, rows, samples),
+          losses,
+          op.update(gradient),
+          (long) samples,
+          output.shape().size(1),
+          distance.numbers() ? 1 : 0,
+          distance.temperature(),
+          distance.weight(),
+          distance.kept(),
+          term.scale());
+      new ToSum(term).take(op, losses, samples);
+      op.finish();
+    }
   }
 
   private void run(
-      String name,
-      Tensor output,
-      int[] labels,
-      double[] targets,
-      double[] losses,
-      boolean[] hits,
-      Tensor gradient) {
+      String name, Tensor output, int[] labels, double[] targets, Sink sink, Tensor gradient) {
     int samples = Math.toIntExact(output.shape().size(0));
     if (output.elements() == 0) {
       return;
@@ -53,22 +112,23 @@ final class CudaLosses {
             context.begin(
                 kernel, output.shape(), 2 * output.shape().bytes(), 20 * output.elements());
         Arena arena = Arena.ofConfined()) {
-      long found = op.scratch((long) samples * (Double.BYTES + Integer.BYTES));
+      long losses = op.scratch((long) samples * (Double.BYTES + Integer.BYTES));
       boolean inPlace = gradient.address() == output.address();
       long target = inPlace ? op.update(gradient) : op.write(gradient);
-      Object[] arguments = new Object[squared ? 8 : 7];
+      Object[] arguments = new Object[squared ? 9 : 8];
       arguments[0] = inPlace ? target : op.read(output);
       arguments[1] = labels(op, arena, labels, samples);
-      arguments[2] = found;
-      arguments[3] = found + (long) samples * Double.BYTES;
+      arguments[2] = losses;
+      arguments[3] = sink.hits() ? losses + (long) samples * Double.BYTES : 0L;
       arguments[4] = target;
       arguments[5] = (long) samples;
       arguments[6] = output.shape().size(1);
+      arguments[7] = sink.scale();
       if (squared) {
-        arguments[7] = targets.length == 0 ? 0L : numbers(op, arena, targets, targets.length);
+        arguments[8] = targets.length == 0 ? 0L : numbers(op, arena, targets, targets.length);
       }
       op.launch(kernel, context.blocks(kernel, (long) samples * LANES, 1), arguments);
-      bring(arena, found, samples, losses, hits);
+      sink.take(op, losses, samples);
       op.finish();
     }
   }
@@ -137,15 +197,57 @@ final class CudaLosses {
     return op.upload(all);
   }
 
-  /** One copy from the device: that of a batch's losses and hits. */
-  private void bring(Arena arena, long found, int samples, double[] losses, boolean[] hits) {
-    long each = Double.BYTES + Integer.BYTES;
-    MemorySegment host = arena.allocate(samples * each, Double.BYTES);
-    context.driver().download(host, found);
-    MemorySegment.copy(host, ValueLayout.JAVA_DOUBLE, 0, losses, 0, samples);
-    for (int n = 0; n < samples; n++) {
-      long at = (long) samples * Double.BYTES + (long) n * Integer.BYTES;
-      hits[n] = host.get(ValueLayout.JAVA_INT, at) != 0;
+  /** One copy from the device, that of a batch's losses and hits. */
+  private final class ToHost implements Sink {
+    private final double[] losses;
+    private final boolean[] hits;
+
+    ToHost(double[] losses, boolean[] hits) {
+      this.losses = losses;
+      this.hits = hits;
+    }
+
+    @Override
+    public float scale() {
+      return 1;
+    }
+
+    @Override
+    public boolean hits() {
+      return true;
+    }
+
+    @Override
+    public void take(CudaContext.Operation op, long found, int samples) {
+      try (Arena arena = Arena.ofConfined()) {
+        long each = Double.BYTES + Integer.BYTES;
+        MemorySegment host = arena.allocate(samples * each, Double.BYTES);
+        context.driver().download(host, found);
+        MemorySegment.copy(host, ValueLayout.JAVA_DOUBLE, 0, losses, 0, samples);
+        for (int n = 0; n < samples; n++) {
+          long at = (long) samples * Double.BYTES + (long) n * Integer.BYTES;
+          hits[n] = host.get(ValueLayout.JAVA_INT, at) != 0;
+        }
+      }
+    }
+  }
+
+  /** No copy. */
+  private record ToSum(LossTerm term) implements Sink {
+    @Override
+    public float scale() {
+      return term.scale();
+    }
+
+    @Override
+    public boolean hits() {
+      return false;
+    }
+
+    @Override
+    public void take(CudaContext.Operation op, long losses, int samples) {
+      long total = op.update(term.sum().bits());
+      op.launch("nep_loss_total", 1, losses, (long) samples, term.share(), total);
     }
   }
 }

@@ -112,18 +112,28 @@ public final class Losses {
   }
 
   static void check(Tensor output, int[] labels, double[] losses, Tensor gradient) {
-    checkShapes(output, labels, losses, gradient);
+    check(output, labels, gradient);
+    checkRoom(output, losses);
+  }
+
+  static void check(Tensor output, int[] labels, Tensor gradient) {
+    checkShapes(output, labels, gradient);
     long classes = output.shape().size(1);
     checkLabels(labels, output.shape().size(0), classes, " classes");
   }
 
   static void checkSquared(
       Tensor output, int[] labels, double[] targets, double[] losses, Tensor gradient) {
+    checkSquared(output, labels, targets, gradient);
+    checkRoom(output, losses);
+  }
+
+  static void checkSquared(Tensor output, int[] labels, double[] targets, Tensor gradient) {
     if (targets.length == 0) {
-      check(output, labels, losses, gradient);
+      check(output, labels, gradient);
       return;
     }
-    checkShapes(output, labels, losses, gradient);
+    checkShapes(output, labels, gradient);
     if (output.shape().size(1) != 1) {
       throw new IllegalArgumentException(
           "output and gradient must be batch × 1, found " + output.shape());
@@ -146,18 +156,20 @@ public final class Losses {
     }
   }
 
-  private static void checkShapes(Tensor output, int[] labels, double[] losses, Tensor gradient) {
+  private static void checkShapes(Tensor output, int[] labels, Tensor gradient) {
     checkShapes(output, gradient);
     long batch = output.shape().size(0);
-    if (labels.length < batch || losses.length < batch) {
+    if (labels.length < batch) {
       throw new IllegalArgumentException(
-          "a batch of "
-              + batch
-              + " with "
-              + labels.length
-              + " labels and room for "
-              + losses.length
-              + " losses");
+          "a batch of " + batch + " with " + labels.length + " labels");
+    }
+  }
+
+  private static void checkRoom(Tensor output, double[] losses) {
+    long batch = output.shape().size(0);
+    if (losses.length < batch) {
+      throw new IllegalArgumentException(
+          "a batch of " + batch + " with room for " + losses.length + " losses");
     }
   }
 

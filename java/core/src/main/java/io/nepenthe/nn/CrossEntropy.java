@@ -1,7 +1,9 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.LossTerm;
 import io.nepenthe.kernel.Losses;
+import io.nepenthe.kernel.Objectives;
 import io.nepenthe.tensor.Tensor;
 
 /**
@@ -18,6 +20,12 @@ public record CrossEntropy() implements Loss {
   public void evaluate(
       Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
     dense.crossEntropy(output, labels, losses, hits, gradient);
+  }
+
+  @Override
+  public void evaluate(
+      Objectives objectives, Tensor output, int[] labels, LossTerm term, Tensor gradient) {
+    objectives.crossEntropy(output, labels, term, gradient);
   }
 
   /**

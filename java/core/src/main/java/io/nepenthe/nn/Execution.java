@@ -3,6 +3,7 @@ package io.nepenthe.nn;
 import io.nepenthe.data.Batches;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Dense;
 import io.nepenthe.kernel.LossVectors;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -223,6 +224,16 @@ public final class Execution implements AutoCloseable {
     return output(batch);
   }
 
+  /**
+   * Copies the output of the last {@link #pass}, from where it is computed, to a tensor anywhere.
+   */
+  public void copyOutput(Tensor to) {
+    if (!forwarded) {
+      throw new IllegalStateException("there was no forward pass");
+    }
+    to.copyFrom(current.output());
+  }
+
   private void pass(BatchPlan plan, OutputVisitor visitor) {
     forwarded = false;
     context.draws.pass++;
@@ -313,11 +324,24 @@ public final class Execution implements AutoCloseable {
     plan.backward(visitor);
   }
 
-  /** The same from vectors that are made where the last forward pass left its output. */
-  public void backward(LossVectors vectors, LayerVisitor visitor) {
+  /** Makes the output's gradient of the output, both where the passes run. */
+  @FunctionalInterface
+  public interface Start {
+    /** Row n of {@code gradient} is to be that of sample n's loss. */
+    void write(Tensor output, Tensor gradient);
+  }
+
+  /** The same from a gradient that is made where the last forward pass left its output. */
+  public void backward(Start start, LayerVisitor visitor) {
     BatchPlan plan = lastForward();
-    context.backend.dense().lossVectors(plan.output(), vectors, plan.outputGradient());
+    start.write(plan.output(), plan.outputGradient());
     plan.backward(visitor);
+  }
+
+  /** The same from vectors that are made there. */
+  public void backward(LossVectors vectors, LayerVisitor visitor) {
+    Dense dense = context.backend.dense();
+    backward((output, gradient) -> dense.lossVectors(output, vectors, gradient), visitor);
   }
 
   private BatchPlan lastForward() {

@@ -1,6 +1,8 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.LossTerm;
+import io.nepenthe.kernel.Objectives;
 import io.nepenthe.tensor.Tensor;
 
 /** A loss of each sample against its class, with its gradient. */
@@ -28,6 +30,14 @@ public sealed interface Loss permits CrossEntropy, MeanSquaredError, SquaredErro
    */
   void evaluate(
       Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient);
+
+  /**
+   * The same where the outputs are, with nothing brought to the host.
+   *
+   * @param objectives of the backend that holds the tensors
+   * @param term what becomes of the losses
+   */
+  void evaluate(Objectives objectives, Tensor output, int[] labels, LossTerm term, Tensor gradient);
 
   /** Whether it can judge a network of so many outputs on data of so many classes. */
   default boolean fits(long outputs, int classes) {

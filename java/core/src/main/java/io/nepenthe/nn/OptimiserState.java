@@ -72,6 +72,11 @@ public final class OptimiserState implements AutoCloseable {
     }
   }
 
+  /** Moves the weights that may change towards 0 by {@code threshold}, and no further. */
+  public void shrink(float threshold) {
+    backend.shrink(weights, mask, threshold);
+  }
+
   /** Releases the memory; closing again does nothing. */
   @Override
   public void close() {

@@ -4,6 +4,7 @@ import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 
@@ -40,13 +41,28 @@ public final class Predictor implements AutoCloseable {
    */
   public Tensor logits(Arena arena, Dataset dataset, Normalisation normalisation) {
     Trainer.requireFit(execution.model().network(), dataset);
-    long classes = execution.model().network().output().elements();
-    Tensor all = Tensor.zeros(arena, dataset.size(), classes);
-    predict(
+    Tensor all = Tensor.zeros(arena, dataset.size(), classes());
+    logits(dataset, normalisation, all);
+    return all;
+  }
+
+  /**
+   * The same to memory of the host or of the device that computes them, where they then stay.
+   *
+   * @param to samples × classes
+   */
+  public void logits(Dataset dataset, Normalisation normalisation, Tensor to) {
+    pass(
         dataset,
         normalisation,
-        (first, logits, own) -> all.slice(first * classes, logits.shape()).copyFrom(logits));
-    return all;
+        (first, n) -> {
+          execution.pass(n);
+          execution.copyOutput(to.slice(first * classes(), Shape.of(n, classes())));
+        });
+  }
+
+  private long classes() {
+    return execution.model().network().output().elements();
   }
 
   /** Hears of the outputs of a batch. */
@@ -68,13 +84,21 @@ public final class Predictor implements AutoCloseable {
    * @throws IllegalArgumentException if the data set is empty or does not fit the model
    */
   public void predict(Dataset dataset, Normalisation normalisation, Outputs outputs) {
+    pass(dataset, normalisation, (first, n) -> outputs.batch(first, execution.forward(n), labels));
+  }
+
+  /** What is done with a batch that was loaded. */
+  private interface Loaded {
+    void batch(long first, int samples);
+  }
+
+  private void pass(Dataset dataset, Normalisation normalisation, Loaded loaded) {
     Trainer.requireFit(execution.model().network(), dataset);
     resident.refresh();
     Batches batches = Batches.inOrder(dataset, execution.maxBatch());
     for (long b = 0; b < batches.count(); b++) {
       long first = b * execution.maxBatch();
-      int n = execution.load(batches, b, labels, ids, normalisation);
-      outputs.batch(first, execution.forward(n), labels);
+      loaded.batch(first, execution.load(batches, b, labels, ids, normalisation));
     }
   }
 

@@ -1,7 +1,9 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.LossTerm;
 import io.nepenthe.kernel.Losses;
+import io.nepenthe.kernel.Objectives;
 import io.nepenthe.tensor.Tensor;
 import java.util.Arrays;
 
@@ -50,6 +52,12 @@ public record SquaredError(double... targets) implements Loss {
   public void evaluate(
       Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
     dense.squaredError(output, labels, targets, losses, hits, gradient);
+  }
+
+  @Override
+  public void evaluate(
+      Objectives objectives, Tensor output, int[] labels, LossTerm term, Tensor gradient) {
+    objectives.squaredError(output, labels, targets, term, gradient);
   }
 
   @Override

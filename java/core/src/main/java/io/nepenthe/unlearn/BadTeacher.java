@@ -51,29 +51,23 @@ public record BadTeacher(Steps steps, double temperature, double retainShare)
     Recorder recorder = new Recorder();
     Dataset part = Datasets.split(task.retain(), retainShare, seed).first();
     Dataset kept = part.size() > 0 ? part : task.retain();
-    Teacher good =
-        recorder.phase("teacher", () -> Teacher.of(model, backend, kept, task.normalisation()));
+    Mixed mixed = new Mixed(task.forget(), kept);
+    try (Teacher teachers =
+        recorder.phase("teacher", () -> teachers(model, backend, task, mixed, seed))) {
+      Objective objective = Distillation.from(teachers, temperature, task.recipe().loss());
+      Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
+          .epochs(recorder, "both", mixed.both(), objective, 1, Walk.Adjustment.NONE);
+    }
+    return recorder.trace();
+  }
+
+  /** A network drawn anew on what is forgotten, the model as it was on the rest. */
+  private static Teacher teachers(
+      Model model, Backend backend, Forgetting task, Mixed mixed, long seed) {
     // Another draw than Retrain's or EU-k's with the same seed.
     long bad = ~seed;
-    Teacher random =
-        recorder.phase(
-            "teacher",
-            () -> {
-              try (Model fresh = Model.initialise(model.network(), bad)) {
-                return Teacher.of(fresh, backend, task.forget(), task.normalisation());
-              }
-            });
-    Mixed mixed = new Mixed(task.forget(), kept);
-    Objective objective =
-        new Distillation(
-            id ->
-                new Distillation.Answer(mixed.isForgotten(id) ? random : good, mixed.original(id)),
-            temperature,
-            1,
-            0,
-            task.recipe().loss());
-    Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
-        .epochs(recorder, "both", mixed.both(), objective, 1, Walk.Adjustment.NONE);
-    return recorder.trace();
+    try (Model random = Model.initialise(model.network(), bad)) {
+      return Teacher.of(model, random, backend, mixed, task.normalisation());
+    }
   }
 }

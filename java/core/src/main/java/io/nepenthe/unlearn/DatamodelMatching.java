@@ -63,9 +63,11 @@ public record DatamodelMatching(Steps steps, double retainShare, InfluenceStep i
       teacher =
           recorder.phase("predict", () -> predicted(arena, model, backend, task, mixed, step));
     }
-    Objective objective = Distillation.from(teacher, 1, task.recipe().loss());
-    Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
-        .epochs(recorder, "both", mixed.both(), objective, 1, Walk.Adjustment.NONE);
+    try (teacher) {
+      Objective objective = Distillation.from(teacher, 1, task.recipe().loss());
+      Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
+          .epochs(recorder, "both", mixed.both(), objective, 1, Walk.Adjustment.NONE);
+    }
     return recorder.trace();
   }
 
@@ -79,7 +81,7 @@ public record DatamodelMatching(Steps steps, double retainShare, InfluenceStep i
       for (long i = 0; i < logits.elements(); i++) {
         logits.set(i, (float) (logits.get(i) + influence.rate() * change.get(i)));
       }
-      return Teacher.answering(mixed.both(), logits);
+      return Teacher.answering(backend, mixed.both(), logits);
     }
   }
 }

@@ -3,35 +3,45 @@ package io.nepenthe.unlearn;
 import io.nepenthe.data.Batches;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.LossSum;
+import io.nepenthe.kernel.LossTerm;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.OptimiserState;
 import io.nepenthe.nn.Parameters;
-import io.nepenthe.tensor.Tensor;
+import io.nepenthe.nn.ResidentModel;
+import java.lang.foreign.Arena;
 
 /**
  * A model being changed by gradients of several objectives: a step follows the weighted sum of all
- * that was added since the step before. Native memory is planned once. Close it before the model.
+ * that was added since the step before. On a device all of it stays there, and no step waits for
+ * it: the model's values and the losses come to the host when they are asked for. Native memory is
+ * planned once. Close it before the model.
  */
 final class Descent implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final Backend backend;
+  private final ResidentModel resident;
   private final Execution execution;
   private final GradientAccumulator gradient;
   private final OptimiserState optimiser;
   private final Normalisation normalisation;
   private final Objective.Batch batch;
+  private final LossSum losses;
 
   /** A descent with running statistics that move and dropout, as in training. */
   Descent(Walk.Ground ground) {
     Steps steps = ground.steps();
-    Model model = ground.model();
-    Backend backend = ground.backend();
+    this.backend = ground.backend();
+    this.resident = new ResidentModel(ground.model(), backend);
+    Model model = resident.here();
     Parameters parameters = model.parameters();
     Forgetting task = ground.task();
     int largest = (int) Math.min(steps.batchSize(), task.retain().size() + task.forget().size());
     this.execution = new Execution(model, backend, largest, Mode.TRAIN, ground.firstTrained());
-    this.gradient = new GradientAccumulator(model, backend);
+    this.gradient = GradientAccumulator.resident(model, backend);
     this.optimiser =
         ground
             .mask()
@@ -39,35 +49,43 @@ final class Descent implements AutoCloseable {
             .orElseGet(() -> steps.optimiser().start(parameters, backend));
     this.normalisation = task.normalisation();
     this.batch = new Objective.Batch(largest);
+    this.losses = LossSum.zero(arena, backend);
     execution.seedDropout(ground.seed());
   }
 
   /**
-   * Adds {@code weight} times the gradient of the batch's mean objective.
-   *
-   * @return the sum of the samples' losses, not weighted
+   * Adds {@code weight} times the gradient of the batch's mean objective, and {@code share} times
+   * the sum of its samples' losses to what {@link #takeLosses} will give.
    */
-  double add(Batches batches, long index, Objective objective, double weight) {
+  void add(Batches batches, long index, Objective objective, double weight, double share) {
     int n = execution.load(batches, index, batch.labels(), batch.ids(), normalisation);
-    Tensor output = execution.forward(n);
-    Tensor outputGradient = execution.outputGradient();
-    double total = objective.evaluate(output, batch, outputGradient);
-    float scale = (float) (weight / n);
-    for (long i = 0; i < outputGradient.elements(); i++) {
-      outputGradient.set(i, outputGradient.get(i) * scale);
-    }
-    execution.backward(outputGradient, gradient);
-    return total;
+    execution.pass(n);
+    LossTerm term = new LossTerm((float) (weight / n), share, losses);
+    execution.backward(
+        (output, start) -> objective.evaluate(backend.objectives(), output, batch, term, start),
+        gradient);
   }
 
-  /** The gradient that the next step will follow; further terms may be added to it. */
-  Parameters gradient() {
-    return gradient.gradient();
+  /** The losses that were added since it was last asked; this waits for the device. */
+  double takeLosses() {
+    double sum = losses.value();
+    losses.clear();
+    return sum;
   }
 
-  /** The weights. */
-  Parameters weights() {
-    return execution.model().parameters();
+  /** Adds the subgradient of gamma·‖θ‖₁ to what the next step will follow. */
+  void penalise(float gamma) {
+    backend.addSigns(gradient.gradient().flat(), resident.here().parameters().flat(), gamma);
+  }
+
+  /** Moves the weights that may change towards 0 by {@code threshold}, and no further. */
+  void shrink(float threshold) {
+    optimiser.shrink(threshold);
+  }
+
+  /** Gives the model on the host the weights and the running statistics as they are now. */
+  void bring() {
+    resident.bring();
   }
 
   /** Follows what was added. */
@@ -81,5 +99,7 @@ final class Descent implements AutoCloseable {
     execution.close();
     gradient.close();
     optimiser.close();
+    resident.close();
+    arena.close();
   }
 }

@@ -55,27 +55,18 @@ public record L1Sparse(Steps steps, double gamma, int plainEpochs, boolean proxi
     Recorder recorder = new Recorder();
     Walk.Ground.of(model, backend, task, steps, mask, seed, listener)
         .epochs(
-            recorder,
-            "retain",
-            task.retain(),
-            Objective.of(task.recipe().loss()),
-            1,
-            penalty(mask));
+            recorder, "retain", task.retain(), Objective.of(task.recipe().loss()), 1, penalty());
     recorder.figure("zeros", zeros(model.parameters().flat()));
     return recorder.trace();
   }
 
-  private Walk.Adjustment penalty(Optional<Mask.Part> mask) {
+  private Walk.Adjustment penalty() {
     return new Walk.Adjustment() {
       @Override
       public void before(Descent descent, int epoch) {
         float gamma = (float) penalty(epoch);
         if (!proximal && gamma > 0) {
-          Tensor weights = descent.weights().flat();
-          Tensor gradient = descent.gradient().flat();
-          for (long j = 0; j < weights.elements(); j++) {
-            gradient.set(j, gradient.get(j) + gamma * Math.signum(weights.get(j)));
-          }
+          descent.penalise(gamma);
         }
       }
 
@@ -83,14 +74,7 @@ public record L1Sparse(Steps steps, double gamma, int plainEpochs, boolean proxi
       public void after(Descent descent, int epoch) {
         float threshold = (float) (penalty(epoch) * steps.learningRate());
         if (proximal && threshold > 0) {
-          Tensor weights = descent.weights().flat();
-          for (long j = 0; j < weights.elements(); j++) {
-            if (mask.isEmpty() || mask.get().get(j)) {
-              float weight = weights.get(j);
-              float size = Math.max(0, Math.abs(weight) - threshold);
-              weights.set(j, size == 0 ? 0 : Math.copySign(size, weight));
-            }
-          }
+          descent.shrink(threshold);
         }
       }
     };

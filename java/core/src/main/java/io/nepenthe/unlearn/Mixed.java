@@ -6,10 +6,14 @@ import java.util.List;
 
 /** D_f and D_r as one data set, whose ids still tell which of the two a sample is from. */
 final class Mixed {
+  private final Dataset forget;
+  private final Dataset retain;
   private final Dataset both;
   private final long firstRetained;
 
   Mixed(Dataset forget, Dataset retain) {
+    this.forget = forget;
+    this.retain = retain;
     this.both = Datasets.concatenate("training", List.of(forget, retain));
     // A concatenation moves the ids of its second part up by the largest of the first, plus one.
     long largest = 0;
@@ -19,16 +23,20 @@ final class Mixed {
     this.firstRetained = largest + 1;
   }
 
+  Dataset forget() {
+    return forget;
+  }
+
+  Dataset retain() {
+    return retain;
+  }
+
+  /** The forgotten samples first. */
   Dataset both() {
     return both;
   }
 
   boolean isForgotten(long id) {
     return id < firstRetained;
-  }
-
-  /** The id that the sample has in its own data set. */
-  long original(long id) {
-    return isForgotten(id) ? id : id - firstRetained;
   }
 }

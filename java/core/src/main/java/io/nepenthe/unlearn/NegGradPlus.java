@@ -50,20 +50,22 @@ public record NegGradPlus(Steps steps, double retainWeight) implements GradientM
     Batches forget = walk.batches(task.forget(), round);
     for (int epoch = 0; epoch < steps.epochs(); epoch++) {
       Batches retain = walk.batches(task.retain(), epoch);
-      double sum = 0;
       for (long b = 0; b < retain.count(); b++) {
         if (next == forget.count()) {
           forget = walk.batches(task.forget(), ++round);
           next = 0;
         }
-        double kept = walk.descent().add(retain, b, training, retainWeight);
-        double gone = walk.descent().add(forget, next, training, retainWeight - 1);
-        sum += retainWeight * kept / retain.size(b) - (1 - retainWeight) * gone / forget.size(next);
-        next++;
+        add(walk.descent(), retain, b, training, retainWeight);
+        add(walk.descent(), forget, next++, training, retainWeight - 1);
         walk.descent().step(walk.rate(epoch, b, retain.count()));
         walk.advance(retain.size(b));
       }
-      walk.record("both", epoch, sum / retain.count());
+      walk.record("both", epoch, walk.descent().takeLosses() / retain.count());
     }
+  }
+
+  private static void add(
+      Descent descent, Batches batches, long index, Objective objective, double weight) {
+    descent.add(batches, index, objective, weight, weight / batches.size(index));
   }
 }

@@ -94,13 +94,13 @@ public record RandomLabel(Steps steps, Order order, boolean excludeTrue) impleme
 
   private Objective relabelled(
       Loss loss, int classes, int epoch, long seed, LongPredicate forgotten) {
-    return (output, batch, gradient) -> {
+    return (objectives, output, batch, term, gradient) -> {
       for (int n = 0; n < output.shape().size(0); n++) {
         if (forgotten.test(batch.ids()[n])) {
           batch.labels()[n] = label(batch.labels()[n], classes, epoch, batch.ids()[n], seed);
         }
       }
-      return loss.evaluate(output, batch.labels(), batch.losses(), gradient);
+      loss.evaluate(objectives, output, batch.labels(), term, gradient);
     };
   }
 

@@ -4,6 +4,8 @@ import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.LossSum;
+import io.nepenthe.kernel.LossTerm;
 import io.nepenthe.kernel.MaskStack;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Execution;
@@ -13,6 +15,7 @@ import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.nn.ResidentModel;
 import java.lang.foreign.Arena;
 import java.util.List;
 
@@ -48,16 +51,21 @@ public final class Saliency implements AutoCloseable {
       Loss loss,
       Progress progress) {
     Saliency saliency = new Saliency(model, backend);
-    Objective objective = Objective.of(loss);
     Objective.Batch batch = new Objective.Batch(BATCH);
     Batches batches = Batches.inOrder(data, BATCH);
-    try (Execution execution = new Execution(model, backend, BATCH, Mode.FROZEN);
-        GradientAccumulator gradient = new GradientAccumulator(model, backend)) {
+    try (Arena sums = Arena.ofConfined();
+        ResidentModel resident = new ResidentModel(model, backend);
+        Execution execution = new Execution(resident.here(), backend, BATCH, Mode.FROZEN);
+        GradientAccumulator gradient = GradientAccumulator.resident(resident.here(), backend)) {
+      LossTerm term = new LossTerm(1, 0, LossSum.zero(sums, backend));
       long done = 0;
       for (long b = 0; b < batches.count(); b++) {
         int n = execution.load(batches, b, batch.labels(), batch.ids(), normalisation);
-        objective.evaluate(execution.forward(n), batch, execution.outputGradient());
-        execution.backward(execution.outputGradient(), gradient);
+        execution.pass(n);
+        execution.backward(
+            (output, start) ->
+                loss.evaluate(backend.objectives(), output, batch.labels(), term, start),
+            gradient);
         done += n;
         progress.report(done, data.size());
       }

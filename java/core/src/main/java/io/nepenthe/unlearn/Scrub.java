@@ -104,44 +104,17 @@ public record Scrub(
     }
     Optional<Dataset> judge =
         rewind ? Optional.of(heldOutOfForgottenClasses(task)) : Optional.empty();
-    task.requireFit(model);
-    Teacher[] teachers =
-        recorder.phase(
-            "teacher",
-            () ->
-                new Teacher[] {
-                  Teacher.of(model, backend, task.forget(), task.normalisation()),
-                  Teacher.of(model, backend, task.retain(), task.normalisation())
-                });
-    Loss loss = task.recipe().loss();
-    Objective leave = Distillation.from(teachers[0], temperature, loss);
-    Objective stay =
-        new Distillation(
-            id -> new Distillation.Answer(teachers[1], id), temperature, alpha, gamma, loss);
     Steps largest =
         new Steps(steps.epochs(), Math.max(steps.batchSize(), forgetBatchSize), steps.optimiser());
     // "After milestone m" of epochs from 1 is from index m on of epochs from 0.
     Schedule schedule = new Schedule.Steps(milestones, 0.1);
-    long samples =
-        steps.epochs() * task.retain().size()
-            + Math.min(maximiseEpochs, steps.epochs()) * task.forget().size();
+    Walk.Ground ground =
+        Walk.Ground.of(model, backend, task, largest, mask, seed, listener).withSchedule(schedule);
     List<float[]> checkpoints = new ArrayList<>();
-    Walk.Ground.of(model, backend, task, largest, mask, seed, listener)
-        .withSchedule(schedule)
-        .walk(
-            recorder,
-            samples,
-            walk -> {
-              for (int epoch = 0; epoch < steps.epochs(); epoch++) {
-                if (epoch < maximiseEpochs) {
-                  Batches forget = Batches.shuffled(task.forget(), forgetBatchSize, seed, epoch);
-                  walk.pass("forget", forget, epoch, leave, -1, Walk.Adjustment.NONE);
-                }
-                Batches retain = Batches.shuffled(task.retain(), steps.batchSize(), seed, epoch);
-                walk.pass("retain", retain, epoch, stay, 1, Walk.Adjustment.NONE);
-                judge.ifPresent(_ -> checkpoints.add(snapshot(model)));
-              }
-            });
+    try (Teacher forget = teacher(recorder, ground, task.forget());
+        Teacher retain = teacher(recorder, ground, task.retain())) {
+      walk(ground, recorder, forget, retain, checkpoints);
+    }
     judge.ifPresent(
         data -> {
           int chosen =
@@ -149,6 +122,46 @@ public record Scrub(
           recorder.figure("epoch", chosen);
         });
     return recorder.trace();
+  }
+
+  private static Teacher teacher(Recorder recorder, Walk.Ground ground, Dataset data) {
+    return recorder.phase(
+        "teacher",
+        () -> Teacher.of(ground.model(), ground.backend(), data, ground.task().normalisation()));
+  }
+
+  private void walk(
+      Walk.Ground ground,
+      Recorder recorder,
+      Teacher ofForget,
+      Teacher ofRetain,
+      List<float[]> checkpoints) {
+    Forgetting task = ground.task();
+    Loss loss = task.recipe().loss();
+    Objective leave = Distillation.from(ofForget, temperature, loss);
+    Objective stay = new Distillation(ofRetain, temperature, alpha, gamma, loss);
+    long samples =
+        steps.epochs() * task.retain().size()
+            + Math.min(maximiseEpochs, steps.epochs()) * task.forget().size();
+    ground.walk(
+        recorder,
+        samples,
+        walk -> {
+          for (int epoch = 0; epoch < steps.epochs(); epoch++) {
+            if (epoch < maximiseEpochs) {
+              Batches forget =
+                  Batches.shuffled(task.forget(), forgetBatchSize, ground.seed(), epoch);
+              walk.pass("forget", forget, epoch, leave, -1, Walk.Adjustment.NONE);
+            }
+            Batches retain =
+                Batches.shuffled(task.retain(), steps.batchSize(), ground.seed(), epoch);
+            walk.pass("retain", retain, epoch, stay, 1, Walk.Adjustment.NONE);
+            if (rewind) {
+              walk.descent().bring();
+              checkpoints.add(snapshot(ground.model()));
+            }
+          }
+        });
   }
 
   private static float[] snapshot(Model model) {

@@ -5,60 +5,97 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Predictor;
-import io.nepenthe.nn.Softmax;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.HashMap;
 import java.util.Map;
 
 /**
- * What a model answers to the samples of a data set, remembered by their ids: teachers do not
- * change and pixels are not augmented, so one pass serves every epoch. On the Java heap.
+ * What models answer to the samples of a data set, remembered by the samples' ids: teachers do not
+ * change and pixels are not augmented, so one pass serves every epoch. The answers stay where they
+ * are computed, samples × outputs in float32.
  */
-final class Teacher {
+final class Teacher implements AutoCloseable {
   private static final int BATCH = 256;
 
+  private final Arena arena = Arena.ofShared();
+  private final Backend backend;
   private final Map<Long, Integer> rows;
-  private final float[] logits;
-  private final int classes;
+  private final Tensor answers;
+  private int[] asked = {};
 
-  private Teacher(Map<Long, Integer> rows, float[] logits, int classes) {
-    this.rows = rows;
-    this.logits = logits;
-    this.classes = classes;
-  }
-
-  static Teacher of(Model model, Backend backend, Dataset data, Normalisation normalisation) {
-    try (Arena arena = Arena.ofConfined();
-        Predictor predictor = new Predictor(model, backend, BATCH)) {
-      return answering(data, predictor.logits(arena, data, normalisation));
-    }
-  }
-
-  /** One that answers with these logits, samples × classes; they are copied. */
-  static Teacher answering(Dataset data, Tensor logits) {
+  private Teacher(Backend backend, Dataset data, long outputs) {
+    this.backend = backend;
     int size = Math.toIntExact(data.size());
-    Map<Long, Integer> rows = HashMap.newHashMap(size);
+    this.rows = HashMap.newHashMap(size);
     for (int n = 0; n < size; n++) {
       rows.put(data.id(n), n);
     }
-    return new Teacher(rows, logits.toArray(), (int) logits.shape().size(1));
+    this.answers = backend.zeros(arena, Shape.of(size, outputs));
   }
 
-  /** The softmax of the sample's logits over T. */
-  void probabilities(long id, double temperature, double[] out) {
-    softmax(logits, rows.get(id) * classes, temperature, out);
+  static Teacher of(Model model, Backend backend, Dataset data, Normalisation normalisation) {
+    Teacher teacher = new Teacher(backend, data, model.network().output().elements());
+    return teacher.asking(() -> teacher.ask(model, data, 0, normalisation));
   }
 
-  /** The sample's first output: in a regression the only one. */
-  float logit(long id) {
-    return logits[rows.get(id) * classes];
+  /** One that is {@code bad} on what is forgotten and {@code good} on the rest. */
+  static Teacher of(
+      Model good, Model bad, Backend backend, Mixed mixed, Normalisation normalisation) {
+    Teacher teacher = new Teacher(backend, mixed.both(), good.network().output().elements());
+    return teacher.asking(
+        () -> {
+          teacher.ask(bad, mixed.forget(), 0, normalisation);
+          teacher.ask(good, mixed.retain(), mixed.forget().size(), normalisation);
+        });
   }
 
-  static void softmax(float[] logits, int row, double temperature, double[] out) {
-    for (int c = 0; c < out.length; c++) {
-      out[c] = logits[row + c] / temperature;
+  /** One that answers with these logits, samples × outputs; they are copied. */
+  static Teacher answering(Backend backend, Dataset data, Tensor logits) {
+    Teacher teacher = new Teacher(backend, data, logits.shape().size(1));
+    return teacher.asking(() -> teacher.answers.copyFrom(logits));
+  }
+
+  private Teacher asking(Runnable questions) {
+    try {
+      questions.run();
+      return this;
+    } catch (RuntimeException e) {
+      close();
+      throw e;
     }
-    Softmax.inPlace(out);
+  }
+
+  private void ask(Model model, Dataset data, long first, Normalisation normalisation) {
+    long outputs = answers.shape().size(1);
+    try (Predictor predictor = new Predictor(model, backend, BATCH)) {
+      Tensor own = answers.slice(first * outputs, Shape.of(data.size(), outputs));
+      predictor.logits(data, normalisation, own);
+    }
+  }
+
+  /** A row a sample, before the softmax, in the backend's memory. */
+  Tensor answers() {
+    return answers;
+  }
+
+  /** The rows of the first {@code count} samples, in the first entries; until the next call. */
+  int[] rows(long[] ids, int count) {
+    if (asked.length < count) {
+      asked = new int[count];
+    }
+    for (int n = 0; n < count; n++) {
+      asked[n] = rows.get(ids[n]);
+    }
+    return asked;
+  }
+
+  /** Releases the answers; closing again does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
   }
 }

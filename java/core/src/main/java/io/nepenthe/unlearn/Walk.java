@@ -64,6 +64,7 @@ final class Walk implements AutoCloseable {
           () -> {
             try (Walk walk = new Walk(this, recorder, samples)) {
               passes.accept(walk);
+              walk.descent.bring();
             }
           });
     }
@@ -151,15 +152,14 @@ final class Walk implements AutoCloseable {
       Objective objective,
       double weight,
       Adjustment adjustment) {
-    double sum = 0;
     for (long b = 0; b < batches.count(); b++) {
-      sum += descent.add(batches, b, objective, weight);
+      descent.add(batches, b, objective, weight, 1);
       adjustment.before(descent, epoch);
       descent.step(rate(epoch, b, batches.count()));
       adjustment.after(descent, epoch);
       advance(batches.size(b));
     }
-    recorder.epoch(over, epoch, weight * sum / batches.dataset().size());
+    recorder.epoch(over, epoch, weight * descent.takeLosses() / batches.dataset().size());
   }
 
   double rate(int epoch, long step, long steps) {

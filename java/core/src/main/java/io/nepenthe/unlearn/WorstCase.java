@@ -162,6 +162,7 @@ public record WorstCase(
     private final GradientAccumulator gradient;
     private final Batches inOrder;
     private final Objective.Batch batch;
+    private final double[] batchLosses;
     private final CrossEntropy loss = new CrossEntropy();
     private final Map<Long, Integer> positions = new HashMap<>();
 
@@ -170,6 +171,7 @@ public record WorstCase(
       this.normalisation = normalisation;
       this.inOrder = Batches.inOrder(data, batchSize);
       this.batch = new Objective.Batch(inOrder.batchSize());
+      this.batchLosses = new double[inOrder.batchSize()];
       this.execution = new Execution(model, backend, inOrder.batchSize(), Mode.FROZEN);
       this.gradient = new GradientAccumulator(model, backend);
       for (int i = 0; i < data.size(); i++) {
@@ -201,14 +203,14 @@ public record WorstCase(
     void losses(double[] out) {
       for (long b = 0; b < inOrder.count(); b++) {
         int n = forward(inOrder, b);
-        System.arraycopy(batch.losses(), 0, out, Math.toIntExact(b * inOrder.batchSize()), n);
+        System.arraycopy(batchLosses, 0, out, Math.toIntExact(b * inOrder.batchSize()), n);
       }
     }
 
     private int forward(Batches batches, long b) {
       int n = execution.load(batches, b, batch.labels(), batch.ids(), normalisation);
       Tensor output = execution.forward(n);
-      loss.evaluate(output, batch.labels(), batch.losses(), execution.outputGradient());
+      loss.evaluate(output, batch.labels(), batchLosses, execution.outputGradient());
       return n;
     }
 

@@ -143,9 +143,10 @@ class CudaLossesTest {
         gradient.address(),
         (long) samples,
         output.shape().size(1),
+        1f,
         0L
       };
-      int count = name.equals("squared") ? 8 : 7;
+      int count = name.equals("squared") ? 9 : 8;
       String kernel = "nep_loss_" + name + "_plain";
       op.launch(kernel, context.allBlocks(kernel, samples), Arrays.copyOf(arguments, count));
       MemorySegment host = arena.allocate(8L * samples, 8);

@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Optional;
 
 /** The kernels that memory binds, as fractions of a copy's bandwidth. */
 final class CudaMemoryMeasures {
@@ -63,6 +64,8 @@ final class CudaMemoryMeasures {
     bytes("maskedSgd", MaskedSgd.bytes(n) - mask, () -> backend.sgd(a, b, c, sgd));
     MaskedAdam.Options adam = MaskedAdam.Options.adam(0.001f);
     bytes("maskedAdam", MaskedAdam.bytes(n) - mask, () -> backend.adam(a, b, c, d, 1, adam));
+    bytes("addSigns", 3 * Float.BYTES * n, () -> backend.addSigns(a, b, 1e-3f));
+    bytes("shrink", 2 * Float.BYTES * n, () -> backend.shrink(a, Optional.empty(), 1e-3f));
     DriftFreeSum sum = DriftFreeSum.of(a, b);
     bytes("moveAverage", 3 * Float.BYTES * n, () -> backend.dense().moveAverage(a, b, 0.9f, 1));
     bytes("accumulate", Accumulate.bytes(n), () -> backend.accumulate(sum, c));
@@ -217,6 +220,40 @@ final class CudaMemoryMeasures {
         bytes,
         () -> dense.squaredError(output, labels, new double[0], losses, hits, gradient));
     Shape shape = output.shape();
+    Tensor sum = watch.zeros(2 + 2L * samples);
+    Tensor rows = watch.zeros(samples); // bits of 0: all have the first answer
+    bytes(
+        "teacher",
+        4 * shape.bytes(),
+        () ->
+            watch.launch(
+                "nep_loss_teacher",
+                samples * 32L,
+                1,
+                output.address(),
+                output.address(),
+                rows.address(),
+                sum.address() + Double.BYTES,
+                gradient.address(),
+                shape.size(0),
+                shape.size(1),
+                0,
+                2.0,
+                1.0,
+                0.5,
+                1f));
+    bytes(
+        "lossTotal",
+        (long) Double.BYTES * samples,
+        () ->
+            watch.launch(
+                "nep_loss_total",
+                1,
+                1,
+                sum.address() + Double.BYTES,
+                shape.size(0),
+                1.0,
+                sum.address()));
     bytes(
         "lossVectors",
         bytes,

@@ -1,0 +1,44 @@
+package io.nepenthe.kernel;
+
+import io.nepenthe.tensor.Tensor;
+
+/** The plain losses, whose memory is the host's. */
+final class CpuObjectives implements Objectives {
+  private double[] losses = {};
+
+  @Override
+  public void crossEntropy(Tensor output, int[] labels, LossTerm term, Tensor gradient) {
+    finish(Losses.crossEntropy(output, labels, room(output), gradient), term, gradient);
+  }
+
+  @Override
+  public void squaredError(
+      Tensor output, int[] labels, double[] targets, LossTerm term, Tensor gradient) {
+    finish(Losses.squaredError(output, labels, targets, room(output), gradient), term, gradient);
+  }
+
+  @Override
+  public void teacher(
+      Tensor output,
+      Tensor answers,
+      int[] rows,
+      TeacherDistance distance,
+      LossTerm term,
+      Tensor gradient) {
+    finish(distance.evaluate(output, answers, rows, gradient), term, gradient);
+  }
+
+  private double[] room(Tensor output) {
+    if (output.shape().rank() > 0 && losses.length < output.shape().size(0)) {
+      losses = new double[Math.toIntExact(output.shape().size(0))];
+    }
+    return losses;
+  }
+
+  private static void finish(double total, LossTerm term, Tensor gradient) {
+    term.sum().add(term.share() * total);
+    for (long i = 0; term.scale() != 1 && i < gradient.elements(); i++) {
+      gradient.set(i, gradient.get(i) * term.scale());
+    }
+  }
+}

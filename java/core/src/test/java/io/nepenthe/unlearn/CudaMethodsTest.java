@@ -1,0 +1,181 @@
+package io.nepenthe.unlearn;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Glyphs;
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.CrossEntropy;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Layer;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
+import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.Schedule;
+import io.nepenthe.nn.Trainer;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The methods that take gradient steps, on the emulated device. */
+class CudaMethodsTest {
+  private static final String CHECKS = "nepenthe.cuda.emulated.checks";
+  private static final int BATCH = 8;
+
+  /** A few steps of float32 sums of some thousand terms in another order. */
+  private static final double CLOSE = 1e-4;
+
+  private static final Optimiser SGD = Optimiser.sgd(0.01, 0.9, 5e-4);
+  private static final Steps STEPS = new Steps(1, BATCH, SGD);
+  private static final Normalisation PIXELS = Normalisation.identity(1);
+
+  private static final Network NETWORK =
+      Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
+          .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))
+          .then(new Layer.BatchNorm2d("norm", 2))
+          .then(new Layer.Relu())
+          .then(new Layer.GlobalAveragePool())
+          .then(new Layer.Flatten())
+          .then(new Layer.Linear("head", 2, 10, true))
+          .build();
+
+  private static final Trainer RECIPE =
+      new Trainer(1, BATCH, SGD, new Schedule.Constant(), new CrossEntropy(), 1);
+
+  @TempDir private Path folder;
+
+  @BeforeAll
+  static void emulate() {
+    System.setProperty(Device.Cuda.PROPERTY, "emulated");
+    System.setProperty(CHECKS, "false");
+  }
+
+  @AfterAll
+  static void stopEmulating() {
+    System.clearProperty(Device.Cuda.PROPERTY);
+    System.clearProperty(CHECKS);
+  }
+
+  /**
+   * A method, and its copies to the device: of a batch the images, the floats that their bytes
+   * stand for, and labels or rows of a teacher's answers.
+   *
+   * @param ups of two more batches that are forgotten and four more of the others
+   */
+  private record Counted(Method method, int ups) {}
+
+  static Stream<Counted> methods() {
+    RandomLabel labels = new RandomLabel(STEPS, RandomLabel.Order.FORGET_FIRST, true);
+    return Stream.of(
+        new Counted(new FineTune(STEPS), 4 * 3),
+        new Counted(new GradientAscent(STEPS), 2 * 3),
+        new Counted(new NegGradPlus(STEPS, 0.95), 4 * 2 * 3),
+        new Counted(labels, 6 * 3),
+        new Counted(new RandomLabel(STEPS, RandomLabel.Order.MIXED, true), 6 * 3),
+        // The mask is of one batch, however few: its bytes grow.
+        new Counted(new Masked(labels, 0.5), 6 * 3),
+        new Counted(new L1Sparse(STEPS, 1e-3, 0, false), 4 * 3),
+        new Counted(new L1Sparse(STEPS, 1e-3, 0, true), 4 * 3),
+        new Counted(new Prune(Prune.Scope.CONVOLUTIONS, 0.5, new FineTune(STEPS)), 4 * 3),
+        new Counted(new LastLayers(1, true, STEPS, new Schedule.Constant()), 4 * 3),
+        // The ordinary loss of the retained batches takes their labels, the distance rows.
+        new Counted(new Scrub(STEPS, BATCH, 1, 0.5, 2, 1, List.of(), false), 2 * 3 + 4 * 4),
+        new Counted(new BadTeacher(STEPS, 1, 1), 6 * 3));
+  }
+
+  private static Forgetting task(int forgotten, int kept) {
+    Dataset data = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TRAIN, forgotten + kept, 1);
+    long[] ids = LongStream.range(0, forgotten).map(data::id).toArray();
+    return Forgetting.ofIds(data, ids, PIXELS, RECIPE);
+  }
+
+  /** However many steps an epoch has, as much comes back: from the middle of it nothing. */
+  @ParameterizedTest
+  @MethodSource("methods")
+  void aStepBringsNothingBack(Counted counted) throws Exception {
+    try (Backend backend = Device.cuda(0).open()) {
+      long[] few = transfers(counted.method, backend, task(2 * BATCH, 4 * BATCH));
+      long[] many = transfers(counted.method, backend, task(4 * BATCH, 8 * BATCH));
+      assertEquals(few[1], many[1], "copies from the device");
+      assertEquals(few[2], many[2], "bytes from the device");
+      assertEquals(counted.ups, many[0] - few[0], "copies to the device");
+    }
+  }
+
+  /** Copies to the device, copies from it, and their bytes. */
+  private long[] transfers(Method method, Backend backend, Forgetting task) throws Exception {
+    Path file = folder.resolve("transfers.jfr");
+    try (Recording recording = new Recording();
+        Model model = Model.initialise(NETWORK, 1)) {
+      recording.enable("io.nepenthe.CudaTransfer").withThreshold(Duration.ZERO);
+      recording.start();
+      method.forget(model, backend, task, 1, Listener.NONE);
+      recording.stop();
+      recording.dump(file);
+    }
+    long[] sums = new long[3];
+    for (RecordedEvent event : RecordingFile.readAllEvents(file)) {
+      if (event.getEventType().getName().equals("io.nepenthe.CudaTransfer")) {
+        boolean up = event.getBoolean("toDevice");
+        sums[up ? 0 : 1]++;
+        sums[2] += up ? 0 : event.getLong("bytes");
+      }
+    }
+    return sums;
+  }
+
+  static Stream<Method> all() {
+    return Stream.concat(
+        methods().map(Counted::method),
+        Stream.of(
+            new Scrub(STEPS, BATCH, 1, 0.5, 2, 1, List.of(), true),
+            new DatamodelMatching(STEPS, 1, InfluenceStep.ekfac())));
+  }
+
+  /** Weights and losses are those of the processor but for rounding. */
+  @ParameterizedTest
+  @MethodSource("all")
+  void agreesWithTheProcessor(Method method) {
+    Forgetting task = task(2 * BATCH + 3, 4 * BATCH + 1);
+    task = task.withHeldOut(task.retain());
+    try (Backend cuda = Device.cuda(0).open();
+        Backend cpu = Device.cpu(1).open();
+        Model want = Model.initialise(NETWORK, 1);
+        Model got = Model.initialise(NETWORK, 1);
+        Model start = Model.initialise(NETWORK, 1)) {
+      Trace expected = method.forget(want, cpu, task, 1, Listener.NONE);
+      Trace found = method.forget(got, cuda, task, 1, Listener.NONE);
+      assertTrue(apart(want.parameters(), start.parameters()) > 10 * CLOSE, "nothing moved");
+      assertEquals(0, apart(want.parameters(), got.parameters()), CLOSE);
+      assertEquals(0, apart(want.buffers(), got.buffers()), CLOSE);
+      assertEquals(expected.epochs().size(), found.epochs().size());
+      for (int e = 0; e < expected.epochs().size(); e++) {
+        double loss = expected.epochs().get(e).loss();
+        assertEquals(loss, found.epochs().get(e).loss(), CLOSE * Math.max(1, Math.abs(loss)));
+      }
+    }
+  }
+
+  private static double apart(Parameters one, Parameters other) {
+    double apart = 0;
+    for (long j = 0; j < one.count(); j++) {
+      apart = Math.max(apart, Math.abs(one.flat().get(j) - other.flat().get(j)));
+    }
+    return apart;
+  }
+}
