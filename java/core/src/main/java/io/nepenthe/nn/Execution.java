@@ -3,7 +3,6 @@ package io.nepenthe.nn;
 import io.nepenthe.data.Batches;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.kernel.Dense;
 import io.nepenthe.kernel.LossVectors;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -340,8 +339,10 @@ public final class Execution implements AutoCloseable {
 
   /** The same from vectors that are made there. */
   public void backward(LossVectors vectors, LayerVisitor visitor) {
-    Dense dense = context.backend.dense();
-    backward((output, gradient) -> dense.lossVectors(output, vectors, gradient), visitor);
+    // Not by the method above: what captures is an object a batch.
+    BatchPlan plan = lastForward();
+    context.backend.dense().lossVectors(plan.output(), vectors, plan.outputGradient());
+    plan.backward(visitor);
   }
 
   private BatchPlan lastForward() {
