@@ -49,6 +49,7 @@ final class Demo {
    * @param batchSize images a step
    * @param rate Adam's learning rate at first; it falls to 0 along a cosine
    * @param seed decides everything random
+   * @param search of how strongly to dampen
    */
   record Settings(
       long train,
@@ -60,10 +61,17 @@ final class Demo {
       int epochs,
       int batchSize,
       double rate,
-      long seed) {
+      long seed,
+      SsdSearch search) {
     static Settings of(long train, long test, int epochs, long seed) {
       long heldOut = Math.min(2_000, train / 5);
-      return new Settings(train, test, heldOut, 0.02, 0.1, 0, epochs, 32, 2e-3, seed);
+      return new Settings(
+          train, test, heldOut, 0.02, 0.1, 0, epochs, 32, 2e-3, seed, SsdSearch.defaults());
+    }
+
+    Settings withSearch(SsdSearch other) {
+      return new Settings(
+          train, test, heldOut, poisoned, known, target, epochs, batchSize, rate, seed, other);
     }
   }
 
@@ -139,7 +147,11 @@ final class Demo {
     this.settings = settings;
   }
 
-  /** Does it all. */
+  /**
+   * Does it all.
+   *
+   * @throws Traces.Unusable if no strength of dampening keeps the accuracy: there is no story then
+   */
   Outcome outcome() {
     run.progress()
         .start("draw digits", settings.train + settings.heldOut + settings.test, "images");
@@ -225,15 +237,16 @@ final class Demo {
           run.phase(
               "search",
               () ->
-                  SsdSearch.defaults()
-                      .search(
-                          trained,
-                          run.backend(),
-                          whole,
-                          known,
-                          data.heldOut,
-                          data.training.known(),
-                          data.normalisation));
+                  settings.search.search(
+                      trained,
+                      run.backend(),
+                      whole,
+                      known,
+                      data.heldOut,
+                      data.training.known(),
+                      data.normalisation));
+      Traces.requireGood(
+          found.verdict(), "ssd", "more images (--train) or longer training (--epochs)");
       long searched = System.nanoTime();
       Model model = trained.copy();
       Ssd.Outcome dampened =

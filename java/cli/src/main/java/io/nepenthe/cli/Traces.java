@@ -74,16 +74,31 @@ final class Traces {
    */
   static void requireGood(Trace trace, String method, String prefix) {
     Double verdict = trace.figures().get("verdict");
-    if (verdict != null && verdict == SsdSearch.Verdict.NONE_TOLERATED.ordinal()) {
-      throw new Unusable(
-          method
-              + ": no strength of dampening keeps the accuracy on the held-out data: no model is"
-              + " written; remedy: a larger tolerance (--set "
+    if (verdict != null) {
+      requireGood(
+          SsdSearch.Verdict.values()[verdict.intValue()],
+          method,
+          "a larger tolerance (--set "
               + prefix
               + "tolerance=0.1)"
               + (method.equals("ssd") && prefix.isEmpty()
                   ? ", or choose one with --selection"
                   : ""));
+    }
+  }
+
+  /**
+   * The same of a search's verdict.
+   *
+   * @throws Unusable if it tolerated nothing
+   */
+  static void requireGood(SsdSearch.Verdict verdict, String method, String remedy) {
+    if (verdict == SsdSearch.Verdict.NONE_TOLERATED) {
+      throw new Unusable(
+          method
+              + ": no strength of dampening keeps the accuracy on the held-out data: no model is"
+              + " written; remedy: "
+              + remedy);
     }
   }
 }

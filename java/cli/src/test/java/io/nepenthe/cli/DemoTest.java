@@ -5,11 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.nepenthe.unlearn.SsdSearch;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
 
 /** The demonstration does what it claims, seed after seed. */
 class DemoTest {
@@ -45,6 +51,31 @@ class DemoTest {
     String page = Files.readString(out.resolve("report.html"));
     assertSelfContained(page);
     assertTrue(page.contains(Text.percent(rate(ssd, "attackSuccessRate"))));
+  }
+
+  /** The demonstration with a search whose only strength ruins the network. */
+  @Command(name = "demo")
+  private static final class Ruinous extends Operation {
+    @Override
+    void run(Run run) {
+      SsdSearch search = new SsdSearch(1e-6f, 1e-6f, 2, 0, 0, 256);
+      new Demo(run, Demo.Settings.of(500, 100, 2, run.seed()).withSearch(search)).outcome().close();
+    }
+  }
+
+  @Test
+  void whereNoStrengthIsToleratedThatIsSaidAndNothingIsDampened() {
+    StringWriter err = new StringWriter();
+    int status =
+        new CommandLine(new Ruinous())
+            .setErr(new PrintWriter(err, true))
+            .setExecutionExceptionHandler(Failures::report)
+            .execute("--quiet");
+    assertEquals(
+        "demo: ssd: no strength of dampening keeps the accuracy on the held-out data: no model is"
+            + " written; remedy: more images (--train) or longer training (--epochs)\n",
+        err.toString());
+    assertEquals(1, status);
   }
 
   private static JsonNode method(JsonNode result, String name) {
