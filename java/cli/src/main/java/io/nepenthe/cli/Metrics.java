@@ -9,31 +9,63 @@ import io.nepenthe.evaluate.Splits;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * Everything that is measured on a model's outputs, for result files: all from one pass over each
  * part of the data. Rates are fractions of one.
  */
 final class Metrics {
+  private static final String MEMBER = "membershipInference";
+
   private Metrics() {}
 
   /** Adds the rates and, where there is something to forget, the membership attacks. */
   static void of(Observed observed, long seed, ObjectNode node) {
     observed.rates(node);
-    if (observed.test().isEmpty() || observed.forget().isEmpty() || observed.retain().isEmpty()) {
-      return;
-    }
-    Splits splits =
-        new Splits(observed.retain().get(), observed.forget().get(), observed.test().get());
-    MembershipInference attack = MembershipInference.defaults(seed);
-    ObjectNode member = node.putObject("membershipInference");
-    for (Feature feature : Feature.values()) {
-      put(member, name(feature), attack.efficacy(splits, feature));
-    }
-    put(member, "trainingPrivacy", attack.trainingPrivacy(splits, Feature.CONFIDENCE));
+    splits(observed)
+        .ifPresent(
+            splits -> {
+              MembershipInference attack = MembershipInference.defaults(seed);
+              ObjectNode member = node.putObject(MEMBER);
+              for (Feature feature : Feature.values()) {
+                put(member, name(feature), attack.efficacy(splits, feature));
+              }
+              put(member, "trainingPrivacy", attack.trainingPrivacy(splits, Feature.CONFIDENCE));
+              quick(attack, splits, member);
+              put(
+                  member,
+                  "thresholdAttack",
+                  attack.thresholdAttack(splits, Feature.MODIFIED_ENTROPY));
+            });
+  }
+
+  /**
+   * The same with those attacks alone that need no attacker of many features or many draws: by the
+   * confidence, the entropy and the loss.
+   */
+  static void brief(Observed observed, long seed, ObjectNode node) {
+    observed.rates(node);
+    splits(observed)
+        .ifPresent(
+            splits -> {
+              MembershipInference attack = MembershipInference.defaults(seed);
+              ObjectNode member = node.putObject(MEMBER);
+              put(member, name(Feature.CONFIDENCE), attack.efficacy(splits, Feature.CONFIDENCE));
+              quick(attack, splits, member);
+            });
+  }
+
+  private static void quick(MembershipInference attack, Splits splits, ObjectNode member) {
     put(member, "entropyAttack", attack.entropyAttack(splits));
     put(member, "lossAttack", attack.lossAttack(splits));
-    put(member, "thresholdAttack", attack.thresholdAttack(splits, Feature.MODIFIED_ENTROPY));
+  }
+
+  private static Optional<Splits> splits(Observed observed) {
+    return observed.test().isEmpty() || observed.forget().isEmpty() || observed.retain().isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            new Splits(observed.retain().get(), observed.forget().get(), observed.test().get()));
   }
 
   /**

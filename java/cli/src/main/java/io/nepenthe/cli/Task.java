@@ -73,6 +73,7 @@ record Task(
       {"forget accuracy", "/forgetAccuracy"},
       {"retain accuracy", "/retainAccuracy"},
       {"judged never seen", "/membershipInference/confidence"},
+      {"judged trained on", "/membershipInference/entropyAttack"},
       {"loss attack right", "/membershipInference/lossAttack"},
       {"likelihood ratio", "/membershipInference/likelihoodRatio"},
       {"as if never taught", "/zeroRetrainForgetting"},

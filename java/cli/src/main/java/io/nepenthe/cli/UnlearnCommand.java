@@ -88,7 +88,10 @@ final class UnlearnCommand extends Operation {
   @Option(
       names = "--test",
       paramLabel = "DATA",
-      description = "Also measure before and after on this test data.")
+      description = {
+        "Also measure before and after on this test data, and how many of the forgotten a membership",
+        "attack tells from it."
+      })
   private String test;
 
   @Mixin private Backdoor backdoor;
@@ -239,7 +242,7 @@ final class UnlearnCommand extends Operation {
     run.progress().start("measure " + name, 0, "");
     Observed observed = run.phase("evaluate", () -> judged.observe(file, run.backend()));
     ObjectNode node = run.result().json().putObject(name);
-    observed.rates(node);
+    run.phase("metrics", () -> Metrics.brief(observed, run.seed(), node));
     judged.test().ifPresent(data -> observed.classes(data, node));
     return new Portrayed(name, title, file, observed, node, seconds);
   }

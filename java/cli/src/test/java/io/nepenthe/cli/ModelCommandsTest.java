@@ -279,6 +279,12 @@ class ModelCommandsTest {
     assertEquals(is, compared.get("after").get("forgetAccuracy").asDouble());
     assertEquals(was, compared.get("before").get("forgetAccuracy").asDouble());
     assertTrue(compared.get("after").get("attackSuccessRate").asDouble() < 0.9);
+    for (String when : List.of("before", "after")) {
+      for (String attack : List.of("confidence", "entropyAttack", "lossAttack")) {
+        double rate = result.at("/" + when + "/membershipInference/" + attack).asDouble(-1);
+        assertEquals(compared.at("/" + when + "/membershipInference/" + attack).asDouble(), rate);
+      }
+    }
   }
 
   @Test
