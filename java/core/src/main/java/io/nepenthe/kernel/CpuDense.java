@@ -319,31 +319,8 @@ final class CpuDense implements Dense {
   }
 
   @Override
-  public void crossEntropy(
-      Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
-    Losses.check(output, labels, losses, gradient);
-    Losses.checkHits(output, hits);
-    Losses.hits(output, labels, hits); // before the gradient, which may lie there
-    Losses.crossEntropy(output, labels, losses, gradient);
-  }
-
-  @Override
   public void lossVectors(Tensor output, LossVectors vectors, Tensor gradient) {
     Losses.checkVectors(output, gradient);
     vectors.write(output, gradient);
-  }
-
-  @Override
-  public void squaredError(
-      Tensor output,
-      int[] labels,
-      double[] targets,
-      double[] losses,
-      boolean[] hits,
-      Tensor gradient) {
-    Losses.checkSquared(output, labels, targets, losses, gradient);
-    Losses.checkHits(output, hits);
-    Losses.hits(output, labels, hits);
-    Losses.squaredError(output, labels, targets, losses, gradient);
   }
 }

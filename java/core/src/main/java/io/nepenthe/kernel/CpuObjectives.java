@@ -5,6 +5,7 @@ import io.nepenthe.tensor.Tensor;
 /** The plain losses, whose memory is the host's. */
 final class CpuObjectives implements Objectives {
   private double[] losses = {};
+  private boolean[] hits = {};
 
   @Override
   public void crossEntropy(Tensor output, int[] labels, LossTerm term, Tensor gradient) {
@@ -12,9 +13,26 @@ final class CpuObjectives implements Objectives {
   }
 
   @Override
+  public void crossEntropy(Tensor output, int[] labels, Tally tally, Tensor gradient) {
+    Losses.check(output, labels, room(output), gradient);
+    Losses.hits(output, labels, hits); // before the gradient, which may lie there
+    Losses.crossEntropy(output, labels, losses, gradient);
+    tally.add(losses, hits, (int) output.shape().size(0));
+  }
+
+  @Override
   public void squaredError(
       Tensor output, int[] labels, double[] targets, LossTerm term, Tensor gradient) {
     finish(Losses.squaredError(output, labels, targets, room(output), gradient), term, gradient);
+  }
+
+  @Override
+  public void squaredError(
+      Tensor output, int[] labels, double[] targets, Tally tally, Tensor gradient) {
+    Losses.checkSquared(output, labels, targets, room(output), gradient);
+    Losses.hits(output, labels, hits);
+    Losses.squaredError(output, labels, targets, losses, gradient);
+    tally.add(losses, hits, (int) output.shape().size(0));
   }
 
   @Override
@@ -31,6 +49,7 @@ final class CpuObjectives implements Objectives {
   private double[] room(Tensor output) {
     if (output.shape().rank() > 0 && losses.length < output.shape().size(0)) {
       losses = new double[Math.toIntExact(output.shape().size(0))];
+      hits = new boolean[losses.length];
     }
     return losses;
   }

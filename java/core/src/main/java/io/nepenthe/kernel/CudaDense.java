@@ -438,25 +438,8 @@ final class CudaDense implements Dense, AutoCloseable {
   }
 
   @Override
-  public void crossEntropy(
-      Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
-    this.losses.crossEntropy(output, labels, losses, hits, gradient);
-  }
-
-  @Override
   public void lossVectors(Tensor output, LossVectors vectors, Tensor gradient) {
     losses.vectors(output, vectors, gradient);
-  }
-
-  @Override
-  public void squaredError(
-      Tensor output,
-      int[] labels,
-      double[] targets,
-      double[] losses,
-      boolean[] hits,
-      Tensor gradient) {
-    this.losses.squaredError(output, labels, targets, losses, hits, gradient);
   }
 
   @Override

@@ -5,23 +5,24 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/**
- * Launches of cuda/loss.cu; labels go to the device, losses and hits, where asked for, come back.
- */
+/** Launches of cuda/loss.cu; labels go to the device, and nothing comes back. */
 final class CudaLosses implements Objectives {
   private static final int LANES = 32;
 
   private static final double[] ONE_HOT = {};
 
-  /** What becomes of the losses, and whether outputs hit their labels. */
+  /** Where losses and hits go, and what becomes of them. */
   private interface Sink {
     /** What gradients are multiplied by. */
     float scale();
 
-    /** Whether anybody asks for hits. */
-    boolean hits();
+    /** Where the losses go, 8 bytes each. */
+    long losses(CudaContext.Operation op, int samples);
 
-    /** Takes the losses, 8 bytes each, and behind them the hits, 4 bytes each. */
+    /** Where the hits go, 4 bytes each; 0 if nobody asks for them. */
+    long hits(CudaContext.Operation op);
+
+    /** Takes the losses and hits that were written. */
     void take(CudaContext.Operation op, long losses, int samples);
   }
 
@@ -31,24 +32,6 @@ final class CudaLosses implements Objectives {
     this.context = context;
   }
 
-  void crossEntropy(Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
-    Losses.check(output, labels, losses, gradient);
-    Losses.checkHits(output, hits);
-    run("cross_entropy", output, labels, ONE_HOT, new ToHost(losses, hits), gradient);
-  }
-
-  void squaredError(
-      Tensor output,
-      int[] labels,
-      double[] targets,
-      double[] losses,
-      boolean[] hits,
-      Tensor gradient) {
-    Losses.checkSquared(output, labels, targets, losses, gradient);
-    Losses.checkHits(output, hits);
-    run("squared", output, labels, targets, new ToHost(losses, hits), gradient);
-  }
-
   @Override
   public void crossEntropy(Tensor output, int[] labels, LossTerm term, Tensor gradient) {
     Losses.check(output, labels, gradient);
@@ -56,10 +39,23 @@ final class CudaLosses implements Objectives {
   }
 
   @Override
+  public void crossEntropy(Tensor output, int[] labels, Tally tally, Tensor gradient) {
+    Losses.check(output, labels, gradient);
+    run("cross_entropy", output, labels, ONE_HOT, new ToTally(tally), gradient);
+  }
+
+  @Override
   public void squaredError(
       Tensor output, int[] labels, double[] targets, LossTerm term, Tensor gradient) {
     Losses.checkSquared(output, labels, targets, gradient);
     run("squared", output, labels, targets, new ToSum(term), gradient);
+  }
+
+  @Override
+  public void squaredError(
+      Tensor output, int[] labels, double[] targets, Tally tally, Tensor gradient) {
+    Losses.checkSquared(output, labels, targets, gradient);
+    run("squared", output, labels, targets, new ToTally(tally), gradient);
   }
 
   @Override
@@ -79,7 +75,8 @@ final class CudaLosses implements Objectives {
             context.begin(
                 "teacher", output.shape(), 4 * output.shape().bytes(), 80 * output.elements());
         Arena arena = Arena.ofConfined()) {
-      long losses = op.scratch((long) samples * Double.BYTES);
+      Sink sink = new ToSum(term);
+      long losses = sink.losses(op, samples);
       op.launch(
           "nep_loss_teacher",
           context.blocks("nep_loss_teacher", (long) samples * LANES, 1),
@@ -94,8 +91,8 @@ final class CudaLosses implements Objectives {
           distance.temperature(),
           distance.weight(),
           distance.kept(),
-          term.scale());
-      new ToSum(term).take(op, losses, samples);
+          sink.scale());
+      sink.take(op, losses, samples);
       op.finish();
     }
   }
@@ -112,14 +109,14 @@ final class CudaLosses implements Objectives {
             context.begin(
                 kernel, output.shape(), 2 * output.shape().bytes(), 20 * output.elements());
         Arena arena = Arena.ofConfined()) {
-      long losses = op.scratch((long) samples * (Double.BYTES + Integer.BYTES));
+      long losses = sink.losses(op, samples);
       boolean inPlace = gradient.address() == output.address();
       long target = inPlace ? op.update(gradient) : op.write(gradient);
       Object[] arguments = new Object[squared ? 9 : 8];
       arguments[0] = inPlace ? target : op.read(output);
       arguments[1] = labels(op, arena, labels, samples);
       arguments[2] = losses;
-      arguments[3] = sink.hits() ? losses + (long) samples * Double.BYTES : 0L;
+      arguments[3] = sink.hits(op);
       arguments[4] = target;
       arguments[5] = (long) samples;
       arguments[6] = output.shape().size(1);
@@ -197,42 +194,7 @@ final class CudaLosses implements Objectives {
     return op.upload(all);
   }
 
-  /** One copy from the device, that of a batch's losses and hits. */
-  private final class ToHost implements Sink {
-    private final double[] losses;
-    private final boolean[] hits;
-
-    ToHost(double[] losses, boolean[] hits) {
-      this.losses = losses;
-      this.hits = hits;
-    }
-
-    @Override
-    public float scale() {
-      return 1;
-    }
-
-    @Override
-    public boolean hits() {
-      return true;
-    }
-
-    @Override
-    public void take(CudaContext.Operation op, long found, int samples) {
-      try (Arena arena = Arena.ofConfined()) {
-        long each = Double.BYTES + Integer.BYTES;
-        MemorySegment host = arena.allocate(samples * each, Double.BYTES);
-        context.driver().download(host, found);
-        MemorySegment.copy(host, ValueLayout.JAVA_DOUBLE, 0, losses, 0, samples);
-        for (int n = 0; n < samples; n++) {
-          long at = (long) samples * Double.BYTES + (long) n * Integer.BYTES;
-          hits[n] = host.get(ValueLayout.JAVA_INT, at) != 0;
-        }
-      }
-    }
-  }
-
-  /** No copy. */
+  /** Into a sum, with scaled gradients. */
   private record ToSum(LossTerm term) implements Sink {
     @Override
     public float scale() {
@@ -240,14 +202,43 @@ final class CudaLosses implements Objectives {
     }
 
     @Override
-    public boolean hits() {
-      return false;
+    public long losses(CudaContext.Operation op, int samples) {
+      return op.scratch((long) samples * Double.BYTES);
+    }
+
+    @Override
+    public long hits(CudaContext.Operation op) {
+      return 0;
     }
 
     @Override
     public void take(CudaContext.Operation op, long losses, int samples) {
       long total = op.update(term.sum().bits());
       op.launch("nep_loss_total", 1, losses, (long) samples, term.share(), total);
+    }
+  }
+
+  /** Each sample's for itself: no copy but where the tally is full. */
+  private record ToTally(Tally tally) implements Sink {
+    @Override
+    public float scale() {
+      return 1;
+    }
+
+    @Override
+    public long losses(CudaContext.Operation op, int samples) {
+      tally.makeRoom(samples);
+      return op.update(tally.bits()) + tally.lossesAt();
+    }
+
+    @Override
+    public long hits(CudaContext.Operation op) {
+      return op.update(tally.bits()) + tally.hitsAt();
+    }
+
+    @Override
+    public void take(CudaContext.Operation op, long losses, int samples) {
+      tally.written(samples);
     }
   }
 }

@@ -146,19 +146,6 @@ public sealed interface Dense permits CpuDense, CudaDense {
   void moveAverage(Tensor running, Tensor value, float momentum, float factor);
 
   /**
-   * Every sample's cross-entropy of the softmax, with its gradient, which goes to where the output
-   * is: only losses and hits come to the host.
-   *
-   * @param output samples × classes
-   * @param labels the class of each sample, in the first entries
-   * @param losses receives each sample's loss in its first entries
-   * @param hits receives whether its largest output, the first of equal ones, is its label's
-   * @param gradient of the output's shape; may be {@code output}
-   * @see Losses
-   */
-  void crossEntropy(Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient);
-
-  /**
    * The vectors that a backward pass starts from, made where the output is: nothing comes to the
    * host.
    *
@@ -166,18 +153,4 @@ public sealed interface Dense permits CpuDense, CudaDense {
    * @param gradient of the output's shape
    */
   void lossVectors(Tensor output, LossVectors vectors, Tensor gradient);
-
-  /**
-   * Every sample's squared error, likewise.
-   *
-   * @param targets the number of each label, for one output; or none: the one-hot label
-   * @see Losses
-   */
-  void squaredError(
-      Tensor output,
-      int[] labels,
-      double[] targets,
-      double[] losses,
-      boolean[] hits,
-      Tensor gradient);
 }

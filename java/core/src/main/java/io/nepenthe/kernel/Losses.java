@@ -86,7 +86,11 @@ public final class Losses {
     return sum(losses, output.shape().size(0));
   }
 
-  /** Whether the largest output, the first of equal ones, is the label's. */
+  /**
+   * Whether the largest output, the first of equal ones, is the label's.
+   *
+   * @param hits receives it in its first entries
+   */
   static void hits(Tensor output, int[] labels, boolean[] hits) {
     long classes = output.shape().size(1);
     for (int n = 0; n < output.shape().size(0); n++) {
@@ -179,14 +183,6 @@ public final class Losses {
         throw new IllegalArgumentException(
             "label " + labels[n] + " of sample " + n + " is not one of " + count + of);
       }
-    }
-  }
-
-  /** Checks the room for {@link #hits}. */
-  static void checkHits(Tensor output, boolean[] hits) {
-    if (hits.length < output.shape().size(0)) {
-      throw new IllegalArgumentException(
-          "a batch of " + output.shape().size(0) + " with room for " + hits.length + " hits");
     }
   }
 }

@@ -4,8 +4,8 @@ import io.nepenthe.tensor.Tensor;
 
 /**
  * What the steps of training and unlearning follow: losses of a batch with their gradients, both
- * left where the outputs are. Nothing comes to the host but by {@link LossSum#value}. Arguments are
- * checked first, as by {@link Backend}.
+ * left where the outputs are. Nothing comes to the host but by {@link LossSum#value} and by what a
+ * {@link Tally} is asked. Arguments are checked first, as by {@link Backend}.
  */
 public sealed interface Objectives permits CpuObjectives, CudaLosses {
   /**
@@ -18,6 +18,9 @@ public sealed interface Objectives permits CpuObjectives, CudaLosses {
    */
   void crossEntropy(Tensor output, int[] labels, LossTerm term, Tensor gradient);
 
+  /** The same with gradients as they are; losses and hits are added to {@code tally}. */
+  void crossEntropy(Tensor output, int[] labels, Tally tally, Tensor gradient);
+
   /**
    * Every sample's squared error, likewise.
    *
@@ -25,6 +28,9 @@ public sealed interface Objectives permits CpuObjectives, CudaLosses {
    * @see Losses
    */
   void squaredError(Tensor output, int[] labels, double[] targets, LossTerm term, Tensor gradient);
+
+  /** The same with gradients as they are; losses and hits are added to {@code tally}. */
+  void squaredError(Tensor output, int[] labels, double[] targets, Tally tally, Tensor gradient);
 
   /**
    * Every sample's distance from its teacher.

@@ -251,30 +251,6 @@ public final class Execution implements AutoCloseable {
     forwarded = true;
   }
 
-  /**
-   * A forward pass of what {@link #input} holds, the loss where the output is, and the backward
-   * pass: the output does not come to the host, so {@link #output} stays that of an earlier {@link
-   * #forward(int)} where the passes run on a device.
-   *
-   * @param labels the class of each sample
-   * @param losses receives each sample's loss
-   * @param hits receives whether each sample's largest output is its label's
-   * @return the sum of the losses
-   */
-  double learn(
-      int batch, int[] labels, Loss loss, double[] losses, boolean[] hits, LayerVisitor visitor) {
-    BatchPlan plan = plan(batch);
-    pass(plan, OutputVisitor.NONE);
-    Tensor gradient = lastForward().outputGradient();
-    loss.evaluate(context.backend.dense(), plan.output(), labels, losses, hits, gradient);
-    plan.backward(visitor);
-    double total = 0;
-    for (int n = 0; n < batch; n++) {
-      total += losses[n];
-    }
-    return total;
-  }
-
   /** The output of the last forward pass over a batch of this size. */
   public Tensor output(int batch) {
     Tensor output = plan(batch).output();

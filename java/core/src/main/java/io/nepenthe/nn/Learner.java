@@ -1,6 +1,8 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Tally;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -9,12 +11,13 @@ import java.util.List;
  * state a step allocates no native memory. Close it before the model.
  */
 public final class Learner implements AutoCloseable {
+  private final Arena arena = Arena.ofShared();
+  private final Backend backend;
   private final Execution execution;
   private final GradientAccumulator gradient;
   private final OptimiserState optimiser;
   private final Loss loss;
-  private final double[] losses;
-  private final boolean[] hits;
+  private final Tally tally;
 
   /**
    * A learner for batches of up to {@code maxBatch} samples.
@@ -28,6 +31,7 @@ public final class Learner implements AutoCloseable {
       optimiser.close();
       throw new IllegalArgumentException("mode " + mode + " has no backward pass");
     }
+    this.backend = backend;
     this.optimiser = optimiser;
     this.execution =
         Owned.orClose(optimiser::close, () -> new Execution(model, backend, maxBatch, mode));
@@ -39,8 +43,7 @@ public final class Learner implements AutoCloseable {
             },
             () -> GradientAccumulator.resident(model, backend));
     this.loss = loss;
-    this.losses = new double[maxBatch];
-    this.hits = new boolean[maxBatch];
+    this.tally = Owned.orClose(this::close, () -> Tally.zero(arena, backend, maxBatch));
   }
 
   /** The passes; fill {@link Execution#input} before {@link #step}. */
@@ -48,45 +51,34 @@ public final class Learner implements AutoCloseable {
     return execution;
   }
 
-  /** Each sample's loss at the last step, before the weights changed. */
-  public double[] losses() {
-    return losses;
-  }
-
-  /** Of the last step's samples, how many had their label's output as the largest. */
-  public int correct(int batch) {
-    int correct = 0;
-    for (int n = 0; n < batch; n++) {
-      correct += hits[n] ? 1 : 0;
-    }
-    return correct;
+  /** Losses and hits of every step's samples, each under the weights just before its step. */
+  public Tally tally() {
+    return tally;
   }
 
   /**
-   * A step down the mean loss of the batch in {@link Execution#input}.
+   * A step down the mean loss of the batch in {@link Execution#input}; on a device nobody waits for
+   * it.
    *
    * @param batch samples
    * @param labels their classes
    * @param rateFactor multiplies the optimiser's learning rate
-   * @return the sum of the samples' losses
    */
-  public double step(int batch, int[] labels, double rateFactor) {
-    return step(batch, labels, rateFactor, 1f / batch);
+  public void step(int batch, int[] labels, double rateFactor) {
+    step(batch, labels, rateFactor, 1f / batch);
   }
 
   /**
    * A step down {@code gradientScale} times the sum of the batch's losses; up, where it is
    * negative.
    */
-  public double step(int batch, int[] labels, double rateFactor, float gradientScale) {
+  public void step(int batch, int[] labels, double rateFactor, float gradientScale) {
     gradient.clear();
-    double total = accumulate(batch, labels);
+    execution.pass(batch);
+    execution.backward(
+        (output, start) -> loss.evaluate(backend.objectives(), output, labels, tally, start),
+        gradient);
     optimiser.step(gradient.gradient(), rateFactor, gradientScale);
-    return total;
-  }
-
-  private double accumulate(int batch, int[] labels) {
-    return execution.learn(batch, labels, loss, losses, hits, gradient);
   }
 
   /** The passes' and the gradient's planned implementations. */
@@ -102,5 +94,8 @@ public final class Learner implements AutoCloseable {
     execution.close();
     gradient.close();
     optimiser.close();
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
   }
 }

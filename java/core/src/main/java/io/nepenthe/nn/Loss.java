@@ -1,8 +1,8 @@
 package io.nepenthe.nn;
 
-import io.nepenthe.kernel.Dense;
 import io.nepenthe.kernel.LossTerm;
 import io.nepenthe.kernel.Objectives;
+import io.nepenthe.kernel.Tally;
 import io.nepenthe.tensor.Tensor;
 
 /** A loss of each sample against its class, with its gradient. */
@@ -22,20 +22,17 @@ public sealed interface Loss permits CrossEntropy, MeanSquaredError, SquaredErro
   double evaluate(Tensor output, int[] labels, double[] losses, Tensor gradient);
 
   /**
-   * The same where the outputs are, on the host or a device, and whether each sample's largest
-   * output is its label's: only that and the losses come to the host.
-   *
-   * @param dense of the backend that holds the tensors
-   * @param hits receives it in its first batch entries
-   */
-  void evaluate(
-      Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient);
-
-  /**
-   * The same where the outputs are, with nothing brought to the host.
+   * The same where the outputs are, on the host or a device.
    *
    * @param objectives of the backend that holds the tensors
-   * @param term what becomes of the losses
+   * @param tally to which losses are added, and whether each sample's largest output is its label's
+   */
+  void evaluate(Objectives objectives, Tensor output, int[] labels, Tally tally, Tensor gradient);
+
+  /**
+   * The same with losses and gradients of a term.
+   *
+   * @param term what becomes of them
    */
   void evaluate(Objectives objectives, Tensor output, int[] labels, LossTerm term, Tensor gradient);
 

@@ -1,9 +1,9 @@
 package io.nepenthe.nn;
 
-import io.nepenthe.kernel.Dense;
 import io.nepenthe.kernel.LossTerm;
 import io.nepenthe.kernel.Losses;
 import io.nepenthe.kernel.Objectives;
+import io.nepenthe.kernel.Tally;
 import io.nepenthe.tensor.Tensor;
 
 /**
@@ -20,8 +20,8 @@ public record MeanSquaredError() implements Loss {
 
   @Override
   public void evaluate(
-      Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
-    dense.squaredError(output, labels, ONE_HOT, losses, hits, gradient);
+      Objectives objectives, Tensor output, int[] labels, Tally tally, Tensor gradient) {
+    objectives.squaredError(output, labels, ONE_HOT, tally, gradient);
   }
 
   @Override

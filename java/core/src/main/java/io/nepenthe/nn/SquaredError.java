@@ -1,9 +1,9 @@
 package io.nepenthe.nn;
 
-import io.nepenthe.kernel.Dense;
 import io.nepenthe.kernel.LossTerm;
 import io.nepenthe.kernel.Losses;
 import io.nepenthe.kernel.Objectives;
+import io.nepenthe.kernel.Tally;
 import io.nepenthe.tensor.Tensor;
 import java.util.Arrays;
 
@@ -50,8 +50,8 @@ public record SquaredError(double... targets) implements Loss {
 
   @Override
   public void evaluate(
-      Dense dense, Tensor output, int[] labels, double[] losses, boolean[] hits, Tensor gradient) {
-    dense.squaredError(output, labels, targets, losses, hits, gradient);
+      Objectives objectives, Tensor output, int[] labels, Tally tally, Tensor gradient) {
+    objectives.squaredError(output, labels, targets, tally, gradient);
   }
 
   @Override

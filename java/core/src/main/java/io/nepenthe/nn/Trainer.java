@@ -93,17 +93,16 @@ public record Trainer(
     int[] labels = new int[batches.batchSize()];
     long[] ids = new long[batches.batchSize()];
     long size = batches.dataset().size();
-    double total = 0;
-    long correct = 0;
+    learner.tally().clear();
     for (long b = 0; b < batches.count(); b++) {
       int n = learner.execution().load(batches, b, labels, ids, normalisation);
       long step = epoch * batches.count() + b;
-      total += learner.step(n, labels, schedule.factor(step, batches.count(), epochs));
-      correct += loss.classifies() ? learner.correct(n) : 0;
+      learner.step(n, labels, schedule.factor(step, batches.count(), epochs));
     }
+    double meanLoss = learner.tally().loss() / size; // a device has finished the epoch, then
     double seconds = (System.nanoTime() - start) * 1e-9;
-    double accuracy = loss.classifies() ? (double) correct / size : Double.NaN;
-    return new Epoch(epoch, total / size, accuracy, seconds);
+    double accuracy = loss.classifies() ? (double) learner.tally().hits() / size : Double.NaN;
+    return new Epoch(epoch, meanLoss, accuracy, seconds);
   }
 
   /** Checks that a network can take a data set's images. */

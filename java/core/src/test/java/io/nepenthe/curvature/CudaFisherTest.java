@@ -9,6 +9,7 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.RequireGpu;
+import io.nepenthe.kernel.Transfers;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Extent;
 import io.nepenthe.nn.Layer;
@@ -17,10 +18,6 @@ import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
 import java.nio.file.Path;
-import java.time.Duration;
-import jdk.jfr.Recording;
-import jdk.jfr.consumer.RecordedEvent;
-import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -100,41 +97,26 @@ class CudaFisherTest {
     try (Backend backend = Device.cuda(0).open();
         Model model = Model.initialise(network, 1)) {
       for (Labels labels : new Labels[] {Labels.TRUE, Labels.EXACT, Labels.SAMPLED}) {
-        long[] few = transfers(model, backend, options.withLabels(labels), batch);
-        long[] many = transfers(model, backend, options.withLabels(labels), 4 * batch);
+        Transfers few = transfers(model, backend, options.withLabels(labels), batch);
+        Transfers many = transfers(model, backend, options.withLabels(labels), 4 * batch);
         // Of three batches more: images, their table of values, and labels or draws.
         long label = labels == Labels.TRUE ? 4 : labels == Labels.SAMPLED ? 8 : 0;
         long up = 3 * (batch * (Glyphs.SIDE * Glyphs.SIDE + label) + 4 * 256);
-        assertEquals(up, many[0] - few[0], "bytes to the device, " + labels);
-        assertEquals(few[1], many[1], "bytes from the device, " + labels);
-        assertEquals(few[2], many[2], "copies from the device, " + labels);
+        assertEquals(up, many.bytesUp() - few.bytesUp(), "bytes to the device, " + labels);
+        assertEquals(few.bytesDown(), many.bytesDown(), "bytes from the device, " + labels);
+        assertEquals(few.downs(), many.downs(), "copies from the device, " + labels);
       }
     }
     System.clearProperty(CHECKS);
   }
 
-  /** Bytes to the device and from it, and copies from it, of a pass over so many samples. */
-  private long[] transfers(
+  private Transfers transfers(
       Model model, Backend backend, FisherDiagonal.Options options, int samples) throws Exception {
     Dataset data = Glyphs.draw(Glyphs.Alphabet.DIGITS, Glyphs.Split.TRAIN, samples, 1);
-    Path file = folder.resolve(options.labels() + "-" + samples + ".jfr");
-    try (Recording recording = new Recording()) {
-      recording.enable("io.nepenthe.CudaTransfer").withThreshold(Duration.ZERO);
-      recording.start();
-      FisherDiagonal.of(model, backend, data, Normalisation.identity(1), options, Progress.NONE)
-          .close();
-      recording.stop();
-      recording.dump(file);
-    }
-    long[] sums = new long[3];
-    for (RecordedEvent event : RecordingFile.readAllEvents(file)) {
-      if (event.getEventType().getName().equals("io.nepenthe.CudaTransfer")) {
-        boolean up = event.getBoolean("toDevice");
-        sums[up ? 0 : 1] += event.getLong("bytes");
-        sums[2] += up ? 0 : 1;
-      }
-    }
-    return sums;
+    Normalisation pixels = Normalisation.identity(1);
+    return Transfers.of(
+        folder,
+        () -> FisherDiagonal.of(model, backend, data, pixels, options, Progress.NONE).close());
   }
 
   @Test

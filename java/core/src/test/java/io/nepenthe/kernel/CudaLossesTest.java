@@ -24,6 +24,11 @@ class CudaLossesTest {
     void judge(Tensor output, double[] losses, boolean[] hits, Tensor gradient);
   }
 
+  /** A loss of a batch. */
+  private interface Loss {
+    void evaluate(Objectives objectives, Tensor output, Tally tally, Tensor gradient);
+  }
+
   private record Batch(Tensor output, int[] labels) {
     static Batch of(Board board, int classes) {
       int samples = board.pick(1, 3, 40);
@@ -67,6 +72,22 @@ class CudaLossesTest {
     }
   }
 
+  /** What the kernels leave in a tally, of which a part may be in use already. */
+  private static Judge onDevice(Board board, Loss loss) {
+    return (z, losses, hits, g) -> {
+      Tally tally = new Tally(board.arena(), board.cuda(), losses.length + 5);
+      tally.written(board.pick(0, 5));
+      int at = (int) (tally.lossesAt() / Double.BYTES);
+      loss.evaluate(board.cuda().objectives(), z, tally, g);
+      Tensor bits = board.copy(tally.bits());
+      for (int n = 0; n < losses.length; n++) {
+        long hit = (losses.length + 5L) * Double.BYTES + (at + n) * (long) Integer.BYTES;
+        losses[n] = bits.segment().getAtIndex(ValueLayout.JAVA_DOUBLE, at + n);
+        hits[n] = bits.segment().get(ValueLayout.JAVA_INT, hit) != 0;
+      }
+    };
+  }
+
   @Test
   void crossEntropy() {
     everySchedule(
@@ -74,17 +95,17 @@ class CudaLossesTest {
         board -> {
           Batch batch = Batch.of(board, board.pick(1, 2, 10, 33, 70));
           int[] labels = batch.labels;
-          Dense cpu = board.cpu().dense();
-          Dense cuda = board.cuda().dense();
+          Judge host =
+              (z, losses, hits, g) -> {
+                Losses.hits(z, labels, hits);
+                Losses.crossEntropy(z, labels, losses, g);
+              };
+          Loss loss = (o, z, tally, g) -> o.crossEntropy(z, labels, tally, g);
+          compare(board, batch, host, onDevice(board, loss));
           compare(
               board,
               batch,
-              (z, losses, hits, g) -> cpu.crossEntropy(z, labels, losses, hits, g),
-              (z, losses, hits, g) -> cuda.crossEntropy(z, labels, losses, hits, g));
-          compare(
-              board,
-              batch,
-              (z, losses, hits, g) -> cpu.crossEntropy(z, labels, losses, hits, g),
+              host,
               (z, losses, hits, g) -> plain(board, "cross_entropy", z, labels, losses, hits, g));
         });
   }
@@ -101,19 +122,63 @@ class CudaLossesTest {
           for (int n = 0; numbers && n < labels.length; n++) {
             labels[n] = board.random().nextInt(3);
           }
-          Dense cpu = board.cpu().dense();
-          Dense cuda = board.cuda().dense();
-          compare(
-              board,
-              batch,
-              (z, losses, hits, g) -> cpu.squaredError(z, labels, targets, losses, hits, g),
-              (z, losses, hits, g) -> cuda.squaredError(z, labels, targets, losses, hits, g));
+          Judge host =
+              (z, losses, hits, g) -> {
+                Losses.hits(z, labels, hits);
+                Losses.squaredError(z, labels, targets, losses, g);
+              };
+          Loss loss = (o, z, tally, g) -> o.squaredError(z, labels, targets, tally, g);
+          compare(board, batch, host, onDevice(board, loss));
           if (!numbers) {
             compare(
                 board,
                 batch,
-                (z, losses, hits, g) -> cpu.squaredError(z, labels, targets, losses, hits, g),
+                host,
                 (z, losses, hits, g) -> plain(board, "squared", z, labels, losses, hits, g));
+          }
+        });
+  }
+
+  /** Sums of both devices, also where their room is full again and again. */
+  @Test
+  void tallies() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          Tally want = Tally.zero(board.arena(), board.cpu(), 40);
+          Tally all = Tally.zero(board.arena(), board.cuda(), 40);
+          Tally few = new Tally(board.arena(), board.cuda(), 40);
+          for (int turn = 0; turn < 2; turn++) {
+            double loss = 0;
+            long hits = 0;
+            for (int n = 0; n < 4; n++) {
+              Batch batch = Batch.of(board, 10);
+              int samples = batch.labels.length;
+              Tensor g = Tensor.zeros(board.arena(), batch.output.shape());
+              boolean[] hit = new boolean[samples];
+              Losses.hits(batch.output, batch.labels, hit);
+              for (boolean one : hit) {
+                hits += one ? 1 : 0;
+              }
+              loss += Losses.crossEntropy(batch.output, batch.labels, new double[samples], g);
+              board.cpu().objectives().crossEntropy(batch.output, batch.labels, want, g);
+              Twin z = board.twin(batch.output);
+              for (Tally tally : new Tally[] {all, few}) {
+                Twin gradient = board.twin(g);
+                board
+                    .cuda()
+                    .objectives()
+                    .crossEntropy(z.device, batch.labels, tally, gradient.device);
+              }
+            }
+            assertEquals(loss, want.loss());
+            for (Tally tally : new Tally[] {want, all, few}) {
+              assertEquals(hits, tally.hits());
+              assertEquals(loss, tally.loss(), 160 * FLOAT64 * loss);
+              tally.clear();
+              assertEquals(0, tally.loss());
+              assertEquals(0, tally.hits());
+            }
           }
         });
   }
@@ -165,22 +230,24 @@ class CudaLossesTest {
         Backend cpu = Device.cpu(1).open();
         Arena arena = Arena.ofConfined()) {
       Tensor z = Tensor.zeros(arena, 2, 3);
-      double[] losses = new double[2];
-      boolean[] hits = new boolean[2];
       for (Backend backend : new Backend[] {cuda, cpu}) {
-        Dense dense = backend.dense();
+        Objectives of = backend.objectives();
+        Tally tally = Tally.zero(arena, backend, 2);
         Runnable[] wrong = {
-          () -> dense.crossEntropy(z, new int[] {0, 3}, losses, hits, z),
-          () -> dense.crossEntropy(z, new int[] {0, -1}, losses, hits, z),
-          () -> dense.crossEntropy(z, new int[1], losses, hits, z),
-          () -> dense.crossEntropy(z, new int[2], losses, new boolean[1], z),
-          () -> dense.crossEntropy(z, new int[2], losses, hits, z.slice(0, Shape.of(3))),
-          () -> dense.squaredError(z, new int[2], new double[] {1}, losses, hits, z)
+          () -> of.crossEntropy(z, new int[] {0, 3}, tally, z),
+          () -> of.crossEntropy(z, new int[] {0, -1}, tally, z),
+          () -> of.crossEntropy(z, new int[1], tally, z),
+          () -> of.crossEntropy(z, new int[2], tally, z.slice(0, Shape.of(3))),
+          () -> of.squaredError(z, new int[2], new double[] {1}, tally, z)
         };
         for (Runnable call : wrong) {
           assertThrows(IllegalArgumentException.class, call::run);
         }
       }
+      Tally full = new Tally(arena, cuda, 1);
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> cuda.objectives().crossEntropy(z, new int[2], full, z));
     }
   }
 }

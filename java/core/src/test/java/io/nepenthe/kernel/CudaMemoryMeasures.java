@@ -202,23 +202,22 @@ final class CudaMemoryMeasures {
     }
   }
 
-  /** Labels go to the device and losses come back, which the times hold. */
+  /** Labels go to the device and losses into a sum, which the times hold. */
   private void losses(int samples, int classes) {
     Tensor output = watch.values(1, samples, classes);
     Tensor gradient = watch.zeros(samples, classes);
     int[] labels = new int[samples];
-    double[] losses = new double[samples];
-    boolean[] hits = new boolean[samples];
     for (int n = 0; n < samples; n++) {
       labels[n] = n % classes;
     }
     long bytes = 2 * output.shape().bytes();
-    Dense dense = backend.dense();
-    bytes("crossEntropy", bytes, () -> dense.crossEntropy(output, labels, losses, hits, gradient));
-    bytes(
-        "squaredError",
-        bytes,
-        () -> dense.squaredError(output, labels, new double[0], losses, hits, gradient));
+    try (Arena arena = Arena.ofShared()) {
+      Objectives of = backend.objectives();
+      LossTerm term = new LossTerm(1, 1, LossSum.zero(arena, backend));
+      double[] none = {};
+      bytes("crossEntropy", bytes, () -> of.crossEntropy(output, labels, term, gradient));
+      bytes("squaredError", bytes, () -> of.squaredError(output, labels, none, term, gradient));
+    }
     Shape shape = output.shape();
     Tensor sum = watch.zeros(2 + 2L * samples);
     Tensor rows = watch.zeros(samples); // bits of 0: all have the first answer

@@ -44,9 +44,8 @@ class CudaUncheckedTest {
       Tensor velocity = filled(cuda, arena, sizes.input(), normal);
       cuda.maskedSgd(dx, velocity, x, masks.mask(0).part(0), MaskedSgd.Options.of(0.1f, 0.9f, 0));
       Tensor rows = dx.reshape(Shape.of(3 * 9 * 7, 4));
-      double[] losses = new double[3 * 9 * 7];
-      boolean[] hits = new boolean[losses.length];
-      cuda.dense().crossEntropy(rows, new int[losses.length], losses, hits, rows);
+      LossTerm term = new LossTerm(1, 1, LossSum.zero(arena, cuda));
+      cuda.objectives().crossEntropy(rows, new int[3 * 9 * 7], term, rows);
       Tensor squares = cuda.zeros(arena, weights.shape());
       DriftFreeSum sum = DriftFreeSum.of(cuda.zeros(arena, weights.shape()), squares);
       CudaSquares.weights(

@@ -45,6 +45,8 @@ final class TrainingFixture {
     for (int n = 0; n < batch; n++) {
       labels[n] = random.nextInt((int) classes);
     }
-    return learner.step(batch, labels, 1);
+    learner.tally().clear();
+    learner.step(batch, labels, 1);
+    return learner.tally().loss();
   }
 }

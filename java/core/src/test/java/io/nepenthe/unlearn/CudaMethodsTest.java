@@ -8,6 +8,8 @@ import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.RequireGpu;
+import io.nepenthe.kernel.Transfers;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Extent;
@@ -19,20 +21,18 @@ import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Schedule;
 import io.nepenthe.nn.Trainer;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
-import jdk.jfr.Recording;
-import jdk.jfr.consumer.RecordedEvent;
-import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The methods that take gradient steps, on the emulated device. */
+/**
+ * The methods that take gradient steps, on a CUDA device, emulated unless -Dnepenthe.gpu=required.
+ */
 class CudaMethodsTest {
   private static final String CHECKS = "nepenthe.cuda.emulated.checks";
   private static final int BATCH = 8;
@@ -61,8 +61,10 @@ class CudaMethodsTest {
 
   @BeforeAll
   static void emulate() {
-    System.setProperty(Device.Cuda.PROPERTY, "emulated");
-    System.setProperty(CHECKS, "false");
+    if (!RequireGpu.Condition.required()) {
+      System.setProperty(Device.Cuda.PROPERTY, "emulated");
+      System.setProperty(CHECKS, "false");
+    }
   }
 
   @AfterAll
@@ -109,34 +111,18 @@ class CudaMethodsTest {
   @MethodSource("methods")
   void aStepBringsNothingBack(Counted counted) throws Exception {
     try (Backend backend = Device.cuda(0).open()) {
-      long[] few = transfers(counted.method, backend, task(2 * BATCH, 4 * BATCH));
-      long[] many = transfers(counted.method, backend, task(4 * BATCH, 8 * BATCH));
-      assertEquals(few[1], many[1], "copies from the device");
-      assertEquals(few[2], many[2], "bytes from the device");
-      assertEquals(counted.ups, many[0] - few[0], "copies to the device");
+      Transfers few = transfers(counted.method, backend, task(2 * BATCH, 4 * BATCH));
+      Transfers many = transfers(counted.method, backend, task(4 * BATCH, 8 * BATCH));
+      assertEquals(few.downs(), many.downs(), "copies from the device");
+      assertEquals(few.bytesDown(), many.bytesDown(), "bytes from the device");
+      assertEquals(counted.ups, many.ups() - few.ups(), "copies to the device");
     }
   }
 
-  /** Copies to the device, copies from it, and their bytes. */
-  private long[] transfers(Method method, Backend backend, Forgetting task) throws Exception {
-    Path file = folder.resolve("transfers.jfr");
-    try (Recording recording = new Recording();
-        Model model = Model.initialise(NETWORK, 1)) {
-      recording.enable("io.nepenthe.CudaTransfer").withThreshold(Duration.ZERO);
-      recording.start();
-      method.forget(model, backend, task, 1, Listener.NONE);
-      recording.stop();
-      recording.dump(file);
+  private Transfers transfers(Method method, Backend backend, Forgetting task) throws Exception {
+    try (Model model = Model.initialise(NETWORK, 1)) {
+      return Transfers.of(folder, () -> method.forget(model, backend, task, 1, Listener.NONE));
     }
-    long[] sums = new long[3];
-    for (RecordedEvent event : RecordingFile.readAllEvents(file)) {
-      if (event.getEventType().getName().equals("io.nepenthe.CudaTransfer")) {
-        boolean up = event.getBoolean("toDevice");
-        sums[up ? 0 : 1]++;
-        sums[2] += up ? 0 : event.getLong("bytes");
-      }
-    }
-    return sums;
   }
 
   static Stream<Method> all() {
