@@ -69,6 +69,23 @@ class SampleGradientsTest {
     }
   }
 
+  /** More of a sample's input than is packed at once. */
+  @Test
+  void bandsOfAWideLayerMeet() {
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(2).open()) {
+      LayerCase some = LayerCase.linear(arena, 3, 64, 2100, 9, KernelTest.integers(1, 3));
+      for (boolean bias : new boolean[] {false, true}) {
+        Shape shape = shape(some, bias);
+        KernelTest.Guarded out = KernelTest.guarded(arena, shape.elements(), () -> 7);
+        run(backend, some, bias, out.tensor().reshape(shape));
+        SquareGradients.Reference reference = some.gradients(bias);
+        KernelTest.assertWithin(reference.sum(), reference.magnitude(), 0, out.tensor());
+        out.assertUntouched();
+      }
+    }
+  }
+
   @Test
   void refusesMisuse() {
     try (Arena arena = Arena.ofConfined();
