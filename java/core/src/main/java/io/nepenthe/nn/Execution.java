@@ -315,7 +315,7 @@ public final class Execution implements AutoCloseable {
 
   /** The same from vectors that are made there. */
   public void backward(LossVectors vectors, LayerVisitor visitor) {
-    // Not by the method above: what captures is an object a batch.
+    // Not by the method above: a lambda that captures would be an object a batch.
     BatchPlan plan = lastForward();
     context.backend.dense().lossVectors(plan.output(), vectors, plan.outputGradient());
     plan.backward(visitor);
