@@ -2,9 +2,9 @@
 //
 // A thread owns samples. As many columns of their Ā as fit are packed, tile by tile, and met by ROWS outputs
 // after the other: so gradients are written along their rows, and G is read once a band. In each_tile's order
-// every row of a tile was on another page: 1.5 to 4 times the time. Packing ROWS outputs of G as well, or
-// half as much again of Ā or twice as much, gained nothing; lane by lane stores of a row's end spilled the
-// tile below v4.
+// every row of a tile was on another page, and wide layers took far longer. Packing ROWS outputs of G as
+// well, or half as much again of Ā or twice as much, gained nothing; lane by lane stores of a row's end
+// spilled the tile below v4.
 #include "per_sample.h"
 
 namespace NEP_NAMESPACE {

@@ -82,7 +82,7 @@ void high_chunk(const float* values, int64_t n, uint64_t* histogram, uint64_t* i
     for (int64_t line = 0; line < WORD; line += 16) __builtin_prefetch(values + i + AHEAD + line);
 #pragma GCC unroll 16
     for (int64_t v = 0; v < PER_WORD; v++) nan -= keys_at(values + i + v * WIDTH) > INFINITE;
-      // Two values by one load: with a load each it takes a third longer.
+      // Two values by one load: with a load each it takes longer.
 #pragma GCC unroll 4
     for (int64_t c = 0; c < WORD; c += COPIES) {
       const uint64_t pair = *reinterpret_cast<const pair_at*>(values + i + c);

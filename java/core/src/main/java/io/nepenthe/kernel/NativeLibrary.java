@@ -85,7 +85,7 @@ final class NativeLibrary {
    * A function of LAPACK's library, which is not part of this one: extracted and opened at the
    * first use. It keeps to the thread that calls: OpenBLAS shares out sums by its number of
    * threads, one a core unless told, so that a machine with other cores found other bits; and its
-   * threads spin, so that on busy cores a decomposition took thirty times as long.
+   * threads spin, which busy cores make far slower.
    */
   static MethodHandle lapack(String name, FunctionDescriptor descriptor) {
     Path file = PackagedLibrary.ofThisPlatform().extractLapack(PackagedLibrary.cacheDirectory());
