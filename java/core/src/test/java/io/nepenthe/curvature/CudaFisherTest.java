@@ -3,12 +3,12 @@ package io.nepenthe.curvature;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.kernel.EmulatedGpu;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.kernel.RequireGpu;
 import io.nepenthe.kernel.Transfers;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Extent;
@@ -19,29 +19,20 @@ import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The Fisher diagonal on a CUDA device, emulated unless -Dnepenthe.gpu=required. */
+@EmulatedGpu
 class CudaFisherTest {
   private static final String MEMORY = "nepenthe.cuda.emulated.memory";
   private static final String CHECKS = "nepenthe.cuda.emulated.checks";
 
   @TempDir private Path folder;
 
-  @BeforeAll
-  static void emulate() {
-    if (!RequireGpu.Condition.required()) {
-      System.setProperty(Device.Cuda.PROPERTY, "emulated");
-    }
-  }
-
   @AfterAll
-  static void stopEmulating() {
-    System.clearProperty(Device.Cuda.PROPERTY);
+  static void restoreMemory() {
     System.clearProperty(MEMORY);
-    System.clearProperty(CHECKS);
   }
 
   private static double[] fisher(Model model, FisherDiagonal.Options options) {

@@ -3,10 +3,10 @@ package io.nepenthe.curvature;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.kernel.EmulatedGpu;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.kernel.RequireGpu;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Tensor;
@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
  * Kronecker factors, eigenvalue corrections and influence scores on a CUDA device, emulated unless
  * -Dnepenthe.gpu=required, agree with the processor's: of every kind of block.
  */
+@EmulatedGpu
 class CudaInfluenceTest {
   private static final Normalisation PLAIN = Normalisation.identity(2);
   private static final TinyData TRAINING = CurvatureNets.data(9);
@@ -35,10 +36,7 @@ class CudaInfluenceTest {
   private static InverseCurvature inverse;
 
   @BeforeAll
-  static void emulate() {
-    if (!RequireGpu.Condition.required()) {
-      System.setProperty(Device.Cuda.PROPERTY, "emulated");
-    }
+  static void compute() {
     model = Model.initialise(CurvatureNets.all(), 3);
     cpu = Device.cpu(1).open();
     cuda = Device.cuda(0).open();
@@ -55,7 +53,6 @@ class CudaInfluenceTest {
     cuda.close();
     cpu.close();
     model.close();
-    System.clearProperty(Device.Cuda.PROPERTY);
   }
 
   private static KroneckerFactors factors(Backend backend, boolean reduce) {

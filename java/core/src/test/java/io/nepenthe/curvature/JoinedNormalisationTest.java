@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.kernel.EmulatedGpu;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.kernel.RequireGpu;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Architectures;
 import io.nepenthe.nn.Execution;
@@ -23,7 +23,6 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -33,13 +32,9 @@ import org.junit.jupiter.params.provider.EnumSource;
  * give the squared gradients that x̂ and G give, and the outputs that single steps give: the same
  * bits.
  */
+@EmulatedGpu
 class JoinedNormalisationTest {
   private static final int BATCH = 5;
-
-  @AfterEach
-  void stopEmulating() {
-    System.clearProperty(Device.Cuda.PROPERTY);
-  }
 
   /** Where normalisation, addition and ReLU follow each other, and where they nearly do. */
   enum Graph {
@@ -214,9 +209,6 @@ class JoinedNormalisationTest {
   @ParameterizedTest
   @EnumSource(names = {"ADDED_SECOND", "INPUT_ADDED"})
   void alsoOnADevice(Graph graph) {
-    if (!RequireGpu.Condition.required()) {
-      System.setProperty(Device.Cuda.PROPERTY, "emulated");
-    }
     try (Backend backend = Device.cuda(0).open()) {
       compare(backend, graph);
     }

@@ -1,5 +1,9 @@
 package io.nepenthe.kernel;
 
+import io.nepenthe.data.Glyphs;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Layer;
+import io.nepenthe.nn.Network;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -35,6 +39,18 @@ public record Transfers(long ups, long downs, long bytesUp, long bytesDown) {
       }
     }
     return sum;
+  }
+
+  /** Small, with running statistics, and all of it on a device: what a step copies shows. */
+  public static Network network(int outputs) {
+    return Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
+        .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))
+        .then(new Layer.BatchNorm2d("norm", 2))
+        .then(new Layer.Relu())
+        .then(new Layer.GlobalAveragePool())
+        .then(new Layer.Flatten())
+        .then(new Layer.Linear("head", 2, outputs, true))
+        .build();
   }
 
   private Transfers and(boolean up, long bytes) {

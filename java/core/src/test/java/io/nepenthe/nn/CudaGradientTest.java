@@ -1,9 +1,7 @@
 package io.nepenthe.nn;
 
+import io.nepenthe.kernel.EmulatedGpu;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.kernel.RequireGpu;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -11,19 +9,8 @@ import org.junit.jupiter.params.provider.EnumSource;
  * The same on a CUDA device, emulated unless -Dnepenthe.gpu=required: forward, backward and
  * parameter gradients of every layer.
  */
+@EmulatedGpu
 class CudaGradientTest extends GradientTest {
-  @BeforeAll
-  static void emulate() {
-    if (!RequireGpu.Condition.required()) {
-      System.setProperty(Device.Cuda.PROPERTY, "emulated");
-    }
-  }
-
-  @AfterAll
-  static void stopEmulating() {
-    System.clearProperty(Device.Cuda.PROPERTY);
-  }
-
   @Override
   Device device() {
     return Device.cuda(0);

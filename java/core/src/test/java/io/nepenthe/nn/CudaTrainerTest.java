@@ -3,27 +3,24 @@ package io.nepenthe.nn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.kernel.EmulatedGpu;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.kernel.RequireGpu;
 import io.nepenthe.kernel.Transfers;
-import io.nepenthe.kernel.Window;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Training on a CUDA device, emulated unless -Dnepenthe.gpu=required. */
+@EmulatedGpu(checked = false)
 class CudaTrainerTest {
-  private static final String CHECKS = "nepenthe.cuda.emulated.checks";
   private static final int BATCH = 8;
 
   /** A few steps of float32 sums of some thousand terms in another order. */
@@ -32,20 +29,6 @@ class CudaTrainerTest {
   private static final Normalisation PIXELS = Normalisation.identity(1);
 
   @TempDir private Path folder;
-
-  @BeforeAll
-  static void emulate() {
-    if (!RequireGpu.Condition.required()) {
-      System.setProperty(Device.Cuda.PROPERTY, "emulated");
-      System.setProperty(CHECKS, "false");
-    }
-  }
-
-  @AfterAll
-  static void stopEmulating() {
-    System.clearProperty(Device.Cuda.PROPERTY);
-    System.clearProperty(CHECKS);
-  }
 
   static Stream<Loss> losses() {
     return Stream.of(
@@ -56,16 +39,7 @@ class CudaTrainerTest {
 
   private static Model model(Loss loss) {
     int outputs = loss.classifies() ? 10 : 1;
-    return Model.initialise(
-        Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
-            .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))
-            .then(new Layer.BatchNorm2d("norm", 2))
-            .then(new Layer.Relu())
-            .then(new Layer.GlobalAveragePool())
-            .then(new Layer.Flatten())
-            .then(new Layer.Linear("head", 2, outputs, true))
-            .build(),
-        1);
+    return Model.initialise(Transfers.network(outputs), 1);
   }
 
   private static Dataset data(int samples) {

@@ -3,17 +3,14 @@ package io.nepenthe.unlearn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.kernel.EmulatedGpu;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
-import io.nepenthe.kernel.RequireGpu;
 import io.nepenthe.kernel.Transfers;
-import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.CrossEntropy;
-import io.nepenthe.nn.Extent;
-import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
@@ -24,8 +21,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -33,8 +28,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /**
  * The methods that take gradient steps, on a CUDA device, emulated unless -Dnepenthe.gpu=required.
  */
+@EmulatedGpu(checked = false)
 class CudaMethodsTest {
-  private static final String CHECKS = "nepenthe.cuda.emulated.checks";
   private static final int BATCH = 8;
 
   /** A few steps of float32 sums of some thousand terms in another order. */
@@ -44,34 +39,12 @@ class CudaMethodsTest {
   private static final Steps STEPS = new Steps(1, BATCH, SGD);
   private static final Normalisation PIXELS = Normalisation.identity(1);
 
-  private static final Network NETWORK =
-      Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
-          .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))
-          .then(new Layer.BatchNorm2d("norm", 2))
-          .then(new Layer.Relu())
-          .then(new Layer.GlobalAveragePool())
-          .then(new Layer.Flatten())
-          .then(new Layer.Linear("head", 2, 10, true))
-          .build();
+  private static final Network NETWORK = Transfers.network(10);
 
   private static final Trainer RECIPE =
       new Trainer(1, BATCH, SGD, new Schedule.Constant(), new CrossEntropy(), 1);
 
   @TempDir private Path folder;
-
-  @BeforeAll
-  static void emulate() {
-    if (!RequireGpu.Condition.required()) {
-      System.setProperty(Device.Cuda.PROPERTY, "emulated");
-      System.setProperty(CHECKS, "false");
-    }
-  }
-
-  @AfterAll
-  static void stopEmulating() {
-    System.clearProperty(Device.Cuda.PROPERTY);
-    System.clearProperty(CHECKS);
-  }
 
   /**
    * A method, and its copies to the device: of a batch the images, the floats that their bytes
