@@ -173,9 +173,8 @@ final class DetailTables {
   /** What was chosen. */
   private void settings() {
     List<String> tasks =
-        Stream.concat(
-                Stream.concat(Tables.PRIVACY.stream(), Tables.LARGER.stream()),
-                Stream.of("badnets", "interclass", "label-noise"))
+        Stream.of(Tables.PRIVACY, Tables.LARGER, List.of("badnets", "interclass", "label-noise"))
+            .flatMap(List::stream)
             .filter(task -> !settled(task).isEmpty())
             .toList();
     page.section(

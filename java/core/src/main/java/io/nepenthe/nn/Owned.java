@@ -3,11 +3,11 @@ package io.nepenthe.nn;
 import java.util.function.Supplier;
 
 /** What a constructor takes and has to give back if it fails: nobody else knows of it. */
-final class Owned {
+public final class Owned {
   private Owned() {}
 
   /** Makes something; if that fails, {@code close} gives back what was taken before. */
-  static <T> T orClose(Runnable close, Supplier<T> make) {
+  public static <T> T orClose(Runnable close, Supplier<T> make) {
     try {
       return make.get();
     } catch (RuntimeException | Error e) {

@@ -4,6 +4,7 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.Predictor;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -32,7 +33,7 @@ final class Teacher implements AutoCloseable {
     for (int n = 0; n < size; n++) {
       rows.put(data.id(n), n);
     }
-    this.answers = backend.zeros(arena, Shape.of(size, outputs));
+    this.answers = Owned.orClose(arena::close, () -> backend.zeros(arena, Shape.of(size, outputs)));
   }
 
   static Teacher of(Model model, Backend backend, Dataset data, Normalisation normalisation) {
@@ -58,13 +59,12 @@ final class Teacher implements AutoCloseable {
   }
 
   private Teacher asking(Runnable questions) {
-    try {
-      questions.run();
-      return this;
-    } catch (RuntimeException e) {
-      close();
-      throw e;
-    }
+    return Owned.orClose(
+        this::close,
+        () -> {
+          questions.run();
+          return this;
+        });
   }
 
   private void ask(Model model, Dataset data, long first, Normalisation normalisation) {
