@@ -15,20 +15,6 @@ final class CudaBatchNormRelu {
     this.context = context;
   }
 
-  /** 1/√(variance + ε) of every channel, for the time of the operation. */
-  static long inverse(
-      CudaContext context, CudaContext.Operation op, Tensor variance, float epsilon) {
-    long inverse = op.scratch(variance.shape().bytes());
-    op.launch(
-        "nep_batch_norm_inverse",
-        context.blocks("nep_batch_norm_inverse", variance.elements(), 1),
-        op.read(variance),
-        epsilon,
-        inverse,
-        variance.elements());
-    return inverse;
-  }
-
   /** Of x's size. */
   private CudaContext.Operation begin(String name, Tensor x, int arrays) {
     return context.begin(name, x.shape(), arrays * x.shape().bytes(), arrays * x.elements());
@@ -47,7 +33,7 @@ final class CudaBatchNormRelu {
           overX ? target : op.read(x),
           overResidual ? target : op.read(residual),
           op.read(norm.mean()),
-          inverse(context, op, norm.variance(), norm.epsilon()),
+          CudaBatchNorm.inverse(context, op, norm.variance(), norm.epsilon()),
           op.read(norm.scale()),
           op.read(norm.shift()),
           target,
@@ -84,7 +70,7 @@ final class CudaBatchNormRelu {
           op.read(y),
           overDx ? target : overResidual ? handedOn : op.read(dy),
           op.read(norm.mean()),
-          inverse(context, op, norm.variance(), norm.epsilon()),
+          CudaBatchNorm.inverse(context, op, norm.variance(), norm.epsilon()),
           op.read(norm.scale()),
           op.read(norm.shift()),
           target,

@@ -1,23 +1,17 @@
 package io.nepenthe.kernel;
 
-import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 
-/** Launches of cuda/{activation,pool,batch_norm}.cu. */
+/** The engine's layers: launches of cuda/activation.cu, and whoever launches the others. */
 final class CudaDense implements Dense, AutoCloseable {
-  private static final int VALUES = 0;
-  private static final int SQUARES = 1;
-  private static final int PRODUCTS = 2;
-  private static final long GROUPS = 64;
-  private static final long ROWS = 64;
-  private static final long CHANNELS_A_BLOCK = 4;
-
   private final CudaContext context;
   private final CudaGemm gemm;
   private final CudaDnn.Choice convolutions;
   private final CudaLosses losses;
   private final CudaPad pad;
+  private final CudaPool pool;
+  private final CudaBatchNorm norm;
   private final CudaBatchNormRelu normRelu;
   private final CudaPixels pixels;
 
@@ -31,6 +25,8 @@ final class CudaDense implements Dense, AutoCloseable {
     this.gemm = CudaGemm.of(context, precision);
     this.losses = new CudaLosses(context);
     this.pad = new CudaPad(context);
+    this.pool = new CudaPool(context);
+    this.norm = new CudaBatchNorm(context);
     this.normRelu = new CudaBatchNormRelu(context);
     this.pixels = new CudaPixels(context);
   }
@@ -142,111 +138,22 @@ final class CudaDense implements Dense, AutoCloseable {
 
   @Override
   public void maxPool(Tensor x, Tensor y, Window window) {
-    DenseChecks.pooling(x.shape(), y.shape(), window);
-    Checks.disjoint("y", y, "x", x);
-    try (var op = begin("maxPool", x, 2)) {
-      long target = op.write(y);
-      pool(op, "nep_pool_max", y, x.shape(), y.shape(), window, op.read(x), target);
-      op.finish();
-    }
+    pool.max(x, y, window);
   }
 
   @Override
   public void maxPoolGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window) {
-    DenseChecks.maxPoolGradient(x, y, dy, dx, window);
-    try (var op = begin("maxPoolGradient", x, 3)) {
-      long target = op.write(dx);
-      pool(
-          op,
-          "nep_pool_max_gradient",
-          dx,
-          x.shape(),
-          y.shape(),
-          window,
-          op.read(x),
-          op.read(y),
-          op.read(dy),
-          target);
-      op.finish();
-    }
+    pool.maxGradient(x, y, dy, dx, window);
   }
 
   @Override
   public void averagePool(Tensor x, Tensor y, Window window, boolean paddingCounts) {
-    DenseChecks.pooling(x.shape(), y.shape(), window);
-    Checks.disjoint("y", y, "x", x);
-    try (var op = begin("averagePool", x, 2)) {
-      long target = op.write(y);
-      average(op, "nep_pool_average", y, x, y, window, paddingCounts, op.read(x), target);
-      op.finish();
-    }
+    pool.average(x, y, window, paddingCounts);
   }
 
   @Override
   public void averagePoolGradient(Tensor dy, Tensor dx, Window window, boolean paddingCounts) {
-    DenseChecks.pooling(dx.shape(), dy.shape(), window);
-    Checks.disjoint("dx", dx, "dy", dy);
-    try (var op = begin("averagePoolGradient", dx, 2)) {
-      long target = op.write(dx);
-      String kernel = "nep_pool_average_gradient";
-      average(op, kernel, dx, dx, dy, window, paddingCounts, op.read(dy), target);
-      op.finish();
-    }
-  }
-
-  private void average(
-      CudaContext.Operation op,
-      String kernel,
-      Tensor result,
-      Tensor x,
-      Tensor y,
-      Window window,
-      boolean paddingCounts,
-      long from,
-      long to) {
-    Object[] sizes = sizes(x.shape(), y.shape(), window, 2, 1);
-    sizes[0] = from;
-    sizes[1] = to;
-    sizes[sizes.length - 1] = paddingCounts ? 1 : 0;
-    op.launch(kernel, context.blocks(kernel, result.elements(), 1), sizes);
-  }
-
-  private void pool(
-      CudaContext.Operation op,
-      String kernel,
-      Tensor result,
-      Shape x,
-      Shape y,
-      Window window,
-      Long... pointers) {
-    Object[] sizes = sizes(x, y, window, pointers.length, 0);
-    System.arraycopy(pointers, 0, sizes, 0, pointers.length);
-    op.launch(kernel, context.blocks(kernel, result.elements(), 1), sizes);
-  }
-
-  /** A pooling's sizes, with room before and after. */
-  static Object[] sizes(Shape x, Shape y, Window w, int before, int after) {
-    CudaLayer.requireSmall(x);
-    CudaLayer.requireSmall(y);
-    Object[] sizes = {
-      x.size(0),
-      (int) x.size(1),
-      (int) x.size(2),
-      (int) x.size(3),
-      (int) y.size(1),
-      (int) y.size(2),
-      w.kernelHeight(),
-      w.kernelWidth(),
-      w.strideHeight(),
-      w.strideWidth(),
-      w.dilationHeight(),
-      w.dilationWidth(),
-      w.top(),
-      w.left()
-    };
-    Object[] all = new Object[before + sizes.length + after];
-    System.arraycopy(sizes, 0, all, before, sizes.length);
-    return all;
+    pool.averageGradient(dy, dx, window, paddingCounts);
   }
 
   @Override
@@ -261,51 +168,7 @@ final class CudaDense implements Dense, AutoCloseable {
 
   @Override
   public void batchNormStatistics(Tensor x, Tensor mean, Tensor variance) {
-    long channels = DenseChecks.statistics(x, mean, variance);
-    long rows = x.elements() / channels;
-    try (var op = begin("batchNormStatistics", x, 2)) {
-      long values = op.read(x);
-      long means = op.write(mean);
-      sums(op, VALUES, values, 0, 0, rows, channels, rows, false, means);
-      sums(op, SQUARES, values, 0, means, rows, channels, rows, false, op.write(variance));
-      op.finish();
-    }
-  }
-
-  /** out[c] (+)= the sum over rows of x, (x − mean)² or x·y, over {@code count} if it is not 0. */
-  private void sums(
-      CudaContext.Operation op,
-      int kind,
-      long x,
-      long y,
-      long mean,
-      long rows,
-      long channels,
-      long count,
-      boolean accumulate,
-      long out) {
-    long blocks = ((rows + GROUPS - 1) / GROUPS + ROWS - 1) / ROWS;
-    long parts = GROUPS * blocks * channels;
-    long partial = op.scratch(parts * Float.BYTES);
-    op.launch(
-        "nep_batch_norm_blocks",
-        context.blocks("nep_batch_norm_blocks", parts, 1),
-        x,
-        y,
-        mean,
-        kind,
-        rows,
-        channels,
-        partial);
-    op.launch(
-        "nep_batch_norm_totals",
-        (channels + CHANNELS_A_BLOCK - 1) / CHANNELS_A_BLOCK,
-        partial,
-        rows,
-        channels,
-        count,
-        accumulate ? 1 : 0,
-        out);
+    norm.statistics(x, mean, variance);
   }
 
   /** out[c] (+)= the sum of a matrix's column. */
@@ -316,7 +179,7 @@ final class CudaDense implements Dense, AutoCloseable {
       long columns,
       boolean accumulate,
       long out) {
-    sums(op, VALUES, matrix, 0, 0, rows, columns, 0, accumulate, out);
+    norm.columnSums(op, matrix, rows, columns, accumulate, out);
   }
 
   @Override
@@ -329,44 +192,13 @@ final class CudaDense implements Dense, AutoCloseable {
       float epsilon,
       Tensor normalised,
       Tensor y) {
-    boolean keep =
-        DenseChecks.normalisation(x, mean, variance, scale, shift, epsilon, normalised, y);
-    boolean shifted = y.elements() > 0;
-    try (var op = begin("batchNorm", x, keep && shifted ? 3 : 2)) {
-      boolean overY = shifted && y.address() == x.address();
-      boolean over = keep && normalised.address() == x.address();
-      long target = overY ? op.update(y) : op.write(y);
-      long kept = !keep ? 0L : over ? op.update(normalised) : op.write(normalised);
-      op.launch(
-          "nep_batch_norm",
-          context.blocks("nep_batch_norm", x.elements(), 1),
-          overY ? target : over ? kept : op.read(x),
-          op.read(mean),
-          CudaBatchNormRelu.inverse(context, op, variance, epsilon),
-          op.read(scale),
-          op.read(shift),
-          kept,
-          target,
-          x.elements(),
-          mean.elements());
-      op.finish();
-    }
+    norm.normalise(x, mean, variance, scale, shift, epsilon, normalised, y);
   }
 
   @Override
   public void batchNormSums(
       Tensor normalised, Tensor dy, Tensor dScale, Tensor dShift, boolean accumulate) {
-    long channels = DenseChecks.sums(normalised, dy, dScale, dShift);
-    long rows = dy.elements() / channels;
-    try (var op = begin("batchNormSums", dy, 3)) {
-      long gradient = op.read(dy);
-      long scale = accumulate ? op.update(dScale) : op.write(dScale);
-      long shift = accumulate ? op.update(dShift) : op.write(dShift);
-      long values = op.read(normalised);
-      sums(op, PRODUCTS, gradient, values, 0, rows, channels, 0, accumulate, scale);
-      sums(op, VALUES, gradient, 0, 0, rows, channels, 0, accumulate, shift);
-      op.finish();
-    }
+    norm.parameterGradients(normalised, dy, dScale, dShift, accumulate);
   }
 
   @Override
@@ -380,27 +212,7 @@ final class CudaDense implements Dense, AutoCloseable {
       Tensor dShift,
       boolean frozen,
       Tensor dx) {
-    long channels =
-        DenseChecks.normalisationGradient(
-            normalised, dy, variance, scale, epsilon, dScale, dShift, dx);
-    try (var op = begin("batchNormGradient", dy, frozen ? 2 : 3)) {
-      boolean inPlace = dx.address() == dy.address();
-      long target = inPlace ? op.update(dx) : op.write(dx);
-      op.launch(
-          "nep_batch_norm_gradient",
-          context.blocks("nep_batch_norm_gradient", dy.elements(), 1),
-          frozen ? 0L : op.read(normalised),
-          inPlace ? target : op.read(dy),
-          CudaBatchNormRelu.inverse(context, op, variance, epsilon),
-          op.read(scale),
-          frozen ? 0L : op.read(dScale),
-          frozen ? 0L : op.read(dShift),
-          frozen ? 1 : 0,
-          target,
-          dy.elements() / channels,
-          channels);
-      op.finish();
-    }
+    norm.gradient(normalised, dy, variance, scale, epsilon, dScale, dShift, frozen, dx);
   }
 
   @Override
@@ -423,18 +235,7 @@ final class CudaDense implements Dense, AutoCloseable {
 
   @Override
   public void moveAverage(Tensor running, Tensor value, float momentum, float factor) {
-    DenseChecks.average(running, value);
-    try (var op = begin("moveAverage", running, 3)) {
-      op.launch(
-          "nep_batch_norm_move",
-          context.blocks("nep_batch_norm_move", running.elements(), 1),
-          op.update(running),
-          op.read(value),
-          running.elements(),
-          momentum,
-          factor);
-      op.finish();
-    }
+    norm.moveAverage(running, value, momentum, factor);
   }
 
   @Override

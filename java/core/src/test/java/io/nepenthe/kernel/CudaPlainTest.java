@@ -112,15 +112,15 @@ class CudaPlainTest {
             long x = bench.read(values);
             long y = bench.read(best);
             long dy = bench.read(board.normal(pooled.elements()));
-            Object[] sizes = CudaDense.sizes(images, pooled, w, 2, 0);
+            Object[] sizes = CudaPool.sizes(images, pooled, w, 2, 0);
             sizes[0] = x;
             bench.compare("nep_pool_max", threads, pooled, 1, sizes);
-            sizes = CudaDense.sizes(images, pooled, w, 4, 0);
+            sizes = CudaPool.sizes(images, pooled, w, 4, 0);
             sizes[0] = x;
             sizes[1] = y;
             sizes[2] = dy;
             bench.compare("nep_pool_max_gradient", threads, images, 3, sizes);
-            sizes = CudaDense.sizes(images, pooled, w, 2, 1);
+            sizes = CudaPool.sizes(images, pooled, w, 2, 1);
             sizes[sizes.length - 1] = board.seed() % 2;
             sizes[0] = x;
             bench.compare("nep_pool_average", threads, pooled, 1, sizes);
