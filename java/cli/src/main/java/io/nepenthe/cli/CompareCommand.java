@@ -134,7 +134,7 @@ final class CompareCommand extends Operation {
             .put("test", plan.judged().test().orElseThrow().size())
             .put("seeds", seeds);
     Forgotten.to(task, plan.task().forget());
-    Summary summary = Summary.of(rows);
+    Summary summary = new Summary(rows);
     summary.to(json);
     report(run, plan, summary, Stream.concat(notes.stream(), summary.warnings().stream()).toList());
     run.result().total(run.elapsed());

@@ -221,6 +221,7 @@ final class EvaluateCommand extends Operation {
           .withObject("/membershipInference")
           .put("likelihoodRatio", outcome.areaUnderCurve())
           .put("likelihoodRatioAtOnePercent", outcome.truePositiveRate());
+      Intervals.ofArea(outcome, model.metrics());
     }
   }
 

@@ -20,11 +20,14 @@ final class Figures {
 
   private Figures() {}
 
-  /** A number for each number that all have, in the same structure. */
+  /** A number for each number that all have, in the same structure, without {@link Intervals}. */
   static JsonNode reduce(List<JsonNode> nodes, ToDoubleFunction<double[]> function) {
     ObjectNode result = JsonNodeFactory.instance.objectNode();
     for (var property : nodes.getFirst().properties()) {
       String name = property.getKey();
+      if (name.equals(Intervals.KEY)) {
+        continue;
+      }
       List<JsonNode> values = nodes.stream().map(node -> node.path(name)).toList();
       if (values.stream().allMatch(JsonNode::isNumber)) {
         double value =

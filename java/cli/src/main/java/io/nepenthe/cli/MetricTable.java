@@ -38,7 +38,8 @@ final class MetricTable {
               "Loss attack right",
               "/membershipInference/lossAttack",
               Kind.RATE,
-              "how often the loss tells the forgotten from test samples; 50 % is best"),
+              "how often the loss tells the forgotten from test samples; 50 % is best; judged by"
+                  + " overlapping draws, it has no interval"),
           new Column(
               "Likelihood ratio",
               "/membershipInference/likelihoodRatio",
@@ -96,7 +97,11 @@ final class MetricTable {
     for (Column column : columns) {
       html.append("<th scope=\"col\" aria-sort=\"none\"><button type=\"button\">")
           .append(Template.escape(column.title))
-          .append("</button></th>");
+          .append("</button>");
+      Intervals.samples(models.getFirst().path("metrics"), column.pointer)
+          .ifPresent(
+              samples -> html.append("<span class=\"gap\">").append(samples).append("</span>"));
+      html.append("</th>");
     }
     html.append("</tr></thead>\n<tbody>\n");
     for (JsonNode model : models) {
@@ -127,6 +132,12 @@ final class MetricTable {
     if (models.stream().anyMatch(model -> model.has("gap"))) {
       html.append("<em>Gap</em>: how far from training anew, in points. ");
     }
+    if (models.stream().anyMatch(model -> intervals(model, columns))) {
+      html.append(
+          "†: the 95 % interval, where the share would lie with other samples of the same kind, n"
+              + " of them; what another seed of training, or an attack that learnt from other"
+              + " samples, would change is not in it. ");
+    }
     for (Column column : columns) {
       if (!column.note.isEmpty()) {
         html.append("<em>").append(Template.escape(column.title)).append("</em>: ");
@@ -134,6 +145,11 @@ final class MetricTable {
       }
     }
     return html.append("</p>\n").toString();
+  }
+
+  private static boolean intervals(JsonNode model, List<Column> columns) {
+    return columns.stream()
+        .anyMatch(column -> Intervals.text(model.path("metrics"), column.pointer).isPresent());
   }
 
   private static void cell(StringBuilder html, JsonNode model, Column column, boolean standard) {
@@ -156,6 +172,9 @@ final class MetricTable {
           .append(text(column, gap.asDouble()).replace(" %", ""))
           .append("</span>");
     }
+    Intervals.text(model.path("metrics"), column.pointer)
+        .ifPresent(
+            interval -> html.append("<span class=\"gap\">").append(interval).append(" †</span>"));
     html.append("</td>");
   }
 

@@ -20,7 +20,10 @@ final class Metrics {
 
   private Metrics() {}
 
-  /** Adds the rates and, where there is something to forget, the membership attacks. */
+  /**
+   * Adds the rates and, where there is something to forget, the membership attacks, and {@link
+   * Intervals}.
+   */
   static void of(Observed observed, long seed, ObjectNode node) {
     observed.rates(node);
     splits(observed)
@@ -38,6 +41,7 @@ final class Metrics {
                   "thresholdAttack",
                   attack.thresholdAttack(splits, Feature.MODIFIED_ENTROPY));
             });
+    Intervals.to(observed, node);
   }
 
   /**
@@ -54,6 +58,7 @@ final class Metrics {
               put(member, name(Feature.CONFIDENCE), attack.efficacy(splits, Feature.CONFIDENCE));
               quick(attack, splits, member);
             });
+    Intervals.to(observed, node);
   }
 
   private static void quick(MembershipInference attack, Splits splits, ObjectNode member) {

@@ -20,6 +20,14 @@ record Observed(
     Optional<Predictions> triggered,
     int target,
     Optional<Confused.Pair> confused) {
+  /** Those for the test data of the two classes that may be taken for each other. */
+  Optional<Predictions> ofConfused() {
+    return test.flatMap(
+        it ->
+            confused.map(
+                pair -> it.where(n -> it.label(n) == pair.a() || it.label(n) == pair.b())));
+  }
+
   /** Adds the rates, as fractions of one, under their names. */
   void rates(ObjectNode node) {
     test.ifPresent(

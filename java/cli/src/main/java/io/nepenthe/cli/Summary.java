@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.SequencedMap;
+import java.util.function.BiFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -20,10 +21,6 @@ import java.util.stream.Stream;
  * @param rows the models before, then the methods; among them {@link Chosen#STANDARD}
  */
 record Summary(List<Comparison.Row> rows) {
-  static Summary of(List<Comparison.Row> rows) {
-    return new Summary(rows);
-  }
-
   /** Adds {@code before}, {@code methods} and {@code warnings}. */
   void to(ObjectNode json) {
     json.set("before", row(rows.getFirst(), false));
@@ -94,12 +91,18 @@ record Summary(List<Comparison.Row> rows) {
     ObjectNode node = head(row);
     if (!row.measured().isEmpty()) {
       List<JsonNode> metrics = metrics(row.measured());
-      node.setAll((ObjectNode) Figures.reduce(metrics, Figures::mean));
+      node.setAll(means(metrics));
       figures(row, metrics, method, node);
     }
     ArrayNode seeds = node.putArray("seeds");
     row.cells().forEach(cell -> seeds.add(cell.deepCopy().without(List.of("made", "detail"))));
     return node;
+  }
+
+  private static ObjectNode means(List<JsonNode> metrics) {
+    ObjectNode means = (ObjectNode) Figures.reduce(metrics, Figures::mean);
+    Intervals.ofMeans(means, metrics.getFirst());
+    return means;
   }
 
   /** The name, and with how many seeds it failed if with any. */
@@ -132,7 +135,7 @@ record Summary(List<Comparison.Row> rows) {
       ObjectNode node = head(row);
       if (!row.measured().isEmpty()) {
         List<JsonNode> metrics = metrics(row.measured());
-        node.set("metrics", Figures.reduce(metrics, Figures::mean));
+        node.set("metrics", means(metrics));
         figures(row, metrics, row != rows.getFirst(), node);
       }
       ObjectNode first = row.cells().getFirst();
@@ -185,6 +188,7 @@ record Summary(List<Comparison.Row> rows) {
       }
     }
     run.say("%s%9s%10s", head, "gap", "time");
+    below("", rows.getFirst(), columns, Intervals::samples).ifPresent(line -> run.say("%s", line));
     for (Comparison.Row row : rows) {
       StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-22s", row.title()));
       for (String[] column : columns) {
@@ -204,8 +208,31 @@ record Summary(List<Comparison.Row> rows) {
           shown,
           measured == 0 ? "" : Text.seconds(Figures.mean(values(row, "/seconds/total"))),
           measured == row.cells().size() ? "" : "  failed: " + (row.cells().size() - measured));
+      below("  95 %", row, columns, Intervals::text).ifPresent(below -> run.say("%s", below));
     }
     warnings().forEach(warning -> run.say("warning: %s", warning));
+  }
+
+  /** A line with something of each column's figure; empty if no figure has it. */
+  private Optional<String> below(
+      String title,
+      Comparison.Row row,
+      String[][] columns,
+      BiFunction<JsonNode, String, Optional<String>> what) {
+    if (row.measured().isEmpty()) {
+      return Optional.empty();
+    }
+    ObjectNode metrics = means(metrics(row.measured()));
+    StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-22s", title));
+    boolean some = false;
+    for (String[] column : columns) {
+      if (has(column[1])) {
+        Optional<String> text = what.apply(metrics, column[1].substring("/metrics".length()));
+        some |= text.isPresent();
+        line.append(String.format(Text.LOCALE, "%14s", text.orElse("")));
+      }
+    }
+    return some ? Optional.of(line.toString().stripTrailing()) : Optional.empty();
   }
 
   private boolean has(String pointer) {

@@ -82,6 +82,7 @@ record Task(
     for (String[] rate : rates) {
       if (measured[0].at(rate[1]).isNumber()) {
         run.say("%s", line(rate[0], measured, node -> node.at(rate[1])));
+        interval(rate[1], measured).ifPresent(line -> run.say("%s", line));
       }
     }
     for (int c = 0; c < measured[0].path("classes").size(); c++) {
@@ -92,6 +93,22 @@ record Task(
           line(
               "  class " + name, measured, node -> node.get("classes").get(place).get("accuracy")));
     }
+  }
+
+  /** Where the shares of few samples lie, below them. */
+  private static Optional<String> interval(String pointer, ObjectNode[] measured) {
+    return Intervals.text(measured[0], pointer)
+        .flatMap(_ -> Intervals.samples(measured[0], pointer))
+        .map(
+            samples -> {
+              StringBuilder line =
+                  new StringBuilder(String.format(Text.LOCALE, "%-24s", "  95 %, " + samples));
+              for (ObjectNode node : measured) {
+                line.append(
+                    String.format(Text.LOCALE, "%12s", Intervals.text(node, pointer).orElse("")));
+              }
+              return line.toString();
+            });
   }
 
   private static String line(

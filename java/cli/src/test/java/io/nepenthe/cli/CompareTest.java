@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.nepenthe.evaluate.Interval;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -87,6 +88,26 @@ class CompareTest {
     assertEquals("cpu", result.get("device").asText());
     assertEquals(40, result.get("task").get("forget").asInt());
     assertEquals(3, result.get("methods").size());
+    JsonNode means = result.get("methods").get(1);
+    for (Map.Entry<String, Integer> share :
+        Map.of(
+                "/unlearningAccuracy",
+                40,
+                "/membershipInference/confidence",
+                40,
+                "/testAccuracy",
+                200)
+            .entrySet()) {
+      JsonNode found = means.at("/interval95" + share.getKey());
+      Interval wilson = Interval.wilson(means.at(share.getKey()).asDouble(), share.getValue());
+      assertEquals(share.getValue(), found.get("samples").asInt(), found.toString());
+      assertEquals(wilson.low(), found.get("low").asDouble(), found.toString());
+      assertEquals(wilson.high(), found.get("high").asDouble(), found.toString());
+      assertTrue(means.at("/seeds/0/metrics/interval95" + share.getKey()).isObject());
+    }
+    assertTrue(
+        means.at("/gap/interval95").isMissingNode()
+            && means.at("/deviation/interval95").isMissingNode());
     assertEquals("retrain", result.get("methods").get(0).get("name").asText());
     assertEquals(0, result.get("methods").get(0).get("averageGap").asDouble());
     for (JsonNode method : result.get("methods")) {

@@ -12,6 +12,7 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.IdList;
 import io.nepenthe.data.Safetensors;
+import io.nepenthe.evaluate.Interval;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import io.nepenthe.unlearn.Methods;
@@ -20,6 +21,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -288,6 +290,56 @@ class ModelCommandsTest {
   }
 
   @Test
+  void sharesOfAFewSamplesHaveIntervals() throws Exception {
+    Path json = folder.resolve("few.json");
+    String line =
+        "unlearn --method ssd --selection 8 --model MODEL --data %s --forget-fraction 0.01"
+            + " --test %s --json %s --out OUT";
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TRAIN, TEST, json)));
+    assertEquals(0, outcome.status(), outcome.err());
+    Files.delete(folder.resolve("OUT"));
+    JsonNode after = Nepenthe.json(json).get("after");
+    JsonNode intervals = after.get("interval95");
+    Map<String, Integer> shares =
+        Map.of(
+            "/unlearningAccuracy", 20,
+            "/forgetAccuracy", 20,
+            "/retainAccuracy", 1980,
+            "/testAccuracy", 500,
+            "/membershipInference/confidence", 20,
+            "/membershipInference/entropyAttack", 20);
+    shares.forEach(
+        (share, samples) -> {
+          Interval interval = Interval.wilson(after.at(share).asDouble(), samples);
+          assertEquals(interval.low(), intervals.at(share).get("low").asDouble(), share);
+          assertEquals(interval.high(), intervals.at(share).get("high").asDouble(), share);
+          assertEquals(samples, intervals.at(share).get("samples").asInt(), share);
+        });
+    assertTrue(after.at("/membershipInference/lossAttack").isNumber());
+    assertTrue(intervals.at("/membershipInference/lossAttack").isMissingNode(), "no share");
+    assertBelow(outcome, "judged never seen", "  95 %, n = 20 ", after, "/confidence");
+    assertFalse(below(outcome, "loss attack right").contains("95 %"), outcome.out());
+  }
+
+  private static void assertBelow(
+      Nepenthe.Outcome outcome, String line, String start, JsonNode metrics, String attack) {
+    String interval = Intervals.text(metrics, "/membershipInference" + attack).orElseThrow();
+    String below = below(outcome, line);
+    assertTrue(below.startsWith(start) && below.endsWith(" " + interval), outcome.out());
+  }
+
+  /** The line below the one that starts so. */
+  private static String below(Nepenthe.Outcome outcome, String start) {
+    return outcome
+        .out()
+        .lines()
+        .dropWhile(line -> !line.startsWith(start))
+        .skip(1)
+        .findFirst()
+        .orElse("");
+  }
+
+  @Test
   void whatIsStillKnownIsMeasured() throws Exception {
     String line =
         "evaluate --model MODEL --before MODEL --reference MODEL --data %s --train %s"
@@ -310,6 +362,7 @@ class ModelCommandsTest {
     assertEquals(1, alike.get("fc3").asDouble(), 1e-9, alike.toString());
     String text = Files.readString(page);
     assertTrue(text.contains("Judged never seen") && text.contains("Trained anew"));
+    assertTrue(text.contains("†: the 95 % interval") && text.contains(">n = 200<"), "few samples");
   }
 
   @Test
@@ -317,13 +370,20 @@ class ModelCommandsTest {
     Path json = folder.resolve("shadows.json");
     String line =
         "evaluate --model MODEL --data %s#0-199 --train %s#0-299 --forget-fraction 0.1 --seed 3"
-            + " --shadows 1 --epochs 1 --confused 3,5 --quiet --json %s";
+            + " --shadows 1 --epochs 1 --confused 3,5 --json %s";
     Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, TRAIN, json)));
-    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    assertEquals(0, outcome.status(), outcome.err());
     JsonNode after = Nepenthe.json(json).get("after");
     double area = after.at("/membershipInference/likelihoodRatio").asDouble(-1);
     assertTrue(area >= 0 && area <= 1, after.toString());
     assertTrue(after.at("/membershipInference/likelihoodRatioAtOnePercent").isNumber());
+    JsonNode intervals = after.get("interval95");
+    JsonNode interval = intervals.at("/membershipInference/likelihoodRatio");
+    assertTrue(interval.get("low").asDouble() < area && area < interval.get("high").asDouble());
+    assertEquals("30 and 200", interval.get("samples") + " and " + interval.get("nonMembers"));
+    assertTrue(intervals.at("/membershipInference/likelihoodRatioAtOnePercent").isMissingNode());
+    assertEquals(40, intervals.at("/interclassConfusionError/samples").asInt());
+    assertBelow(outcome, "likelihood ratio", "  95 %, n = 30, 200", after, "/likelihoodRatio");
     JsonNode counts = after.get("confusion");
     assertEquals(
         counts.at("/3/5").asLong() + counts.at("/5/3").asLong(),

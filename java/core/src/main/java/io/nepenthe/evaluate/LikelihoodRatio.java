@@ -60,6 +60,11 @@ public final class LikelihoodRatio {
       strangerScores = strangerScores.clone();
     }
 
+    /** Where the area lies as far as the drawing of D_f and D_t decides it. */
+    public Interval areaInterval() {
+      return Interval.areaUnderCurve(forgetScores, strangerScores);
+    }
+
     /** A copy. */
     @Override
     public double[] forgetScores() {
@@ -194,7 +199,7 @@ public final class LikelihoodRatio {
     Arrays.setAll(members, n -> ratio(n, forgetPredictions.logOdds(n)));
     double[] others = new double[strangers];
     Arrays.setAll(others, n -> ratio(forget + n, strangerPredictions.logOdds(n)));
-    return new Outcome(area(members, others), atOnePercent(members, others), members, others);
+    return new Outcome(Ranks.area(members, others), atOnePercent(members, others), members, others);
   }
 
   private double ratio(int sample, double phi) {
@@ -205,31 +210,6 @@ public final class LikelihoodRatio {
   private static double logNormal(double x, double mean, double deviation) {
     double z = (x - mean) / deviation;
     return -Math.log(deviation) - z * z / 2;
-  }
-
-  /** The chance that a member scores higher than another, ties counting half. */
-  static double area(double[] members, double[] others) {
-    double[] sorted = DoubleStream.of(others).sorted().toArray();
-    double sum = 0;
-    for (double member : members) {
-      sum += (below(sorted, member, false) + below(sorted, member, true)) / 2.0;
-    }
-    return sum / members.length / others.length;
-  }
-
-  /** How many are smaller, or with {@code equal} no larger. */
-  private static int below(double[] sorted, double value, boolean equal) {
-    int low = 0;
-    int high = sorted.length;
-    while (low < high) {
-      int middle = (low + high) >>> 1;
-      if (sorted[middle] < value || equal && sorted[middle] == value) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
   }
 
   private static double atOnePercent(double[] members, double[] others) {

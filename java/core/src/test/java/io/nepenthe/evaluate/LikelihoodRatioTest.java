@@ -99,7 +99,7 @@ class LikelihoodRatioTest {
         pairs += member > other ? 1 : member == other ? 0.5 : 0;
       }
     }
-    assertEquals(pairs / 143, LikelihoodRatio.area(members, others), 1e-12);
+    assertEquals(pairs / 143, Ranks.area(members, others), 1e-12);
   }
 
   @Test
@@ -113,6 +113,7 @@ class LikelihoodRatioTest {
     assertEquals(9.0 / 4, outcome.forgetScores()[0], 1e-12);
     assertEquals(-9.0 / 4, outcome.strangerScores()[0], 1e-12);
     assertEquals(1, outcome.areaUnderCurve());
+    assertEquals(Interval.wilson(1, 1), outcome.areaInterval());
   }
 
   private static LinearCka.Layers layers(Model model, Backend backend) {
