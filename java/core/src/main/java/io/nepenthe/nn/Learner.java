@@ -11,7 +11,7 @@ import java.util.List;
  * state a step allocates no native memory. Close it before the model.
  */
 public final class Learner implements AutoCloseable {
-  private final Arena arena = Arena.ofShared();
+  private final Owned owned = new Owned();
   private final Backend backend;
   private final Execution execution;
   private final GradientAccumulator gradient;
@@ -32,18 +32,14 @@ public final class Learner implements AutoCloseable {
       throw new IllegalArgumentException("mode " + mode + " has no backward pass");
     }
     this.backend = backend;
-    this.optimiser = optimiser;
+    this.optimiser = owned.take(() -> optimiser, OptimiserState::close);
     this.execution =
-        Owned.orClose(optimiser::close, () -> new Execution(model, backend, maxBatch, mode));
+        owned.take(() -> new Execution(model, backend, maxBatch, mode), Execution::close);
     this.gradient =
-        Owned.orClose(
-            () -> {
-              execution.close();
-              optimiser.close();
-            },
-            () -> GradientAccumulator.resident(model, backend));
+        owned.take(() -> GradientAccumulator.resident(model, backend), GradientAccumulator::close);
     this.loss = loss;
-    this.tally = Owned.orClose(this::close, () -> Tally.zero(arena, backend, maxBatch));
+    Arena arena = owned.take(Arena::ofShared, Arena::close);
+    this.tally = owned.make(() -> Tally.zero(arena, backend, maxBatch));
   }
 
   /** The passes; fill {@link Execution#input} before {@link #step}. */
@@ -91,11 +87,6 @@ public final class Learner implements AutoCloseable {
   /** Releases everything but model and backend; closing again does nothing. */
   @Override
   public void close() {
-    execution.close();
-    gradient.close();
-    optimiser.close();
-    if (arena.scope().isAlive()) {
-      arena.close();
-    }
+    owned.close();
   }
 }

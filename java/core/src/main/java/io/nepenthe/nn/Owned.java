@@ -1,10 +1,16 @@
 package io.nepenthe.nn;
 
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
-/** What a constructor takes and has to give back if it fails: nobody else knows of it. */
-public final class Owned {
-  private Owned() {}
+/**
+ * What an object takes for its own use and gives back when it is closed, the last first; also when
+ * its constructor fails, as nobody else knows of it then.
+ */
+public final class Owned implements AutoCloseable {
+  private final Deque<Runnable> closes = new ArrayDeque<>();
 
   /** Makes something; if that fails, {@code close} gives back what was taken before. */
   public static <T> T orClose(Runnable close, Supplier<T> make) {
@@ -13,6 +19,29 @@ public final class Owned {
     } catch (RuntimeException | Error e) {
       close.run();
       throw e;
+    }
+  }
+
+  /** Makes something to be closed with the rest; if that fails, the rest is closed. */
+  public <T> T take(Supplier<T> make, Consumer<T> close) {
+    T made = make(make);
+    closes.push(() -> close.accept(made));
+    return made;
+  }
+
+  /** Makes something that needs no closing; if that fails, what was taken is closed. */
+  public <T> T make(Supplier<T> make) {
+    return orClose(this::close, make);
+  }
+
+  /** Closes what was taken, all of it even where something fails; again, it does nothing. */
+  @Override
+  public void close() {
+    Runnable last = closes.poll();
+    if (last != null) {
+      try (this) {
+        last.run();
+      }
     }
   }
 }

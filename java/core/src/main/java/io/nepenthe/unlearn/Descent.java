@@ -10,6 +10,7 @@ import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.OptimiserState;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ResidentModel;
 import java.lang.foreign.Arena;
@@ -21,7 +22,7 @@ import java.lang.foreign.Arena;
  * planned once. Close it before the model.
  */
 final class Descent implements AutoCloseable {
-  private final Arena arena = Arena.ofShared();
+  private final Owned owned = new Owned();
   private final Backend backend;
   private final ResidentModel resident;
   private final Execution execution;
@@ -35,21 +36,30 @@ final class Descent implements AutoCloseable {
   Descent(Walk.Ground ground) {
     Steps steps = ground.steps();
     this.backend = ground.backend();
-    this.resident = new ResidentModel(ground.model(), backend);
+    this.resident =
+        owned.take(() -> new ResidentModel(ground.model(), backend), ResidentModel::close);
     Model model = resident.here();
     Parameters parameters = model.parameters();
     Forgetting task = ground.task();
     int largest = (int) Math.min(steps.batchSize(), task.retain().size() + task.forget().size());
-    this.execution = new Execution(model, backend, largest, Mode.TRAIN, ground.firstTrained());
-    this.gradient = GradientAccumulator.resident(model, backend);
+    this.execution =
+        owned.take(
+            () -> new Execution(model, backend, largest, Mode.TRAIN, ground.firstTrained()),
+            Execution::close);
+    this.gradient =
+        owned.take(() -> GradientAccumulator.resident(model, backend), GradientAccumulator::close);
     this.optimiser =
-        ground
-            .mask()
-            .map(mask -> steps.optimiser().start(parameters, backend, mask))
-            .orElseGet(() -> steps.optimiser().start(parameters, backend));
+        owned.take(
+            () ->
+                ground
+                    .mask()
+                    .map(mask -> steps.optimiser().start(parameters, backend, mask))
+                    .orElseGet(() -> steps.optimiser().start(parameters, backend)),
+            OptimiserState::close);
     this.normalisation = task.normalisation();
     this.batch = new Objective.Batch(largest);
-    this.losses = LossSum.zero(arena, backend);
+    Arena arena = owned.take(Arena::ofShared, Arena::close);
+    this.losses = owned.make(() -> LossSum.zero(arena, backend));
     execution.seedDropout(ground.seed());
   }
 
@@ -96,10 +106,6 @@ final class Descent implements AutoCloseable {
 
   @Override
   public void close() {
-    execution.close();
-    gradient.close();
-    optimiser.close();
-    resident.close();
-    arena.close();
+    owned.close();
   }
 }

@@ -15,6 +15,11 @@ import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Trainer;
 import io.nepenthe.tensor.Shape;
+import io.nepenthe.unlearn.FineTune;
+import io.nepenthe.unlearn.Forgetting;
+import io.nepenthe.unlearn.Listener;
+import io.nepenthe.unlearn.Method;
+import io.nepenthe.unlearn.Steps;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.AfterEach;
@@ -84,6 +89,25 @@ class CudaMemoryTest {
           assertThrows(
               CudaException.class,
               () -> trainer.train(model, cuda, images, none, Trainer.Progress.NONE));
+      assertTrue(full.getMessage().contains("a batch of 2,000"), full.getMessage());
+      assertDoesNotThrow(() -> cuda.zeros(arena, floats(4 * UNIT)));
+    }
+  }
+
+  /** Where many methods are compared, one that does not fit must leave room for the next. */
+  @Test
+  void anUnlearningThatDoesNotFitLeavesNothingBehind() {
+    Dataset images = DataSource.open("glyphs:train/2000", 1);
+    Network network = Architectures.mlp(Extent.image(28, 28, 1), 10, 512);
+    Trainer recipe = new Trainer(1, 2000, Optimiser.adam(1e-3), 1);
+    long[] ids = {images.id(0)};
+    Forgetting task = Forgetting.ofIds(images, ids, Normalisation.identity(1), recipe);
+    Method fineTune = new FineTune(new Steps(1, 2000, Optimiser.adam(1e-3)));
+    try (Model model = Model.initialise(network, 1);
+        Arena arena = Arena.ofConfined()) {
+      CudaException full =
+          assertThrows(
+              CudaException.class, () -> fineTune.forget(model, cuda, task, 1, Listener.NONE));
       assertTrue(full.getMessage().contains("a batch of 2,000"), full.getMessage());
       assertDoesNotThrow(() -> cuda.zeros(arena, floats(4 * UNIT)));
     }
