@@ -57,8 +57,9 @@ public final class Main implements Runnable {
   public static void main(String[] arguments) {
     // Words are English, and so are numbers: the same output on every machine.
     Locale.setDefault(Text.LOCALE);
-    System.exit(
-        execute(new PrintWriter(System.out, true), new PrintWriter(System.err, true), arguments));
+    StandardOutput out = StandardOutput.ofThisProcess();
+    PrintWriter err = new PrintWriter(System.err, true);
+    System.exit(out.status(execute(out.writer(), err, arguments), err));
   }
 
   /**

@@ -5,9 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.File;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -88,6 +91,27 @@ class MainTest {
     assertEquals(2, outcome.status());
     assertEquals(2, outcome.errors().size(), outcome.err());
     assertTrue(outcome.err().contains("Try: nepenthe"), outcome.err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"doctor --device cpu", "--help", "doctor --quiet --json /dev/stdout"})
+  void anAnswerThatCouldNotBeWrittenIsAFailure(String line) throws Exception {
+    File full = new File("/dev/full");
+    Assumptions.assumeTrue(full.exists(), "Linux has a device that is always full");
+    Process process = Nepenthe.process(Map.of(), line.split(" ")).redirectOutput(full).start();
+    String err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(1, process.waitFor(), err);
+    assertEquals(1, err.lines().count(), err);
+    assertTrue(err.contains("found No space left on device"), err);
+  }
+
+  @Test
+  void whoReadsThePipeMayHaveEnough() throws Exception {
+    Process process = Nepenthe.start(Map.of(), "doctor", "--device", "cpu");
+    process.getInputStream().close();
+    String err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(128 + 13, process.waitFor(), err);
+    assertEquals("", err);
   }
 
   @Test

@@ -66,6 +66,15 @@ final class Nepenthe {
 
   /** Starts a run and leaves it running; its output is there to be read. */
   static Process start(Map<String, String> environment, String... arguments) {
+    try {
+      return process(environment, arguments).start();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A run that is not started yet. */
+  static ProcessBuilder process(Map<String, String> environment, String... arguments) {
     List<String> command =
         new ArrayList<>(
             List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
@@ -79,11 +88,7 @@ final class Nepenthe {
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().putAll(environment);
-    try {
-      return builder.start();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    return builder;
   }
 
   /** What the launcher script gives the virtual machine. */
