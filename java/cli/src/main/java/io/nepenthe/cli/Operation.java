@@ -27,6 +27,9 @@ abstract class Operation implements Callable<Integer> {
               + "); smaller sizes or batches need less, and"
               + " NEPENTHE_JVM_OPTIONS='-Xmx… -XX:MaxDirectMemorySize=…' allows more",
           e);
+    } catch (Error e) {
+      // Exceptions alone are worded further on.
+      throw new CommandException(Failures.message(e), e);
     }
   }
 }

@@ -15,9 +15,15 @@ final class Where {
   private static final Pattern WORD =
       Pattern.compile("\\s*(<=|>=|!=|=|<|>|\\(|\\)|[a-z]+|-?[0-9]{1,18})");
 
+  /** What is read by recursion has an end before the stack has. */
+  private static final int MOST_BRACKETS = 100;
+
+  private static final int MOST_QUOTED = 200;
+
   private final String text;
   private final List<String> words = new ArrayList<>();
   private int next;
+  private int depth;
 
   /** A question to an image, by its index. */
   interface Condition {
@@ -53,38 +59,41 @@ final class Where {
   }
 
   private Condition either() {
-    Condition first = both();
+    List<Condition> choices = new ArrayList<>(List.of(both()));
     while (take("or")) {
-      Condition left = first;
-      Condition right = both();
-      first = (dataset, index) -> left.of(dataset, index) || right.of(dataset, index);
+      choices.add(both());
     }
-    return first;
+    return (dataset, index) -> choices.stream().anyMatch(it -> it.of(dataset, index));
   }
 
   private Condition both() {
-    Condition first = one();
+    List<Condition> needs = new ArrayList<>(List.of(one()));
     while (take("and")) {
-      Condition left = first;
-      Condition right = one();
-      first = (dataset, index) -> left.of(dataset, index) && right.of(dataset, index);
+      needs.add(one());
     }
-    return first;
+    return (dataset, index) -> needs.stream().allMatch(it -> it.of(dataset, index));
   }
 
   private Condition one() {
-    if (take("not")) {
-      Condition other = one();
-      return (dataset, index) -> !other.of(dataset, index);
+    boolean denied = false;
+    while (take("not")) {
+      denied = !denied;
     }
-    if (take("(")) {
-      Condition inner = either();
-      if (!take(")")) {
-        throw wrong("a closing bracket", peek());
-      }
-      return inner;
+    boolean holds = !denied;
+    Condition condition = take("(") ? bracket() : comparison();
+    return (dataset, index) -> condition.of(dataset, index) == holds;
+  }
+
+  private Condition bracket() {
+    if (++depth > MOST_BRACKETS) {
+      throw wrong("at most " + MOST_BRACKETS + " brackets in each other", "more");
     }
-    return comparison();
+    Condition inner = either();
+    if (!take(")")) {
+      throw wrong("a closing bracket", peek());
+    }
+    depth--;
+    return inner;
   }
 
   private Condition comparison() {
@@ -137,7 +146,7 @@ final class Where {
   private IllegalArgumentException wrong(String expected, String found) {
     return new IllegalArgumentException(
         "\""
-            + text
+            + (text.length() > MOST_QUOTED ? text.substring(0, MOST_QUOTED) + "…" : text)
             + "\": expected "
             + expected
             + ", found "

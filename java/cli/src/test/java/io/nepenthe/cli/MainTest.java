@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.File;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -91,6 +93,28 @@ class MainTest {
     assertEquals(2, outcome.status());
     assertEquals(2, outcome.errors().size(), outcome.err());
     assertTrue(outcome.err().contains("Try: nepenthe"), outcome.err());
+  }
+
+  /** As where a jar is not whole. */
+  @CommandLine.Command(name = "broken")
+  static final class Broken extends Operation {
+    @Override
+    void run(Run run) {
+      throw new NoClassDefFoundError("io/nepenthe/Lost");
+    }
+  }
+
+  @Test
+  void anErrorOfTheVirtualMachineIsOneLineToo() {
+    StringWriter err = new StringWriter();
+    int status =
+        new CommandLine(new Broken(), new Creator())
+            .setErr(new PrintWriter(err, true))
+            .setExecutionExceptionHandler(Failures::report)
+            .execute("--device", "cpu");
+    assertEquals(1, status);
+    assertEquals(1, err.toString().lines().count(), err.toString());
+    assertTrue(err.toString().contains("NoClassDefFoundError: io/nepenthe/Lost"), err.toString());
   }
 
   @ParameterizedTest
