@@ -4,14 +4,19 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -28,6 +33,9 @@ final class PackagedLibrary {
   private static final String LAPACK = "libopenblas.so.0";
   private static final List<String> LAPACK_FILES =
       List.of("libquadmath.so.0", "libgfortran.so.5", LAPACK);
+
+  /** How the name of a file ends that is not whole yet. */
+  private static final String PART = ".part";
 
   private final String platform;
   private final Properties manifest;
@@ -136,7 +144,10 @@ final class PackagedLibrary {
         file.equals(LIBRARY)
             ? "/io/nepenthe/native/" + platform + "/" + file
             : "/org/bytedeco/" + source + "/" + platform + "/" + file;
-    Path part = Files.createTempFile(target.getParent(), file, ".part");
+    deleteAbandoned(target.getParent());
+    Path part = Files.createTempFile(target.getParent(), file, PART);
+    // A process that is asked to end runs no finally.
+    part.toFile().deleteOnExit();
     try (InputStream in = resource(resource)) {
       if (in == null) {
         throw LoadFailure.message(
@@ -163,6 +174,20 @@ final class PackagedLibrary {
     }
   }
 
+  /** Deletes what a killed process left: no file takes anywhere near so long to write. */
+  private static void deleteAbandoned(Path directory) throws IOException {
+    Instant recent = Instant.now().minus(Duration.ofHours(1));
+    try (DirectoryStream<Path> parts = Files.newDirectoryStream(directory, "*" + PART)) {
+      for (Path part : parts) {
+        if (Files.getLastModifiedTime(part).toInstant().isBefore(recent)) {
+          Files.deleteIfExists(part);
+        }
+      }
+    } catch (NoSuchFileException | DirectoryIteratorException e) {
+      // Another process was quicker.
+    }
+  }
+
   /**
    * A CUDA emulator, put into a folder of its hash under {@code cache} if it is not there.
    *
@@ -181,7 +206,9 @@ final class PackagedLibrary {
       Path target = directory.resolve(name);
       createPrivate(directory);
       if (!Files.exists(target) || !hash(target).equals(digest)) {
-        Path part = Files.createTempFile(directory, name, ".part");
+        deleteAbandoned(directory);
+        Path part = Files.createTempFile(directory, name, PART);
+        part.toFile().deleteOnExit();
         Files.write(part, bytes);
         Files.move(
             part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

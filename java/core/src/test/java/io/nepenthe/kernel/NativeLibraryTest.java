@@ -11,7 +11,10 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -307,6 +310,37 @@ class NativeLibraryTest {
     assertEquals(3, files(expected).size(), "half-written files are left");
     assertEquals("rwx------", mode(expected));
     assertEquals("rwx------", mode(expected.getParent()));
+  }
+
+  /** Ninety megabytes each time, where the first start was stopped. */
+  @Test
+  void aStartThatIsEndedLeavesNoHalfFile() throws Exception {
+    Path place = folder.resolve("nepenthe").resolve(library.getParent().getFileName());
+    Process process =
+        ChildJvm.start(Opener.class, List.of(), Map.of("XDG_CACHE_HOME", folder.toString()));
+    while (process.isAlive() && halves(place).isEmpty()) {
+      Thread.onSpinWait();
+    }
+    process.destroy();
+    assertEquals(143, process.waitFor());
+    assertEquals(List.of(), halves(place));
+  }
+
+  @Test
+  void whatAKilledStartLeftIsDeleted() throws IOException {
+    Path old = Files.writeString(library.resolveSibling("libdnnl.so.31.part"), "half");
+    Path young = Files.writeString(library.resolveSibling("libdnnl.so.32.part"), "half");
+    Files.setLastModifiedTime(old, FileTime.from(Instant.now().minus(Duration.ofHours(2))));
+    Files.delete(library);
+    assertEquals(library, PACKAGED.extract(cache));
+    assertEquals(List.of(young), halves(library.getParent()));
+    Files.delete(young);
+  }
+
+  private static List<Path> halves(Path directory) throws IOException {
+    return Files.exists(directory)
+        ? files(directory).stream().filter(file -> file.toString().endsWith(".part")).toList()
+        : List.of();
   }
 
   @Test
