@@ -5,7 +5,8 @@
 //          passes start from (LossVectors.java).
 // Layout:  output, gradient [n, c], float; labels [n]; losses [n], double; hits [n], or null; targets: a
 //          number for each label (C = 1), or null: one-hot; answers [m, c], of which sample n has row
-//          rows[n]. Gradients are rounded, then multiplied by scale and rounded again.
+//          rows[n]; weights [n], float, or null for ones. Gradients are rounded, then multiplied by scale and
+//          rounded again, and so by their sample's weight, which multiplies its loss, too.
 // Threads: a warp a sample, its lanes along the classes; the total is one block's.
 // Cost:    8 bytes an output twice read from the cache, 60 operations in double (cross-entropy): bound by
 //          latency at tens of classes, by double arithmetic at thousands.
@@ -54,43 +55,45 @@ __device__ __forceinline__ Largest largest(const float* row, int64_t classes, in
 // Obviously right: a thread a sample.
 KERNEL(64, nep_loss_cross_entropy_plain,
        (const float* output, const int* labels, double* losses, int* hits, float* gradient, int64_t samples,
-        int64_t classes, float scale)) {
+        int64_t classes, float scale, const float* weights)) {
   const int64_t n = grid_thread();
   if (n >= samples) return;
   const float* row = output + n * classes;
+  const float weight = weights == nullptr ? 1.0f : weights[n];
   loss::Largest best = {__uint_as_float(0xff800000u), classes};
   for (int64_t c = 0; c < classes; c++) best.see(row[c], c);
   const double max = static_cast<double>(best.value);
   double sum = 0;
   for (int64_t c = 0; c < classes; c++) sum += exp(static_cast<double>(row[c]) - max);
-  losses[n] = log(sum) - (static_cast<double>(row[labels[n]]) - max);
+  losses[n] = static_cast<double>(weight) * (log(sum) - (static_cast<double>(row[labels[n]]) - max));
   if (hits != nullptr) hits[n] = best.at == labels[n];
   for (int64_t c = 0; c < classes; c++) {
     const double p = exp(static_cast<double>(row[c]) - max) / sum;
-    gradient[n * classes + c] = static_cast<float>(c == labels[n] ? p - 1 : p) * scale;
+    gradient[n * classes + c] = static_cast<float>(c == labels[n] ? p - 1 : p) * scale * weight;
   }
 }
 
 KERNEL_UNSPILLED(loss::THREADS, nep_loss_cross_entropy,
                  (const float* output, const int* labels, double* losses, int* hits, float* gradient,
-                  int64_t samples, int64_t classes, float scale)) {
+                  int64_t samples, int64_t classes, float scale, const float* weights)) {
   const int64_t lane = threadIdx.x % 32;
   for (int64_t n = grid_thread() / 32; n < samples; n += grid_threads() / 32) {
     const float* row = output + n * classes;
     const int label = labels[n];
+    const float weight = weights == nullptr ? 1.0f : weights[n];
     const loss::Largest best = loss::largest(row, classes, lane);
     const double max = static_cast<double>(best.value);
     double sum = 0;
     for (int64_t c = lane; c < classes; c += 32) sum += exp(static_cast<double>(row[c]) - max);
     sum = loss::sum_of_lanes(sum);
     if (lane == 0) {
-      losses[n] = log(sum) - (static_cast<double>(row[label]) - max);
+      losses[n] = static_cast<double>(weight) * (log(sum) - (static_cast<double>(row[label]) - max));
       if (hits != nullptr) hits[n] = best.at == label;
     }
     __syncwarp();  // the gradient may lie where the output is
     for (int64_t c = lane; c < classes; c += 32) {
       const double p = exp(static_cast<double>(row[c]) - max) / sum;
-      gradient[n * classes + c] = static_cast<float>(c == label ? p - 1 : p) * scale;
+      gradient[n * classes + c] = static_cast<float>(c == label ? p - 1 : p) * scale * weight;
     }
   }
 }

@@ -50,6 +50,22 @@ public final class Subset implements Dataset {
   }
 
   /**
+   * The images at positions of which some may occur twice, as in draws with replacement: for passes
+   * over them, since ids then name several.
+   *
+   * @param base where they are
+   * @param positions indices into {@code base}; copied
+   * @return the view
+   * @throws IndexOutOfBoundsException if a position is not within the base
+   */
+  public static Subset drawn(Dataset base, long[] positions) {
+    for (long position : positions) {
+      Objects.checkIndex(position, base.size());
+    }
+    return at(base, MemorySegment.ofArray(positions.clone()));
+  }
+
+  /**
    * The images from one position to another.
    *
    * @param base where they are

@@ -1,7 +1,9 @@
 package io.nepenthe.evaluate;
 
+import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Learner;
@@ -9,8 +11,8 @@ import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
-import io.nepenthe.tensor.Tensor;
-import java.lang.foreign.MemorySegment;
+import io.nepenthe.nn.ResidentModel;
+import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /**
@@ -57,15 +59,16 @@ public record RelearnTime(int samples, int batchSize, double rate, int most, lon
       Dataset forget,
       Normalisation normalisation) {
     Optimiser sgd = Optimiser.sgd(rate, 0, 0);
-    try (Model model = unlearned.copy();
-        Predictor predictor = new Predictor(model, backend, 256);
+    try (Model copy = unlearned.copy();
+        ResidentModel resident = new ResidentModel(copy, backend);
+        Predictor predictor = new Predictor(resident.here(), backend, 256);
         Learner learner =
             new Learner(
-                model,
+                resident.here(),
                 backend,
                 batchSize,
                 Mode.FROZEN,
-                sgd.start(model.parameters(), backend),
+                sgd.start(resident.here().parameters(), backend),
                 new CrossEntropy())) {
       SplittableRandom random = new SplittableRandom(seed);
       for (int round = 0; round < most; round++) {
@@ -80,18 +83,14 @@ public record RelearnTime(int samples, int batchSize, double rate, int most, lon
 
   private void round(
       Learner learner, Dataset training, Normalisation normalisation, SplittableRandom random) {
+    long[] drawn = new long[samples];
+    Arrays.setAll(drawn, i -> random.nextLong(training.size()));
+    Batches batches = Batches.inOrder(Subset.drawn(training, drawn), batchSize);
     int[] labels = new int[batchSize];
-    long each = training.image().floats();
-    for (int done = 0; done < samples; done += batchSize) {
-      int n = Math.min(batchSize, samples - done);
-      Tensor input = learner.execution().input(n);
-      MemorySegment pixels = input.segment();
-      for (int i = 0; i < n; i++) {
-        long index = random.nextLong(training.size());
-        training.pixels(index, pixels, i * each);
-        labels[i] = training.label(index);
-      }
-      normalisation.apply(pixels, 0, n * each);
+    long[] ids = new long[batchSize];
+    learner.tally().clear(); // nobody asks for these losses: their room shall not run out
+    for (long b = 0; b < batches.count(); b++) {
+      int n = learner.execution().load(batches, b, labels, ids, normalisation);
       learner.step(n, labels, 1);
     }
   }

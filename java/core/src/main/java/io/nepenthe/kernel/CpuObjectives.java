@@ -13,6 +13,22 @@ final class CpuObjectives implements Objectives {
   }
 
   @Override
+  public void crossEntropy(
+      Tensor output, int[] labels, float[] weights, LossTerm term, Tensor gradient) {
+    Losses.checkWeighted(output, labels, weights, gradient);
+    Losses.crossEntropy(output, labels, room(output), gradient);
+    long classes = output.shape().size(1);
+    double total = 0;
+    for (int n = 0; n < output.shape().size(0); n++) {
+      total += weights[n] * losses[n];
+    }
+    finish(total, term, gradient);
+    for (long i = 0; i < gradient.elements(); i++) {
+      gradient.set(i, gradient.get(i) * weights[(int) (i / classes)]);
+    }
+  }
+
+  @Override
   public void crossEntropy(Tensor output, int[] labels, Tally tally, Tensor gradient) {
     Losses.check(output, labels, room(output), gradient);
     Losses.hits(output, labels, hits); // before the gradient, which may lie there

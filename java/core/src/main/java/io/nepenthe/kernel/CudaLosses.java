@@ -11,6 +11,8 @@ final class CudaLosses implements Objectives {
 
   private static final double[] ONE_HOT = {};
 
+  private static final float[] ALIKE = {};
+
   /** Where losses and hits go, and what becomes of them. */
   private interface Sink {
     /** What gradients are multiplied by. */
@@ -35,27 +37,34 @@ final class CudaLosses implements Objectives {
   @Override
   public void crossEntropy(Tensor output, int[] labels, LossTerm term, Tensor gradient) {
     Losses.check(output, labels, gradient);
-    run("cross_entropy", output, labels, ONE_HOT, new ToSum(term), gradient);
+    run("cross_entropy", output, labels, ONE_HOT, ALIKE, new ToSum(term), gradient);
+  }
+
+  @Override
+  public void crossEntropy(
+      Tensor output, int[] labels, float[] weights, LossTerm term, Tensor gradient) {
+    Losses.checkWeighted(output, labels, weights, gradient);
+    run("cross_entropy", output, labels, ONE_HOT, weights, new ToSum(term), gradient);
   }
 
   @Override
   public void crossEntropy(Tensor output, int[] labels, Tally tally, Tensor gradient) {
     Losses.check(output, labels, gradient);
-    run("cross_entropy", output, labels, ONE_HOT, new ToTally(tally), gradient);
+    run("cross_entropy", output, labels, ONE_HOT, ALIKE, new ToTally(tally), gradient);
   }
 
   @Override
   public void squaredError(
       Tensor output, int[] labels, double[] targets, LossTerm term, Tensor gradient) {
     Losses.checkSquared(output, labels, targets, gradient);
-    run("squared", output, labels, targets, new ToSum(term), gradient);
+    run("squared", output, labels, targets, ALIKE, new ToSum(term), gradient);
   }
 
   @Override
   public void squaredError(
       Tensor output, int[] labels, double[] targets, Tally tally, Tensor gradient) {
     Losses.checkSquared(output, labels, targets, gradient);
-    run("squared", output, labels, targets, new ToTally(tally), gradient);
+    run("squared", output, labels, targets, ALIKE, new ToTally(tally), gradient);
   }
 
   @Override
@@ -97,14 +106,20 @@ final class CudaLosses implements Objectives {
     }
   }
 
+  /** With targets where the error is squared, or weights where it is not. */
   private void run(
-      String name, Tensor output, int[] labels, double[] targets, Sink sink, Tensor gradient) {
+      String name,
+      Tensor output,
+      int[] labels,
+      double[] targets,
+      float[] weights,
+      Sink sink,
+      Tensor gradient) {
     int samples = Math.toIntExact(output.shape().size(0));
     if (output.elements() == 0) {
       return;
     }
     String kernel = "nep_loss_" + name;
-    boolean squared = name.equals("squared");
     try (var op =
             context.begin(
                 kernel, output.shape(), 2 * output.shape().bytes(), 20 * output.elements());
@@ -112,19 +127,25 @@ final class CudaLosses implements Objectives {
       long losses = sink.losses(op, samples);
       boolean inPlace = gradient.address() == output.address();
       long target = inPlace ? op.update(gradient) : op.write(gradient);
-      Object[] arguments = new Object[squared ? 9 : 8];
-      arguments[0] = inPlace ? target : op.read(output);
-      arguments[1] = labels(op, arena, labels, samples);
-      arguments[2] = losses;
-      arguments[3] = sink.hits(op);
-      arguments[4] = target;
-      arguments[5] = (long) samples;
-      arguments[6] = output.shape().size(1);
-      arguments[7] = sink.scale();
-      if (squared) {
-        arguments[8] = targets.length == 0 ? 0L : numbers(op, arena, targets, targets.length);
-      }
-      op.launch(kernel, context.blocks(kernel, (long) samples * LANES, 1), arguments);
+      long from = inPlace ? target : op.read(output);
+      long wanted = labels(op, arena, labels, samples);
+      long hits = sink.hits(op);
+      long each =
+          targets.length > 0
+              ? numbers(op, arena, targets, targets.length)
+              : weights.length > 0 ? numbers(op, arena, weights, samples) : 0;
+      op.launch(
+          kernel,
+          context.blocks(kernel, (long) samples * LANES, 1),
+          from,
+          wanted,
+          losses,
+          hits,
+          target,
+          (long) samples,
+          output.shape().size(1),
+          sink.scale(),
+          each);
       sink.take(op, losses, samples);
       op.finish();
     }
@@ -191,6 +212,12 @@ final class CudaLosses implements Objectives {
   static long numbers(CudaContext.Operation op, Arena arena, double[] values, int count) {
     MemorySegment all = arena.allocate((long) count * Double.BYTES, Double.BYTES);
     MemorySegment.copy(values, 0, all, ValueLayout.JAVA_DOUBLE, 0, count);
+    return op.upload(all);
+  }
+
+  private static long numbers(CudaContext.Operation op, Arena arena, float[] values, int count) {
+    MemorySegment all = arena.allocate((long) count * Float.BYTES, Float.BYTES);
+    MemorySegment.copy(values, 0, all, ValueLayout.JAVA_FLOAT, 0, count);
     return op.upload(all);
   }
 

@@ -126,6 +126,15 @@ public final class Losses {
     checkLabels(labels, output.shape().size(0), classes, " classes");
   }
 
+  static void checkWeighted(Tensor output, int[] labels, float[] weights, Tensor gradient) {
+    check(output, labels, gradient);
+    long batch = output.shape().size(0);
+    if (weights.length < batch) {
+      throw new IllegalArgumentException(
+          "a batch of " + batch + " with " + weights.length + " weights");
+    }
+  }
+
   static void checkSquared(
       Tensor output, int[] labels, double[] targets, double[] losses, Tensor gradient) {
     checkSquared(output, labels, targets, gradient);

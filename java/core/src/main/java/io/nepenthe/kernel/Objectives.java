@@ -18,6 +18,13 @@ public sealed interface Objectives permits CpuObjectives, CudaLosses {
    */
   void crossEntropy(Tensor output, int[] labels, LossTerm term, Tensor gradient);
 
+  /**
+   * The same of w_n·ℓ_n, whose gradients are multiplied by w_n after the term's scale, and rounded.
+   *
+   * @param weights w_n of each sample, in the first entries
+   */
+  void crossEntropy(Tensor output, int[] labels, float[] weights, LossTerm term, Tensor gradient);
+
   /** The same with gradients as they are; losses and hits are added to {@code tally}. */
   void crossEntropy(Tensor output, int[] labels, Tally tally, Tensor gradient);
 

@@ -4,12 +4,17 @@ import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.nn.CrossEntropy;
+import io.nepenthe.kernel.LossSum;
+import io.nepenthe.kernel.LossTerm;
+import io.nepenthe.kernel.Losses;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.ResidentModel;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -117,18 +122,24 @@ public record WorstCase(
     double[] weights = new double[n];
     Arrays.fill(weights, (double) samples / n);
     double[] losses = new double[n];
-    try (Model unlearned = model.copy();
-        Level level = new Level(unlearned, backend, data, normalisation)) {
+    Batches inOrder = Batches.inOrder(data, batchSize);
+    try (Arena arena = Arena.ofConfined();
+        Model unlearned = model.copy();
+        ResidentModel resident = new ResidentModel(unlearned, backend);
+        Execution execution =
+            new Execution(resident.here(), backend, inOrder.batchSize(), Mode.FROZEN);
+        GradientAccumulator gradient = GradientAccumulator.resident(resident.here(), backend)) {
+      Level level = new Level(arena, backend, execution, gradient, inOrder, normalisation);
       for (int round = 0; round < rounds; round++) {
-        unlearned.copyFrom(model);
+        execution.model().copyFrom(model);
         for (int epoch = 0; epoch < unlearnEpochs; epoch++) {
           level.descend(Batches.shuffled(data, batchSize, seed, epoch), weights);
           listener.report("search", (long) round * unlearnEpochs + epoch + 1, total());
         }
         level.losses(losses);
         for (int i = 0; i < n; i++) {
-          double gradient = (easiest ? -losses[i] : losses[i]) + 2 * gamma * weights[i];
-          weights[i] -= weightRate * gradient;
+          double slope = (easiest ? -losses[i] : losses[i]) + 2 * gamma * weights[i];
+          weights[i] -= weightRate * slope;
         }
         CappedSimplex.project(weights, samples);
       }
@@ -154,70 +165,81 @@ public record WorstCase(
         .toArray();
   }
 
-  /** The lower level: signs of weighted gradients, and losses, all with frozen statistics. */
-  private final class Level implements AutoCloseable {
-    private final Model model;
-    private final Normalisation normalisation;
+  /**
+   * The lower level: signs of weighted gradients, and losses, all with frozen statistics. On a
+   * device weights, gradients and outputs stay there; outputs come to the host once a round.
+   */
+  private final class Level {
+    private final Backend backend;
     private final Execution execution;
     private final GradientAccumulator gradient;
     private final Batches inOrder;
+    private final Normalisation normalisation;
     private final Objective.Batch batch;
-    private final double[] batchLosses;
-    private final CrossEntropy loss = new CrossEntropy();
+    private final float[] batchWeights;
+    private final LossTerm term;
+    private final Tensor outputs;
+    private final Tensor outputsHere;
+    private final int[] labels;
     private final Map<Long, Integer> positions = new HashMap<>();
 
-    Level(Model model, Backend backend, Dataset data, Normalisation normalisation) {
-      this.model = model;
+    Level(
+        Arena arena,
+        Backend backend,
+        Execution execution,
+        GradientAccumulator gradient,
+        Batches inOrder,
+        Normalisation normalisation) {
+      Dataset data = inOrder.dataset();
+      int n = Math.toIntExact(data.size());
+      this.backend = backend;
+      this.execution = execution;
+      this.gradient = gradient;
+      this.inOrder = inOrder;
       this.normalisation = normalisation;
-      this.inOrder = Batches.inOrder(data, batchSize);
       this.batch = new Objective.Batch(inOrder.batchSize());
-      this.batchLosses = new double[inOrder.batchSize()];
-      this.execution = new Execution(model, backend, inOrder.batchSize(), Mode.FROZEN);
-      this.gradient = new GradientAccumulator(model, backend);
-      for (int i = 0; i < data.size(); i++) {
+      this.batchWeights = new float[inOrder.batchSize()];
+      this.term = new LossTerm(1, 1, LossSum.zero(arena, backend));
+      Shape shape = Shape.of(n, execution.model().network().output().elements());
+      this.outputs = backend.zeros(arena, shape);
+      this.outputsHere = outputs.onHost() ? outputs : Tensor.zeros(arena, shape);
+      this.labels = IntStream.range(0, n).map(data::label).toArray();
+      for (int i = 0; i < n; i++) {
         positions.put(data.id(i), i);
       }
     }
 
     void descend(Batches batches, double[] weights) {
       for (long b = 0; b < batches.count(); b++) {
-        int n = forward(batches, b);
-        Tensor output = execution.outputGradient();
-        long classes = output.shape().size(1);
+        int n = execution.load(batches, b, batch.labels(), batch.ids(), normalisation);
         for (int i = 0; i < n; i++) {
-          float weight = (float) (1 - weights[positions.get(batch.ids()[i])]);
-          for (long c = 0; c < classes; c++) {
-            output.set(i * classes + c, weight * output.get(i * classes + c));
-          }
+          batchWeights[i] = (float) (1 - weights[positions.get(batch.ids()[i])]);
         }
+        execution.pass(n);
         gradient.clear();
-        execution.backward(output, gradient);
-        Tensor flat = gradient.gradient().flat();
-        Tensor theta = model.parameters().flat();
-        for (long j = 0; j < flat.elements(); j++) {
-          theta.set(j, theta.get(j) - (float) rate * Math.signum(flat.get(j)));
-        }
+        execution.backward(
+            (output, start) ->
+                backend
+                    .objectives()
+                    .crossEntropy(output, batch.labels(), batchWeights, term, start),
+            gradient);
+        Tensor theta = execution.model().parameters().flat();
+        backend.addSigns(theta, gradient.gradient().flat(), (float) -rate);
       }
     }
 
     void losses(double[] out) {
       for (long b = 0; b < inOrder.count(); b++) {
-        int n = forward(inOrder, b);
-        System.arraycopy(batchLosses, 0, out, Math.toIntExact(b * inOrder.batchSize()), n);
+        int n = execution.load(inOrder, b, batch.labels(), batch.ids(), normalisation);
+        execution.pass(n);
+        long classes = outputs.shape().size(1);
+        execution.copyOutput(
+            outputs.slice(b * inOrder.batchSize() * classes, Shape.of(n, classes)));
       }
-    }
-
-    private int forward(Batches batches, long b) {
-      int n = execution.load(batches, b, batch.labels(), batch.ids(), normalisation);
-      Tensor output = execution.forward(n);
-      loss.evaluate(output, batch.labels(), batchLosses, execution.outputGradient());
-      return n;
-    }
-
-    @Override
-    public void close() {
-      execution.close();
-      gradient.close();
+      if (!outputs.onHost()) {
+        outputsHere.copyFrom(outputs);
+      }
+      Losses.crossEntropy(outputsHere, labels, out, outputsHere);
     }
   }
 }

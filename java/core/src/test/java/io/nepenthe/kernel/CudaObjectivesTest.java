@@ -79,6 +79,17 @@ class CudaObjectivesTest {
           Tensor before = board.normal(samples, classes);
           // Of normal outputs a loss is below 20.
           compare(board, output, before, 20, (o, z, term, g) -> o.crossEntropy(z, labels, term, g));
+          float[] weights = new float[samples + 1];
+          for (int n = 0; n <= samples; n++) {
+            weights[n] = n % 3 == 1 ? 0 : board.random().nextFloat();
+          }
+          compare(
+              board,
+              output,
+              before,
+              20,
+              (o, z, term, g) -> o.crossEntropy(z, labels, weights, term, g));
+          plainWeighted(board, output, labels, weights);
           double[] oneHot = {};
           compare(
               board,
@@ -95,6 +106,56 @@ class CudaObjectivesTest {
               20,
               (o, z, term, g) -> o.squaredError(z, labels, targets, term, g));
         });
+  }
+
+  /** The obviously right kernel, and that weights are factors of losses and gradients. */
+  private static void plainWeighted(Board board, Tensor output, int[] labels, float[] weights) {
+    int samples = labels.length;
+    long classes = output.shape().size(1);
+    double[] own = new double[samples];
+    Tensor expected = board.copy(output);
+    Losses.crossEntropy(output, labels, own, expected);
+    double want = 0;
+    for (int n = 0; n < samples; n++) {
+      want += weights[n] * own[n];
+      for (long c = 0; c < classes; c++) {
+        expected.set(n * classes + c, expected.get(n * classes + c) * weights[n]);
+      }
+    }
+    LossSum sum = LossSum.zero(board.arena(), board.cpu());
+    Tensor onHost = board.copy(output);
+    board.cpu().objectives().crossEntropy(output, labels, weights, new LossTerm(1, 1, sum), onHost);
+    KernelTest.assertBitwise(expected, onHost);
+    assertEquals(want, sum.value());
+    Twin gradient = board.twin(output);
+    Tensor factors = Tensor.zeros(board.arena(), weights.length);
+    for (int n = 0; n < weights.length; n++) {
+      factors.set(n, weights[n]);
+    }
+    LossSum total = LossSum.zero(board.arena(), board.cuda());
+    try (var op = board.cuda().context().begin("plain", output.shape(), 0, 0)) {
+      long losses = op.scratch(8L * samples);
+      op.launch(
+          "nep_loss_cross_entropy_plain",
+          board.cuda().context().allBlocks("nep_loss_cross_entropy_plain", samples),
+          op.read(output),
+          CudaLosses.labels(op, board.arena(), labels, samples),
+          losses,
+          0L,
+          gradient.device.address(),
+          (long) samples,
+          classes,
+          1f,
+          op.read(factors));
+      long bits = total.bits().address();
+      op.launch("nep_loss_total_plain", 1, losses, (long) samples, 1.0, bits);
+    }
+    assertEquals(want, total.value(), FLOAT64 * 20 * samples);
+    Tensor found = gradient.now();
+    for (long i = 0; i < expected.elements(); i++) {
+      double rounding = 2 * Math.ulp(expected.get(i)) + FLOAT64 * 20;
+      assertEquals(expected.get(i), found.get(i), rounding, "gradient " + i);
+    }
   }
 
   @Test
@@ -251,6 +312,8 @@ class CudaObjectivesTest {
         Runnable[] wrong = {
           () -> o.crossEntropy(z, new int[] {0, 3}, term, g),
           () -> o.crossEntropy(z, new int[1], term, g),
+          () -> o.crossEntropy(z, new int[2], new float[1], term, g),
+          () -> o.crossEntropy(z, new int[] {0, 3}, new float[2], term, g),
           () -> o.squaredError(z, new int[2], new double[] {1}, term, g),
           () -> o.teacher(z, answers, new int[] {0, 4}, d, term, g),
           () -> o.teacher(z, answers, new int[1], d, term, g),
