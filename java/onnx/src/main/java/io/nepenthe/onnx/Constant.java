@@ -42,7 +42,7 @@ record Constant(
       if (numbers > 0 || !proto.getRawData().isEmpty()) {
         throw new OnnxException(where, "values in one place", "some here and some elsewhere");
       }
-      ByteBuffer values = external.read(where, proto, shape.elements() * bytes);
+      ByteBuffer values = external.read(where, proto, shape.elements(), bytes);
       return new Constant(where, name, shape, type, values, proto);
     }
     boolean raw = proto.hasRawData() && (proto.getRawData().size() > 0 || numbers == 0);

@@ -42,10 +42,18 @@ final class ExternalData {
    * A tensor's values.
    *
    * @param where the file and the tensor
-   * @param size of all values in bytes
+   * @param count of the values
+   * @param bytes that each takes
    * @throws OnnxException if there are not so many, or the file is not to be read
    */
-  ByteBuffer read(String where, TensorProto tensor, long size) {
+  ByteBuffer read(String where, TensorProto tensor, long count, int bytes) {
+    if (count > OnnxReader.MOST_BYTES / bytes) {
+      throw new OnnxException(
+          where,
+          "at most " + OnnxReader.MOST_BYTES + " bytes of values",
+          count + " values of " + bytes + " bytes");
+    }
+    long size = count * bytes;
     String name =
         entry(where, tensor, "location")
             .orElseThrow(() -> new OnnxException(where, "the location of its values", "none"));
@@ -54,10 +62,6 @@ final class ExternalData {
     long length = number(where, tensor, "length").orElse(size);
     if (length != size) {
       throw new OnnxException(where, size + " bytes of values", length + " bytes");
-    }
-    if (size > OnnxReader.MOST_BYTES) {
-      throw new OnnxException(
-          where, "at most " + OnnxReader.MOST_BYTES + " bytes of values", size + " bytes");
     }
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       if (offset > channel.size() - size) {

@@ -128,6 +128,13 @@ class ExternalDataTest {
     refused(with(1, "9223372036854775807"), "216 bytes from byte");
     refused(with(1, "much"), "a whole number as the offset");
     refused(with(2, "212"), "216 bytes of values, found 212 bytes");
+    Foreign huge = moved("data");
+    huge.graph()
+        .getInitializerBuilder(0)
+        .setDataType(TensorProto.DataType.DOUBLE_VALUE)
+        .setDims(0, 1L << 55)
+        .setDims(1, 6);
+    refused(huge, "found " + 54 * (1L << 55) + " values of 8 bytes");
     Foreign twice = moved("data");
     entry(twice.graph().getInitializerBuilder(0), "location", "other");
     refused(twice, "one location");

@@ -42,7 +42,7 @@ class RefusalTest {
   private record Case(String words, Consumer<Foreign> damage) {}
 
   /** A sound model: convolution, normalisation, flattening, linear layer. */
-  private static Foreign sound() {
+  static Foreign sound() {
     return new Foreign(1)
         .input("x", 0, 2, 4, 4)
         .weight("w", 3, 2, 3, 3)
@@ -390,7 +390,7 @@ class RefusalTest {
   }
 
   /** What was read must run; very large images are left out for the time they take. */
-  private static boolean run(OnnxModel model) {
+  static boolean run(OnnxModel model) {
     int nodes = model.model().network().nodes().size();
     for (int i = 0; i < nodes; i++) {
       if (model.model().network().extent(i).elements() > 1 << 20) {
