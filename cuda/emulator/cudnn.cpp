@@ -33,7 +33,7 @@ int alive = 0, last_math = -1, last_algorithm = -1;
 
 int algorithms() {
   const char* count = std::getenv("FAKE_CUDNN_ALGORITHMS");
-  return count == nullptr ? 3 : std::atoi(count);
+  return count == nullptr ? 4 : std::atoi(count);
 }
 
 bool dry() { return std::getenv("FAKE_CUDA_DRY") != nullptr; }
@@ -49,14 +49,20 @@ bool fit(const Sizes& x, const Sizes& w, const Convolution& c, const Sizes& y) {
          y.w == out(x.w, c.left, w.w, c.across, c.wide);
 }
 
-// The first is not deterministic, the second needs more memory than there is: the third must be taken.
+// The first is not deterministic, the second needs more memory than there is, the third is for another
+// arithmetic only: the fourth must be taken. What it says of memory is for that arithmetic, too.
 int propose(bool fits, int math, int wanted, int* found, Performance* results) {
   if (!fits) return BAD_PARAM;
   *found = algorithms() < wanted ? algorithms() : wanted;
   for (int i = 0; i < *found; i++) {
-    results[i] = {i + 1, SUCCESS, 1.0f, i == 1 ? size_t{1} << 50 : WORKSPACE, i == 0 ? 0 : DETERMINISTIC,
-                  math,  {}};
+    results[i] = {i + 1, SUCCESS, 1.0f, 0, i == 0 ? 0 : DETERMINISTIC, math == 3 ? 3 : 1, {}};
   }
+  return SUCCESS;
+}
+int needs(bool fits, int algorithm, size_t* bytes) {
+  if (!fits) return BAD_PARAM;
+  if (algorithm == 3) return NOT_SUPPORTED;
+  *bytes = algorithm == 2 ? size_t{1} << 50 : WORKSPACE;
   return SUCCESS;
 }
 
@@ -80,6 +86,12 @@ void products(const Sizes& x, const Sizes& w, const Convolution& c, const Sizes&
 void scale(float* values, const Sizes& s, float by) {
   const int count = s.n * s.c * s.h * s.w;
   for (int i = 0; i < count; i++) values[i] = by == 0 ? 0 : by * values[i];
+}
+
+// A device's kernels fail on what is not aligned to 16 bytes.
+bool aligned(const void* a, const void* b, const void* c) {
+  return ((reinterpret_cast<uintptr_t>(a) | reinterpret_cast<uintptr_t>(b) | reinterpret_cast<uintptr_t>(c)) &
+          15) == 0;
 }
 
 int used(const Convolution& c, int algorithm, const void* workspace, size_t bytes) {
@@ -166,10 +178,19 @@ int cudnnGetConvolutionBackwardDataAlgorithm_v7(int*, const Sizes* w, const Size
   return propose(fit(*dx, *w, *c, *dy), c->math, wanted, found, results);
 }
 
+int cudnnGetConvolutionForwardWorkspaceSize(int*, const Sizes* x, const Sizes* w, const Convolution* c,
+                                            const Sizes* y, int algorithm, size_t* bytes) {
+  return needs(fit(*x, *w, *c, *y), algorithm, bytes);
+}
+int cudnnGetConvolutionBackwardDataWorkspaceSize(int*, const Sizes* w, const Sizes* dy, const Convolution* c,
+                                                 const Sizes* dx, int algorithm, size_t* bytes) {
+  return needs(fit(*dx, *w, *c, *dy), algorithm, bytes);
+}
+
 int cudnnConvolutionForward(const StreamHandle* handle, const float* alpha, const Sizes* xs, const float* x,
                             const Sizes* ws, const float* w, const Convolution* c, int algorithm,
                             void* workspace, size_t bytes, const float* beta, const Sizes* ys, float* y) {
-  if (!fit(*xs, *ws, *c, *ys)) return NOT_SUPPORTED;
+  if (!fit(*xs, *ws, *c, *ys) || !aligned(x, w, y)) return NOT_SUPPORTED;
   if (dry()) return used(*c, algorithm, workspace, bytes);
   after(handle);
   scale(y, *ys, *beta);
@@ -180,7 +201,7 @@ int cudnnConvolutionBackwardData(const StreamHandle* handle, const float* alpha,
                                  const float* w, const Sizes* dys, const float* dy, const Convolution* c,
                                  int algorithm, void* workspace, size_t bytes, const float* beta,
                                  const Sizes* dxs, float* dx) {
-  if (!fit(*dxs, *ws, *c, *dys)) return NOT_SUPPORTED;
+  if (!fit(*dxs, *ws, *c, *dys) || !aligned(dx, w, dy)) return NOT_SUPPORTED;
   if (dry()) return used(*c, algorithm, workspace, bytes);
   after(handle);
   scale(dx, *dxs, *beta);

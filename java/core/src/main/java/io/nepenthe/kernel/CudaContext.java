@@ -139,6 +139,11 @@ final class CudaContext implements AutoCloseable {
       return address;
     }
 
+    /** Copies within the device. */
+    void copy(long to, long from, long size) {
+      driver.copy(to, from, size);
+    }
+
     void launch(String kernel, long blocks, Object... values) {
       launch(kernel, new CudaDriver.Grid(blocks, 1, 1), values);
     }

@@ -16,6 +16,9 @@ final class CudaConvolution implements AutoCloseable {
   /** What a pass may take beside its tensors. */
   private static final long MOST_WORKSPACE = 256L << 20;
 
+  /** What cuDNN's kernels load at once, and expect to be aligned. */
+  private static final long ALIGNMENT = 16;
+
   private static final int CHANNELS_LAST = 1; // CUDNN_TENSOR_NHWC
   private static final int FLOAT = 0; // CUDNN_DATA_FLOAT
   private static final int CROSS_CORRELATION = 1;
@@ -26,10 +29,10 @@ final class CudaConvolution implements AutoCloseable {
   private static final int ALGORITHMS = 8;
   private static final long EACH = 48;
   private static final long STATUS = 4;
-  private static final long MEMORY = 16;
   private static final long DETERMINISM = 24;
 
   private final CudaDnn dnn;
+  private final Affine.Convolution sizes;
   private final Arena arena = Arena.ofShared();
   private final Deque<Runnable> descriptors = new ArrayDeque<>();
   private final MemorySegment x;
@@ -50,6 +53,7 @@ final class CudaConvolution implements AutoCloseable {
    */
   CudaConvolution(CudaDnn dnn, Affine.Convolution c) {
     this.dnn = dnn;
+    this.sizes = c;
     this.one = arena.allocate(ValueLayout.JAVA_FLOAT);
     this.beta = arena.allocate(ValueLayout.JAVA_FLOAT);
     one.set(ValueLayout.JAVA_FLOAT, 0, 1);
@@ -58,8 +62,8 @@ final class CudaConvolution implements AutoCloseable {
       this.y = tensor(c.output());
       this.weights = filter(c.weights());
       this.convolution = convolution(c.window());
-      this.forward = choose("cudnnGetConvolutionForwardAlgorithm_v7", x, weights, y);
-      this.backward = choose("cudnnGetConvolutionBackwardDataAlgorithm_v7", weights, y, x);
+      this.forward = choose("Forward", x, weights, y);
+      this.backward = choose("BackwardData", weights, y, x);
       this.runForward = pass("cudnnConvolutionForward");
       this.runBackward = pass("cudnnConvolutionBackwardData");
     } catch (CudaException e) {
@@ -130,21 +134,38 @@ final class CudaConvolution implements AutoCloseable {
     return descriptor;
   }
 
-  /** The one that cuDNN expects to be the fastest of those that leave the same bits each time. */
+  /**
+   * The one that cuDNN expects to be the fastest of those that leave the same bits each time. Its
+   * list is of every arithmetic that is permitted, so what an algorithm needs in this convolution's
+   * is asked for on its own.
+   */
   private Algorithm choose(
-      String function, MemorySegment first, MemorySegment second, MemorySegment result) {
+      String pass, MemorySegment first, MemorySegment second, MemorySegment result) {
+    String function = "cudnnGetConvolution" + pass + "Algorithm_v7";
+    CudaDnn.Call workspace =
+        dnn.call(
+            "cudnnGetConvolution" + pass + "WorkspaceSize",
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            POINTER,
+            INT,
+            POINTER);
     try (Arena local = Arena.ofConfined()) {
       MemorySegment count = local.allocate(ValueLayout.JAVA_INT);
+      MemorySegment memory = local.allocate(ValueLayout.JAVA_LONG);
       MemorySegment found = local.allocate(ALGORITHMS * EACH, Long.BYTES);
       dnn.call(function, POINTER, POINTER, POINTER, POINTER, POINTER, INT, POINTER, POINTER)
           .invoke(dnn.handle(), first, second, convolution, result, ALGORITHMS, count, found);
       for (int i = 0; i < count.get(ValueLayout.JAVA_INT, 0); i++) {
         MemorySegment one = found.asSlice(i * EACH, EACH);
-        long memory = one.get(ValueLayout.JAVA_LONG, MEMORY);
+        int number = one.get(ValueLayout.JAVA_INT, 0);
         if (one.get(ValueLayout.JAVA_INT, STATUS) == 0
             && one.get(ValueLayout.JAVA_INT, DETERMINISM) == DETERMINISTIC
-            && memory <= MOST_WORKSPACE) {
-          return new Algorithm(one.get(ValueLayout.JAVA_INT, 0), memory);
+            && workspace.succeeds(dnn.handle(), first, second, convolution, result, number, memory)
+            && memory.get(ValueLayout.JAVA_LONG, 0) <= MOST_WORKSPACE) {
+          return new Algorithm(number, memory.get(ValueLayout.JAVA_LONG, 0));
         }
       }
       throw new CudaException(function + ": none is deterministic");
@@ -159,12 +180,41 @@ final class CudaConvolution implements AutoCloseable {
 
   /** y = x ∗ w + beta·y, of addresses of device memory. */
   void forward(CudaContext.Operation op, long input, long filter, long output, float betaValue) {
-    run(op, runForward, forward, x, input, weights, filter, betaValue, y, output);
+    long in = aligned(op, input, sizes.input());
+    long by = aligned(op, filter, sizes.weights());
+    long out = room(op, output, sizes.output());
+    if (betaValue != 0) {
+      move(op, out, output, sizes.output());
+    }
+    run(op, runForward, forward, x, in, weights, by, betaValue, y, out);
+    move(op, output, out, sizes.output());
   }
 
   /** The gradient of the input. */
   void inputGradient(CudaContext.Operation op, long outputGradient, long filter, long gradient) {
-    run(op, runBackward, backward, weights, filter, y, outputGradient, 0, x, gradient);
+    long by = aligned(op, filter, sizes.weights());
+    long from = aligned(op, outputGradient, sizes.output());
+    long out = room(op, gradient, sizes.input());
+    run(op, runBackward, backward, weights, by, y, from, 0, x, out);
+    move(op, gradient, out, sizes.input());
+  }
+
+  /** That place if it is aligned, else another: a layer's weights may begin at any of a model's. */
+  private static long room(CudaContext.Operation op, long address, Shape shape) {
+    return address % ALIGNMENT == 0 ? address : op.scratch(shape.bytes());
+  }
+
+  /** The same, with what is there. */
+  private static long aligned(CudaContext.Operation op, long address, Shape shape) {
+    long place = room(op, address, shape);
+    move(op, place, address, shape);
+    return place;
+  }
+
+  private static void move(CudaContext.Operation op, long to, long from, Shape shape) {
+    if (to != from) {
+      op.copy(to, from, shape.bytes());
+    }
   }
 
   private void run(

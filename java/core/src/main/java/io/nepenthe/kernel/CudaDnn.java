@@ -95,10 +95,23 @@ final class CudaDnn implements AutoCloseable {
      */
     void invoke(Object... arguments) {
       try {
-        check((int) method.invokeWithArguments(arguments));
+        check(status(arguments));
       } catch (Throwable thrown) {
         throw NativeLibrary.rethrow(thrown);
       }
+    }
+
+    /** Whether it can do so. */
+    boolean succeeds(Object... arguments) {
+      try {
+        return status(arguments) == SUCCESS;
+      } catch (Throwable thrown) {
+        throw NativeLibrary.rethrow(thrown);
+      }
+    }
+
+    private int status(Object... arguments) throws Throwable {
+      return (int) method.invokeWithArguments(arguments);
     }
 
     /** The same of a status that a call gave. */
