@@ -100,4 +100,8 @@ endfunction()
 add_stand_in(nepenthe-cublas libcublas.so.13 "${root}/cuda/emulator/cublas.cpp")
 add_stand_in(nepenthe-cudnn libcudnn.so.9 "${root}/cuda/emulator/cudnn.cpp")
 add_stand_in(nepenthe-cusolver libcusolver.so.12 "${root}/cuda/emulator/cusolver.cpp")
+# It needs the other, as the real ones do, and does not say where that lies.
+target_link_libraries(nepenthe-cusolver PRIVATE nepenthe-cublas)
+target_link_options(nepenthe-cusolver PRIVATE -Wl,--no-as-needed)
+set_target_properties(nepenthe-cusolver PROPERTIES SKIP_BUILD_RPATH TRUE)
 add_stand_in(nepenthe-nvtx libnvToolsExt.so.1 "${root}/cuda/emulator/nvtx.cpp")

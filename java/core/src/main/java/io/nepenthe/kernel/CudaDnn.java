@@ -9,6 +9,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -25,6 +26,10 @@ final class CudaDnn implements AutoCloseable {
   static final String PROPERTY = "nepenthe.cuda.dnn";
 
   private static final String NAME = "libcudnn.so.9";
+
+  /** What it compiles some kernels with: it asks the linker for it, or takes one that is loaded. */
+  private static final List<String> COMPILERS = List.of("libnvrtc.so.13", "libnvrtc.so.12");
+
   private static final int SUCCESS = 0;
   private static final int VERSION_PARTS = 3;
 
@@ -77,10 +82,19 @@ final class CudaDnn implements AutoCloseable {
       if (library.isEmpty()) {
         return without(NAME + " was not found; remedy: " + CudaLibrary.PATH_VARIABLE);
       }
+      COMPILERS.forEach(CudaDnn::offer);
       CudaDnn dnn = new CudaDnn(library.get(), context, precision);
       return new Choice(Optional.of(dnn), dnn.name);
     } catch (CudaException e) {
       return without(e.getMessage());
+    }
+  }
+
+  private static void offer(String library) {
+    try {
+      CudaLibrary.find(library);
+    } catch (CudaException e) {
+      // It has other kernels.
     }
   }
 

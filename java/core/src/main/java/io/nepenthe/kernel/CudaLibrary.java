@@ -12,9 +12,13 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -37,6 +41,10 @@ final class CudaLibrary {
 
   /** What the system follows at most. */
   private static final int MOST_LINKS = 40;
+
+  /** How the linker names what a library needs and it does not find. */
+  private static final Pattern MISSING =
+      Pattern.compile("(lib[^/: ]+\\.so[.0-9]*): cannot open shared object file");
 
   private final SymbolLookup symbols;
   private final String path;
@@ -85,7 +93,7 @@ final class CudaLibrary {
     for (String folder : path == null || path.isEmpty() ? new String[0] : path.split(":")) {
       files.add(Path.of(folder, name));
     }
-    Optional<CudaLibrary> named = first(files);
+    Optional<CudaLibrary> named = first(files, path);
     if (named.isPresent()) {
       return named;
     }
@@ -94,7 +102,7 @@ final class CudaLibrary {
     } catch (IllegalArgumentException e) {
       List<Path> folders = new ArrayList<>(STANDARD.stream().map(Path::of).toList());
       folders.addAll(pythonFolders(System.getenv(), Path.of("/")));
-      return first(folders.stream().map(folder -> folder.resolve(name)).toList());
+      return first(folders.stream().map(folder -> folder.resolve(name)).toList(), path);
     }
   }
 
@@ -164,18 +172,29 @@ final class CudaLibrary {
     }
   }
 
-  /** libcublas needs libcublasLt, which the linker then takes from among the loaded ones. */
-  private static CudaLibrary openWithNeeds(Path file) {
-    String name = file.getFileName().toString();
-    Path light = file.resolveSibling(name.replace("libcublas.", "libcublasLt."));
-    if (!light.equals(file) && Files.exists(light)) {
-      open(light);
+  /**
+   * That file. Of the libraries that it needs, which Python's packages have in folders of their
+   * own, those that the linker does not find are opened first: it then takes them from among the
+   * loaded ones.
+   */
+  private static CudaLibrary openWithNeeds(Path file, String path) {
+    Set<String> tried = new HashSet<>();
+    while (true) {
+      try {
+        return open(file);
+      } catch (CudaException e) {
+        Matcher missing = MISSING.matcher(e.getMessage());
+        if (!missing.find()
+            || !tried.add(missing.group(1))
+            || find(missing.group(1), path).isEmpty()) {
+          throw e;
+        }
+      }
     }
-    return open(file);
   }
 
-  private static Optional<CudaLibrary> first(List<Path> files) {
-    return files.stream().filter(Files::exists).findFirst().map(CudaLibrary::openWithNeeds);
+  private static Optional<CudaLibrary> first(List<Path> files, String path) {
+    return files.stream().filter(Files::exists).findFirst().map(file -> openWithNeeds(file, path));
   }
 
   /** Where it came from. */

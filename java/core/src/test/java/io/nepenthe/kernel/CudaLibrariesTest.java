@@ -194,6 +194,28 @@ class CudaLibrariesTest {
     }
   }
 
+  /** Each in a folder of its own, as Python's packages have them. */
+  @Test
+  void whatALibraryNeedsIsFoundByTheSameRules() throws Exception {
+    String[] names = {"libcusolver.so.12", "libcublas.so.13"};
+    StringBuilder path = new StringBuilder();
+    for (String name : names) {
+      Path own = Files.createDirectories(folder.resolve(name.substring(0, 6)).resolve("lib"));
+      Files.copy(FOLDER.resolve(name), own.resolve(name));
+      path.append(path.isEmpty() ? "" : ":").append(own);
+    }
+    Map<String, String> both = Map.of(CudaLibrary.PATH_VARIABLE, path.toString());
+    String output = behindTheDriver(both, List.of(), "own"); // which does not ask for cuBLAS itself
+    assertTrue(output.contains("eigenvectors=cuSOLVER "), output);
+    Map<String, String> alone =
+        Map.of(CudaLibrary.PATH_VARIABLE, path.substring(0, path.indexOf(":")));
+    if (CudaBlas.find().isEmpty()) {
+      output = behindTheDriver(alone, List.of(), "own");
+      assertTrue(output.contains("eigenvectors=LAPACK (cannot load "), output);
+      assertTrue(output.contains("libcublas.so.13: cannot open shared object file"), output);
+    }
+  }
+
   @Test
   void pythonsPackagesAreSearched() throws IOException {
     Path environment = folder.resolve("venv/lib/python3.12/site-packages/nvidia");
