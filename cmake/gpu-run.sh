@@ -8,7 +8,9 @@ read -r -a more <<<"${NEPENTHE_JVM_OPTIONS:-}"
 java+=(${more[@]+"${more[@]}"})
 classes=$here/test/classes:$here/test/console.jar:$here/lib/*
 kernel=io.nepenthe.kernel
-all=(kernel.Cuda{Device,Operations,Dense,Squares,Plain,PerSample,Losses} nn.CudaGradient curvature.Cuda{Fisher,Influence})
+all=(kernel.Cuda{Device,Operations,Dense,Squares,Plain,PerSample,Losses,LossVectors,Objectives} nn.Cuda{Gradient,Trainer}
+  curvature.Cuda{Fisher,Influence} unlearn.CudaMethods)
+PATH=$PATH:/usr/local/cuda/bin # compute-sanitizer's, on many machines
 usage() {
   cat >&2 <<'END'
 usage: ./run COMMAND, in this order on a new machine; each ends within ten minutes:

@@ -3,8 +3,9 @@
 // stricter than a device: nothing that a stream was given happens before somebody waits for it; every call
 // needs the context of its own thread, and handles that are still good; a kernel that failed leaves the
 // context broken until it is reset. What a real driver lets pass and punishes later ends the process, with a
-// word on stderr. With FAKE_CUDA_DRY=1 it is a large device that judges calls and does nothing: sizes that
-// only such a device holds can be asked for, and their results mean nothing.
+// word on stderr. FAKE_CUDA_MULTIPROCESSORS is how many it says it has. With FAKE_CUDA_DRY=1 it is a large
+// device that judges calls and does nothing: sizes that only such a device holds can be asked for, and their
+// results mean nothing.
 #include <unistd.h>
 
 #include <chrono>
@@ -197,7 +198,7 @@ NEP_API int cuDeviceGetAttribute(int* value, int attribute, int) {
   const int capability = variable("FAKE_CUDA_CAPABILITY", 90);
   switch (attribute) {
     case 16:  // CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
-      *value = dry() ? LARGE_MULTIPROCESSORS : MULTIPROCESSORS;
+      *value = variable("FAKE_CUDA_MULTIPROCESSORS", dry() ? LARGE_MULTIPROCESSORS : MULTIPROCESSORS);
       break;
     case 75:  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, then _MINOR
       *value = capability / 10;

@@ -74,7 +74,6 @@ class CudaFisherTest {
   @Test
   void aBatchBringsNothingBack() throws Exception {
     System.setProperty(CHECKS, "false");
-    int batch = 16; // no fewer than the emulated device takes at once
     Network network =
         Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
             .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))
@@ -84,15 +83,16 @@ class CudaFisherTest {
             .then(new Layer.Flatten())
             .then(new Layer.Linear("head", 2, 10, true))
             .build();
-    FisherDiagonal.Options options = FisherDiagonal.Options.defaults().withBatchSize(batch);
     try (Backend backend = Device.cuda(0).open();
         Model model = Model.initialise(network, 1)) {
+      int batch = backend.atOnce(1);
+      FisherDiagonal.Options options = FisherDiagonal.Options.defaults().withBatchSize(batch);
       for (Labels labels : new Labels[] {Labels.TRUE, Labels.EXACT, Labels.SAMPLED}) {
         Transfers few = transfers(model, backend, options.withLabels(labels), batch);
         Transfers many = transfers(model, backend, options.withLabels(labels), 4 * batch);
         // Of three batches more: images, their table of values, and labels or draws.
         long label = labels == Labels.TRUE ? 4 : labels == Labels.SAMPLED ? 8 : 0;
-        long up = 3 * (batch * (Glyphs.SIDE * Glyphs.SIDE + label) + 4 * 256);
+        long up = 3 * ((long) batch * (Glyphs.SIDE * Glyphs.SIDE + label) + 4 * 256);
         assertEquals(up, many.bytesUp() - few.bytesUp(), "bytes to the device, " + labels);
         assertEquals(few.bytesDown(), many.bytesDown(), "bytes from the device, " + labels);
         assertEquals(few.downs(), many.downs(), "copies from the device, " + labels);

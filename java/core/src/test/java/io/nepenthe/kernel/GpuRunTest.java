@@ -10,6 +10,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,6 +31,9 @@ class GpuRunTest {
         *) echo "did ${*##* }" ;;
       esac
       """;
+
+  private static final Pattern ON_A_DEVICE =
+      Pattern.compile("(?m)^@(EmulatedGpu|RequireGpu)|CudaTest[.]everySchedule");
 
   @TempDir private Path folder;
   private Path results;
@@ -60,6 +68,18 @@ class GpuRunTest {
     return builder.start().waitFor();
   }
 
+  /** The classes that run on the device where there is one. */
+  private static Set<String> onADevice() throws IOException {
+    Path tests = Repository.path("java/core/src/test/java/io/nepenthe");
+    try (Stream<Path> files = Files.walk(tests)) {
+      return files
+          .filter(file -> file.toString().matches(".*/Cuda\\w+Test[.]java"))
+          .filter(file -> ON_A_DEVICE.matcher(Repository.read(file)).find())
+          .map(file -> tests.relativize(file).toString().replace("Test.java", "").replace('/', '.'))
+          .collect(Collectors.toCollection(TreeSet::new));
+    }
+  }
+
   private List<String> log() throws IOException {
     return Files.readAllLines(results.resolve("first.txt"), StandardCharsets.UTF_8).stream()
         .filter(line -> line.startsWith("== "))
@@ -79,8 +99,14 @@ class GpuRunTest {
     assertEquals("== doctor ended with 0", log.get(0));
     assertEquals("== tests kernel.CudaDevice ended with 0", log.get(1));
     assertTrue(log.contains("== tests kernel.CudaDense ended with 1"), log.toString());
+    assertEquals(
+        onADevice(),
+        log.stream()
+            .filter(line -> line.startsWith("== tests "))
+            .map(line -> line.split(" ")[2])
+            .collect(Collectors.toCollection(TreeSet::new)));
     int bench = log.indexOf("== bench 1 FP32 ended with 0");
-    assertTrue(bench > log.indexOf("== tests curvature.CudaInfluence ended with 0"), "" + log);
+    assertTrue(bench > log.indexOf("== tests unlearn.CudaMethods ended with 0"), "" + log);
     assertEquals("== passes ended with 0", log.get(bench + 3));
     assertEquals("== demo ended with 0", log.get(bench + 4));
     assertTrue(log.contains("== sanitizer racecheck kernel.CudaDense ended with 0"), "" + log);
