@@ -11,13 +11,30 @@ final class Failures {
   private Failures() {}
 
   static int report(Exception failure, CommandLine command, ParseResult parsed) {
-    String name = command.getCommandSpec().qualifiedName();
-    command.getErr().println(oneLine(name + ": " + message(failure)));
+    if (!isEnding()) {
+      String name = command.getCommandSpec().qualifiedName();
+      command.getErr().println(oneLine(name + ": " + message(failure)));
+    }
     if (parsed.hasMatchedOption("--stacktrace")) {
       failure.printStackTrace(command.getErr());
     }
     command.getErr().flush();
     return command.getCommandSpec().exitCodeOnExecutionException();
+  }
+
+  /**
+   * Whether the process was asked to end, by Ctrl-C for instance: what still runs then fails where
+   * a file is already deleted, and there is nothing to say about it.
+   */
+  private static boolean isEnding() {
+    Thread probe = new Thread(() -> {});
+    try {
+      Runtime.getRuntime().addShutdownHook(probe);
+      Runtime.getRuntime().removeShutdownHook(probe);
+      return false;
+    } catch (IllegalStateException e) {
+      return true;
+    }
   }
 
   static String message(Throwable failure) {

@@ -2,9 +2,11 @@ package io.nepenthe.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -164,6 +166,47 @@ class KillTest {
         assertEquals(List.of(), left.toList());
       }
     }
+  }
+
+  /** While kernels run on threads that Java does not know. */
+  @Test
+  void beingAskedToEndInAKernelIsObeyedWithoutAWord() throws Exception {
+    Random random = new Random(2);
+    for (int i = 0; i < 3; i++) {
+      Path place = Files.createDirectory(folder.resolve("asked" + i));
+      Path said = folder.resolve("said" + i);
+      String[] train =
+          words("train --arch resnet9 --quiet --data", DATA, "--out", place.resolve("out"));
+      Process process = Nepenthe.process(Map.of(), train).redirectError(said.toFile()).start();
+      assertFalse(process.waitFor(500 + random.nextInt(1500), TimeUnit.MILLISECONDS));
+      process.destroy();
+      assertTrue(process.waitFor(20, TimeUnit.SECONDS));
+      assertEquals("", Files.readString(said));
+      assertEquals(143, process.exitValue());
+      try (Stream<Path> left = Files.list(place)) {
+        assertEquals(List.of(), left.toList());
+      }
+    }
+  }
+
+  /** Fails when the process is already ending. */
+  static final class TooLate {
+    public static void main(String[] arguments) {
+      PrintWriter out = new PrintWriter(System.out, true);
+      Thread late = new Thread(() -> Main.execute(out, out, "inspect", "nothing"));
+      Runtime.getRuntime().addShutdownHook(late);
+    }
+  }
+
+  @Test
+  void whatFailsBecauseTheProcessEndsIsNotReported() throws Exception {
+    ProcessBuilder builder = Nepenthe.process(Map.of());
+    builder
+        .command()
+        .replaceAll(word -> word.replace(Main.class.getName(), TooLate.class.getName()));
+    Process process = builder.redirectErrorStream(true).start();
+    assertEquals("", new String(process.getInputStream().readAllBytes()));
+    assertEquals(0, process.waitFor());
   }
 
   private static boolean ignoresInterrupts() throws IOException {
