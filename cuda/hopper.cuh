@@ -18,7 +18,8 @@ __device__ __forceinline__ int hidden(int value) {
   return value;
 }
 
-// This thread's writes to shared memory so far can be read by wgmma after the next barrier.
+// This thread's writes to shared memory so far can be read by wgmma after the next barrier. The other way
+// needs none: a wgmma that was waited for has read (PTX ISA, 9.7.15.4).
 __device__ __forceinline__ void proxy_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 // A barrier whose phases end with the count's last arrival. One thread makes it, before a __syncthreads.
@@ -111,7 +112,11 @@ __device__ __forceinline__ void wgmma_tf32(float (&d)[COLUMNS / 2], uint64_t a, 
 // What a wgmma reads, without swizzling: pieces of eight rows of 16 bytes one after the other, aligned to 16
 // bytes. bfloat16: a row is a term, its eight values are of the side; the next eight terms lie `leading`
 // bytes further, the next eight of the side `stride`. TF32: a row is of the side, its four values are terms;
-// the next four terms lie `leading` bytes further, the next eight of the side `stride`.
+// the next four terms lie `leading` bytes further, the next eight of the side `stride`. So say the manual's
+// tables and its worked examples (PTX ISA 9.0, 9.7.15.5.1.2.1: MN-major and K-major, no swizzling) and what
+// has run on the chip: CUTLASS (cute/atom/mma_traits_sm90_gmma.hpp, INTERLEAVE) and Triton (MMAHelpers.h,
+// swizzling 0, whose tests found that ptxas before 13.0.88 gets side-contiguous operands wrong:
+// CudaKernels.java).
 __device__ __forceinline__ uint64_t descriptor(const void* start, uint32_t leading, uint32_t stride) {
   return static_cast<uint64_t>(shared_address(start) >> 4 & 0x3fff) |
          static_cast<uint64_t>(leading >> 4 & 0x3fff) << 16 |

@@ -20,7 +20,7 @@ uintptr_t field(uint64_t descriptor, int bit) { return (descriptor >> bit & 0x3f
 // Without swizzling, eight rows of 16 bytes lie one after the other. With 16 bits an element a row is a term
 // (the operand is "transposed": its side is contiguous): the next eight of the side are a stride away, the
 // next eight terms a leading dimension. With 32 bits a row is of the side: the next eight are a stride away,
-// the next four terms a leading dimension.
+// the next four terms a leading dimension. hopper.cuh has the sources.
 void read(uint64_t descriptor, bool wide, int first, int sides, std::vector<float>& out) {
   const uintptr_t start = reinterpret_cast<uintptr_t>(machine().dynamic) + field(descriptor, 0);
   const uintptr_t leading = field(descriptor, 16), stride = field(descriptor, 32);

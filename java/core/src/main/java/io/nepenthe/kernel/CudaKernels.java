@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Properties;
+import java.util.stream.Stream;
 
 /** Which source, and so which file in the jar, a CUDA kernel is in. */
 final class CudaKernels {
@@ -38,6 +39,9 @@ final class CudaKernels {
           "square_gradients",
           "square_vector_gradients",
           "unfold");
+
+  /** The first ptxas that gets wgmma's operands right where their sides are contiguous. */
+  private static final int[] RIGHT_WGMMA = {13, 0, 88};
 
   private CudaKernels() {}
 
@@ -75,6 +79,18 @@ final class CudaKernels {
         .flatMap(all -> Arrays.stream(all.getProperty("architectures").split(" ")))
         .mapToInt(chip -> Integer.parseInt(chip.replaceAll("\\D", "")))
         .min();
+  }
+
+  /** The compiler whose assembler gets Hopper's own kernels wrong, if it was that. */
+  static Optional<String> wrongForWgmma() {
+    return properties()
+        .map(all -> all.getProperty("compiler", "0"))
+        .filter(CudaKernels::isWrongForWgmma);
+  }
+
+  static boolean isWrongForWgmma(String compiler) {
+    int[] parts = Stream.of(compiler.split("\\.")).mapToInt(Integer::parseInt).toArray();
+    return Arrays.compare(parts, RIGHT_WGMMA) < 0;
   }
 
   /** The compiler and the chips, for messages. */

@@ -44,6 +44,15 @@ final class CudaSquares {
               .formatted(
                   PROPERTY, driver.name(), driver.capability() / 10, driver.capability() % 10));
     }
+    if (wgmma && !(driver instanceof EmulatedDriver)) {
+      CudaKernels.wrongForWgmma()
+          .ifPresent(
+              compiler -> {
+                throw new CudaException(
+                    "-D%s=wgmma needs kernels by nvcc 13.0.88 or newer, these are by %s, which gets wgmma wrong"
+                        .formatted(PROPERTY, compiler));
+              });
+    }
     return wgmma ? Instructions.WGMMA : Instructions.MMA;
   }
 

@@ -3,6 +3,8 @@ package io.nepenthe.kernel;
 import static io.nepenthe.kernel.CudaTest.everySchedule;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -214,6 +216,18 @@ class CudaSquaresTest {
     } finally {
       System.clearProperty(CudaSquares.PROPERTY);
     }
+  }
+
+  @Test
+  void kernelsOfAnOlderCompilerAreNotTrustedWithWgmma() {
+    for (String wrong : List.of("0", "12.8.93", "12.9.999", "13.0.48", "13.0.87")) {
+      assertTrue(CudaKernels.isWrongForWgmma(wrong), wrong);
+    }
+    for (String right : List.of("13.0.88", "13.1.0", "14.0.1")) {
+      assertFalse(CudaKernels.isWrongForWgmma(right), right);
+    }
+    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
+    assertNotEquals(Optional.of("0"), CudaKernels.wrongForWgmma(), "the build says what it was");
   }
 
   /**
