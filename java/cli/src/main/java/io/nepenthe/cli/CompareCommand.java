@@ -120,7 +120,7 @@ final class CompareCommand extends Operation {
     Outputs.requireFolder(out);
     Dataset training = run.phase("read", () -> run.data(data));
     Comparison.Plan plan = plan(run, training);
-    List<String> notes = new ArrayList<>();
+    List<String> notes = new ArrayList<>(plan.judged().notes());
     List<Chosen> chosen = possible(plan, named, notes);
     ObjectNode json = run.result().json();
     List<Chosen> tuned = tune == 0 ? chosen : tuned(run, plan, chosen, notes);
@@ -133,14 +133,14 @@ final class CompareCommand extends Operation {
             .put("train", training.size())
             .put("test", plan.judged().test().orElseThrow().size())
             .put("seeds", seeds);
-    Forgotten.to(task, plan.task().forget());
+    Forgotten.to(task, plan.judged());
     Summary summary = new Summary(rows);
     summary.to(json);
+    summary.print(run);
+    Notes.to(run, notes);
     report(run, plan, summary, Stream.concat(notes.stream(), summary.warnings().stream()).toList());
     run.result().total(run.elapsed());
     run.result().write(out.resolve("result.json"));
-    summary.print(run);
-    notes.forEach(line -> run.say("%s", line));
     run.say("%s", out.resolve("report.html"));
   }
 

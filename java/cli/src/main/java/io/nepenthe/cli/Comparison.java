@@ -39,7 +39,11 @@ final class Comparison {
       // What does not change a single result.
       options.remove(List.of("out", "json", "methods", "set", "seeds", "tune", "threads", "quiet"));
       options.remove(List.of("stacktrace", "device"));
-      return options + "\n" + json.get("inputs") + "\n" + json.get("versions").get("nepenthe");
+      String made =
+          options + "\n" + json.get("inputs") + "\n" + json.get("versions").get("nepenthe");
+      // Where a class is forgotten altogether, earlier records measured its test data with the
+      // rest.
+      return judged.forgottenClasses().length == 0 ? made : made + "\nkept test data";
     }
   }
 

@@ -44,8 +44,6 @@ record ComparisonPage(
    * @param data for the charts in them, by name
    */
   record Extras(String opening, String middle, ObjectNode data) {
-    static final Extras NONE = notes(List.of());
-
     /** Sentences below the table. */
     static Extras notes(List<String> sentences) {
       String html =
@@ -129,6 +127,8 @@ record ComparisonPage(
     Dataset test = task.test().orElseThrow();
     test.classNames().forEach(names::add);
     node.put("attack", task.backdoor().isPresent());
+    boolean own = task.forgottenClasses().length > 0 && task.strangers().size() > 0;
+    node.put("strangers", own ? "test, of the forgotten classes" : "test");
     ObjectNode points = node.putObject("points");
     List<Dataset> parts = List.of(task.retain().orElseThrow(), task.forget().orElseThrow(), test);
     for (int i = 0; i < parts.size(); i++) {

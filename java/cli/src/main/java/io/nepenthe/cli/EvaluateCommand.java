@@ -119,6 +119,8 @@ final class EvaluateCommand extends Operation {
           run,
           models.stream().map(one -> models.size() == 1 ? "" : key(one)).toArray(String[]::new),
           models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
+      List<String> notes = task.notes();
+      Notes.to(run, notes);
       if (report != null) {
         Portrayed.report(
             run,
@@ -128,7 +130,8 @@ final class EvaluateCommand extends Operation {
                 .formatted(
                     Text.count(task.forget().orElseThrow().size()), Text.count(training.size())),
             task,
-            models);
+            models,
+            ComparisonPage.Extras.notes(notes));
         run.say("%s", report);
       }
     }
@@ -159,14 +162,19 @@ final class EvaluateCommand extends Operation {
       return new Task(test, Optional.empty(), Optional.empty(), Task.backdoor(backdoor), pair);
     }
     long[] ids = forget.of(training, run);
-    Dataset forgotten = Subset.ofIds(training, ids);
-    Forgotten.to(run.result().json().putObject("task"), forgotten);
-    return new Task(
-        test,
-        Optional.of(forgotten),
-        Optional.of(Datasets.without(training, ids)),
-        Task.backdoor(backdoor),
-        pair);
+    Task task =
+        new Task(
+            test,
+            Optional.of(Subset.ofIds(training, ids)),
+            Optional.of(Datasets.without(training, ids)),
+            Task.backdoor(backdoor),
+            pair);
+    Forgotten.to(run.result().json().putObject("task"), task);
+    if (shadows != null && task.strangers().size() == 0) {
+      throw new CommandException(
+          data + ": expected test data of the classes to be forgotten for --shadows, found none");
+    }
+    return task;
   }
 
   /** What a model is called in the result file. */
@@ -193,7 +201,7 @@ final class EvaluateCommand extends Operation {
 
   /** The attack by shadow models, which are trained once for all models. */
   private void likelihoodRatio(Run run, Task task, ModelFile like, List<Portrayed> models) {
-    Dataset tested = task.test().orElseThrow();
+    Dataset strangers = task.strangers();
     LikelihoodRatio attack =
         run.phase(
             "shadows",
@@ -207,15 +215,14 @@ final class EvaluateCommand extends Operation {
                     recipe.trainer(run.seed()),
                     task.retain().orElseThrow(),
                     task.forget().orElseThrow(),
-                    tested,
-                    like.normalisationFor(tested),
+                    strangers,
+                    like.normalisationFor(strangers),
                     shadows,
                     run.seed(),
                     progress));
     for (Portrayed model : models) {
       LikelihoodRatio.Outcome outcome =
-          attack.attack(
-              model.observed().forget().orElseThrow(), model.observed().test().orElseThrow());
+          attack.attack(model.observed().forget().orElseThrow(), model.observed().strangers());
       model
           .metrics()
           .withObject("/membershipInference")

@@ -19,9 +19,19 @@ final class Forgotten {
   /**
    * Adds {@code forgotten}: the ids, ascending; the checksum of their list, as {@code sha256sum}
    * gives it of a file with one a line; how many are of each class; and the checksum of their
-   * contents, {@link Datasets#sha256}.
+   * contents, {@link Datasets#sha256}. With {@code altogether}, the classes of which nothing is
+   * kept.
    */
-  static void to(ObjectNode task, Dataset forget) {
+  static void to(ObjectNode node, Task judged) {
+    Dataset forget = judged.forget().orElseThrow();
+    ObjectNode forgotten = to(node, forget);
+    ArrayNode altogether = forgotten.putArray("altogether");
+    for (int label : judged.forgottenClasses()) {
+      altogether.add(forget.classNames().get(label));
+    }
+  }
+
+  private static ObjectNode to(ObjectNode task, Dataset forget) {
     long[] ids = Datasets.ids(forget);
     Arrays.sort(ids);
     ObjectNode node = task.putObject("forgotten");
@@ -40,6 +50,6 @@ final class Forgotten {
         classes.put(forget.classNames().get(c), counts[c]);
       }
     }
-    node.put("sha256", Datasets.sha256(Subset.ofIds(forget, ids)));
+    return node.put("sha256", Datasets.sha256(Subset.ofIds(forget, ids)));
   }
 }

@@ -29,8 +29,9 @@ final class Intervals {
       new LinkedHashMap<>();
 
   static {
-    SHARES.put("/testAccuracy", Observed::test);
-    SHARES.put("/cleanAccuracy", Observed::test);
+    SHARES.put("/testAccuracy", Observed::keptTest);
+    SHARES.put("/cleanAccuracy", Observed::keptTest);
+    SHARES.put("/forgottenClassTestAccuracy", Observed::forgottenTest);
     SHARES.put("/attackSuccessRate", Observed::triggered);
     SHARES.put("/correctedAccuracy", Observed::triggered);
     SHARES.put("/interclassConfusionError", Observed::ofConfused);

@@ -25,6 +25,11 @@ final class MetricTable {
           new Column("Right on the forgotten", "/forgetAccuracy", Kind.RATE, ""),
           new Column("Right on the kept", "/retainAccuracy", Kind.RATE, ""),
           new Column("Right on test data", "/testAccuracy", Kind.RATE, ""),
+          new Column(
+              "Right on the forgotten class",
+              "/forgottenClassTestAccuracy",
+              Kind.RATE,
+              "on test data of what is forgotten altogether, which right on test data is without"),
           new Column("Attack success", "/attackSuccessRate", Kind.RATE, ""),
           new Column("Right despite the attack", "/correctedAccuracy", Kind.RATE, ""),
           new Column(

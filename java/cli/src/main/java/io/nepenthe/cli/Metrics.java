@@ -9,7 +9,6 @@ import io.nepenthe.evaluate.Splits;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import java.util.Locale;
-import java.util.Optional;
 
 /**
  * Everything that is measured on a model's outputs, for result files: all from one pass over each
@@ -26,7 +25,8 @@ final class Metrics {
    */
   static void of(Observed observed, long seed, ObjectNode node) {
     observed.rates(node);
-    splits(observed)
+    observed
+        .splits()
         .ifPresent(
             splits -> {
               MembershipInference attack = MembershipInference.defaults(seed);
@@ -50,7 +50,8 @@ final class Metrics {
    */
   static void brief(Observed observed, long seed, ObjectNode node) {
     observed.rates(node);
-    splits(observed)
+    observed
+        .splits()
         .ifPresent(
             splits -> {
               MembershipInference attack = MembershipInference.defaults(seed);
@@ -64,13 +65,6 @@ final class Metrics {
   private static void quick(MembershipInference attack, Splits splits, ObjectNode member) {
     put(member, "entropyAttack", attack.entropyAttack(splits));
     put(member, "lossAttack", attack.lossAttack(splits));
-  }
-
-  private static Optional<Splits> splits(Observed observed) {
-    return observed.test().isEmpty() || observed.forget().isEmpty() || observed.retain().isEmpty()
-        ? Optional.empty()
-        : Optional.of(
-            new Splits(observed.retain().get(), observed.forget().get(), observed.test().get()));
   }
 
   /**
@@ -97,8 +91,8 @@ final class Metrics {
     if (observed.forget().isPresent() && reference.forget().isPresent()) {
       distance("Forget", reference.forget().get(), observed.forget().get(), distances);
     }
-    if (observed.test().isPresent() && reference.test().isPresent()) {
-      distance("Test", reference.test().get(), observed.test().get(), distances);
+    if (observed.keptTest().isPresent() && reference.keptTest().isPresent()) {
+      distance("Test", reference.keptTest().get(), observed.keptTest().get(), distances);
     }
   }
 

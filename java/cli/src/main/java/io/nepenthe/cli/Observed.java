@@ -4,12 +4,14 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.evaluate.Predictions;
+import io.nepenthe.evaluate.Splits;
 import java.util.Optional;
 
 /**
  * A model's outputs for the parts of a {@link Task}; each part may be absent.
  *
- * @param triggered for the test images that carry the backdoor's square, under their true labels
+ * @param triggered for the test images of {@link #keptTest} that carry the backdoor's square, under
+ *     their true labels
  * @param target the class that the square gives; -1 without a backdoor
  * @param confused two classes that may be taken for each other
  */
@@ -20,6 +22,29 @@ record Observed(
     Optional<Predictions> triggered,
     int target,
     Optional<Confused.Pair> confused) {
+  /** The three parts that forgetting is judged by, if all are there. */
+  Optional<Splits> splits() {
+    return test.isEmpty() || forget.isEmpty() || retain.isEmpty()
+        ? Optional.empty()
+        : Optional.of(new Splits(retain.get(), forget.get(), test.get()));
+  }
+
+  /** Those for the test data of classes that are not forgotten altogether. */
+  Optional<Predictions> keptTest() {
+    return splits().map(Splits::keptTest).or(() -> test);
+  }
+
+  /** Those for the test data of classes that are forgotten altogether, if there are any. */
+  Optional<Predictions> forgottenTest() {
+    return splits().map(Splits::forgottenTest).filter(it -> it.size() > 0);
+  }
+
+  /** Those for {@link Task#strangers}. */
+  Predictions strangers() {
+    Splits splits = splits().orElseThrow();
+    return splits.forgottenClasses().length == 0 ? splits.test() : splits.likeForgotten();
+  }
+
   /** Those for the test data of the two classes that may be taken for each other. */
   Optional<Predictions> ofConfused() {
     return test.flatMap(
@@ -30,11 +55,11 @@ record Observed(
 
   /** Adds the rates, as fractions of one, under their names. */
   void rates(ObjectNode node) {
-    test.ifPresent(
-        it -> {
-          node.put("testAccuracy", it.accuracy()).put("cleanAccuracy", it.accuracy());
-          confused.ifPresent(pair -> pair.to(it, node));
-        });
+    keptTest()
+        .ifPresent(
+            it -> node.put("testAccuracy", it.accuracy()).put("cleanAccuracy", it.accuracy()));
+    forgottenTest().ifPresent(it -> node.put("forgottenClassTestAccuracy", it.accuracy()));
+    test.ifPresent(it -> confused.ifPresent(pair -> pair.to(it, node)));
     triggered.ifPresent(
         it ->
             node.put("attackSuccessRate", it.share(n -> it.answer(n) == target))

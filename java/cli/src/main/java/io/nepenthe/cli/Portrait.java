@@ -14,6 +14,7 @@ import io.nepenthe.nn.Network;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.LongStream;
 
 /**
@@ -135,7 +136,9 @@ record Portrait(Task task, Backend backend, long seed) {
   }
 
   private static Predictions predictions(Observed observed, int part) {
-    return List.of(observed.retain(), observed.forget(), observed.test()).get(part).orElseThrow();
+    Optional<Predictions> strangers =
+        Optional.of(observed.strangers()).filter(it -> it.size() > 0).or(observed::keptTest);
+    return List.of(observed.retain(), observed.forget(), strangers).get(part).orElseThrow();
   }
 
   /** The share of the samples in each unit of log p/(1 − p), p of the own label. */

@@ -33,12 +33,6 @@ record Portrayed(
     return metrics.get(rate).asDouble();
   }
 
-  /** Writes the report of some models with nothing of its own. */
-  static void report(
-      Run run, Path to, String title, String lead, Task task, List<Portrayed> models) {
-    report(run, to, title, lead, task, models, ComparisonPage.Extras.NONE);
-  }
-
   /**
    * Writes the report of some models.
    *

@@ -5,16 +5,23 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.Amount;
 import io.nepenthe.data.BadNets;
 import io.nepenthe.data.Dataset;
+import io.nepenthe.data.Datasets;
 import io.nepenthe.evaluate.Predictions;
+import io.nepenthe.evaluate.Splits;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Predictor;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /**
- * What a model is measured on; each part may be absent.
+ * What a model is measured on; each part may be absent. Of classes that are forgotten altogether
+ * the test data are apart, {@link Splits}.
  *
- * @param test clean test data
+ * @param test clean test data, of all classes
  * @param forget the training examples to be forgotten
  * @param retain the other training examples
  * @param backdoor whose square is put on the test data
@@ -28,6 +35,23 @@ record Task(
     Optional<Confused.Pair> confused) {
   /** Samples at once. */
   static final int BATCH = 256;
+
+  /**
+   * Checks the test data.
+   *
+   * @throws CommandException if they are of classes alone that are forgotten altogether
+   */
+  Task {
+    int[] gone = forgottenClasses(retain, forget);
+    test.filter(data -> gone.length > 0 && kept(data, gone).size() == 0)
+        .ifPresent(
+            data -> {
+              throw new CommandException(
+                  "%s: expected test data of classes that are kept too, found only %s, forgotten"
+                          .formatted(data.name(), classes(data, gone))
+                      + " altogether");
+            });
+  }
 
   /** The backdoor of these options, if a target was given. */
   static Optional<BadNets> backdoor(Backdoor options) {
@@ -43,7 +67,10 @@ record Task(
           retain.map(data -> predictions(model, predictor, data)),
           test.flatMap(
               data ->
-                  backdoor.map(attack -> predictions(model, predictor, attack.triggered(data)))),
+                  backdoor.map(
+                      attack ->
+                          predictions(
+                              model, predictor, attack.triggered(kept(data, forgottenClasses()))))),
           backdoor.map(BadNets::target).orElse(-1),
           confused);
     }
@@ -52,6 +79,68 @@ record Task(
   /** The same for the forgotten alone. */
   Task onlyForget() {
     return new Task(Optional.empty(), forget, Optional.empty(), Optional.empty(), Optional.empty());
+  }
+
+  /** The classes that are forgotten altogether. */
+  int[] forgottenClasses() {
+    return forgottenClasses(retain, forget);
+  }
+
+  private static int[] forgottenClasses(Optional<Dataset> retain, Optional<Dataset> forget) {
+    return retain.isEmpty() || forget.isEmpty()
+        ? new int[0]
+        : Splits.forgottenClasses(retain.get(), forget.get());
+  }
+
+  /**
+   * The test samples that look most like the forgotten, for attacks that tell these from them:
+   * where classes are forgotten altogether those of its classes, else all.
+   */
+  Dataset strangers() {
+    Dataset tested = test.orElseThrow();
+    return forgottenClasses().length == 0
+        ? tested
+        : Datasets.ofClasses(tested, labels(forget.orElseThrow()));
+  }
+
+  private static int[] labels(Dataset data) {
+    return LongStream.range(0, data.size()).mapToInt(data::label).distinct().toArray();
+  }
+
+  private static Dataset kept(Dataset data, int... gone) {
+    int[] others =
+        IntStream.range(0, data.classes())
+            .filter(label -> IntStream.of(gone).noneMatch(it -> it == label))
+            .toArray();
+    return gone.length == 0 ? data : Datasets.ofClasses(data, others);
+  }
+
+  /** {@code class 3}, {@code classes 3, 5}. */
+  private static String classes(Dataset named, int... labels) {
+    return (labels.length == 1 ? "class " : "classes ")
+        + IntStream.of(labels).mapToObj(named.classNames()::get).collect(Collectors.joining(", "));
+  }
+
+  /** What else must be known to read the figures, a sentence each without its full stop. */
+  List<String> notes() {
+    int[] gone = forgottenClasses();
+    if (gone.length == 0 || test.isEmpty()) {
+      return List.of();
+    }
+    String which = classes(test.get(), gone);
+    long samples = Datasets.ofClasses(test.get(), gone).size();
+    return List.of(
+        samples == 0
+            ? "The test data have no sample of %s, forgotten altogether: nothing tells whether the"
+                    .formatted(which)
+                + " class is forgotten or its training samples alone, and attacks that compare the"
+                + " forgotten with test samples of their own class (loss, threshold, likelihood"
+                + " ratio) are not made"
+            : "Of %s, forgotten altogether, the %s test samples count neither for test accuracy"
+                    .formatted(which, Text.count(samples))
+                + " nor as samples never seen of which attacks learn: they are measured apart, and"
+                + " attacks that compare the forgotten with test samples of their own class (loss,"
+                + " threshold, likelihood ratio) use them alone");
   }
 
   private static Predictions predictions(ModelFile model, Predictor predictor, Dataset data) {
@@ -67,6 +156,7 @@ record Task(
     run.say("%s", head);
     String[][] rates = {
       {"test accuracy", "/testAccuracy"},
+      {"  forgotten class", "/forgottenClassTestAccuracy"},
       {"attack success", "/attackSuccessRate"},
       {"right when attacked", "/correctedAccuracy"},
       {"confused classes wrong", "/interclassConfusionError"},

@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -144,7 +145,7 @@ final class UnlearnCommand extends Operation {
                 .putObject("task")
                 .put("forget", task.forget().size())
                 .put("train", training.size());
-        Forgotten.to(told, task.forget());
+        Forgotten.to(told, judged);
         ObjectNode seconds = forget(run, how, copy, task);
         measure(run, judged, before, after, seconds);
         after.write(out);
@@ -207,18 +208,21 @@ final class UnlearnCommand extends Operation {
         new String[] {"before", "after"},
         models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
     ObjectNode json = run.result().json();
-    ArrayNode warnings = json.putArray("warnings");
-    TooStrong.of(
+    Optional<String> warning =
+        TooStrong.of(
             method,
             json.get("settings"),
             "",
             new JsonNode[] {models.getFirst().metrics()},
-            new JsonNode[] {models.getLast().metrics()})
-        .ifPresent(
-            warning -> {
-              warnings.add(warning);
-              run.say("warning: %s", warning);
-            });
+            new JsonNode[] {models.getLast().metrics()});
+    ArrayNode warnings = json.putArray("warnings");
+    warning.ifPresent(
+        it -> {
+          warnings.add(it);
+          run.say("warning: %s", it);
+        });
+    List<String> notes = judged.notes();
+    Notes.to(run, notes);
     if (report != null) {
       Portrayed.report(
           run,
@@ -232,7 +236,8 @@ final class UnlearnCommand extends Operation {
                   Methods.named(method).title(),
                   Text.seconds(seconds.get("total").asDouble())),
           judged,
-          models);
+          models,
+          ComparisonPage.Extras.notes(Stream.concat(notes.stream(), warning.stream()).toList()));
       run.say("%s", report);
     }
   }

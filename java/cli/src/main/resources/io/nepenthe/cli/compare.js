@@ -320,6 +320,8 @@
 
   function sureness(id, model, most) {
     const { option, axis } = base();
+    // Of a class that is forgotten altogether the samples never seen that count are those of its own.
+    const own = parts.map((part) => (part.key === "test" ? { ...part, title: data.strangers } : part));
     const least = model.detail.sureness.least;
     const bins = model.detail.sureness.retain.map((_, i) => least + i);
     const middle = (part) => {
@@ -334,7 +336,7 @@
         xAxis: { ...axis, type: "category", data: bins, boundaryGap: false, name: "log p / (1 − p)", nameLocation: "middle", nameGap: 28, axisLabel: { ...axis.axisLabel, interval: 7, hideOverlap: true } },
         yAxis: { ...axis, type: "value", min: 0, max: most, axisLabel: { ...axis.axisLabel, formatter: (value) => Math.round(100 * value) + " %" } },
         tooltip: { ...option.tooltip, trigger: "axis", valueFormatter: percent },
-        series: parts.map(({ key, title, colour: name, line }) => ({
+        series: own.map(({ key, title, colour: name, line }) => ({
           name: title,
           type: "line",
           step: "middle",
@@ -345,9 +347,9 @@
           data: model.detail.sureness[key],
         })),
       },
-      "How sure the model is of its samples; half of them lie below " + parts.map(({ key, title }) => `${middle(key)} (${title})`).join(", "),
-      ["log p / (1 − p) from", ...parts.map(({ title }) => title)],
-      bins.map((bin, i) => [bin, ...parts.map(({ key }) => percent(model.detail.sureness[key][i]))]),
+      "How sure the model is of its samples; half of them lie below " + own.map(({ key, title }) => `${middle(key)} (${title})`).join(", "),
+      ["log p / (1 − p) from", ...own.map(({ title }) => title)],
+      bins.map((bin, i) => [bin, ...own.map(({ key }) => percent(model.detail.sureness[key][i]))]),
     );
   }
 

@@ -96,7 +96,7 @@ class CompareTest {
                 "/membershipInference/confidence",
                 40,
                 "/testAccuracy",
-                200)
+                180)
             .entrySet()) {
       JsonNode found = means.at("/interval95" + share.getKey());
       Interval wilson = Interval.wilson(means.at(share.getKey()).asDouble(), share.getValue());
@@ -105,6 +105,14 @@ class CompareTest {
       assertEquals(wilson.high(), found.get("high").asDouble(), found.toString());
       assertTrue(means.at("/seeds/0/metrics/interval95" + share.getKey()).isObject());
     }
+    assertEquals("[\"3\"]", result.at("/task/forgotten/altogether").toString());
+    assertTrue(
+        result.at("/notes/0").asText().startsWith("Of class 3, forgotten altogether, the 20"));
+    // Neither the target's own images are attacked nor those of the class.
+    assertEquals(160, means.at("/interval95/attackSuccessRate/samples").asInt());
+    JsonNode first = result.at("/methods/1/seeds/0");
+    assertEquals(
+        first.at("/classes/3/accuracy"), first.at("/metrics/forgottenClassTestAccuracy"), "apart");
     assertTrue(
         means.at("/gap/interval95").isMissingNode()
             && means.at("/deviation/interval95").isMissingNode());

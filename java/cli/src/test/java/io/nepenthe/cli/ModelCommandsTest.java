@@ -321,6 +321,106 @@ class ModelCommandsTest {
     assertFalse(below(outcome, "loss attack right").contains("95 %"), outcome.out());
   }
 
+  /** The same model measured with test data that have the forgotten class, and that have not. */
+  @Test
+  void testDataOfAClassForgottenAltogetherAreApart() throws Exception {
+    Path json = folder.resolve("apart.json");
+    String forget =
+        "unlearn --method ssd --selection 8 --model MODEL --data %s --forget-class 3 --test %s"
+            + " --out OUT --json %s";
+    Nepenthe.Outcome outcome = Nepenthe.here(words(forget.formatted(TRAIN, TEST, json)));
+    assertEquals(0, outcome.status(), outcome.err());
+    JsonNode unlearned = Nepenthe.json(json);
+    String line =
+        "evaluate --model MODEL --reference OUT --data %s --train %s --forget-where label=3"
+            + " --json %s";
+    outcome = Nepenthe.here(words(line.formatted(TEST, TRAIN, json)));
+    assertEquals(0, outcome.status(), outcome.err());
+    JsonNode whole = Nepenthe.json(json);
+    assertEquals(unlearned.get("notes"), whole.get("notes"));
+    unlearned
+        .get("before")
+        .properties()
+        .forEach(it -> assertAlike(it.getValue(), whole.get("after").get(it.getKey())));
+    assertEquals("[\"3\"]", whole.at("/task/forgotten/altogether").toString());
+    String note = whole.at("/notes/0").asText();
+    assertTrue(note.startsWith("Of class 3, forgotten altogether, the 50 test samples"), note);
+    assertTrue(outcome.out().contains("note: " + note), outcome.out());
+    assertTrue(outcome.out().contains("\n  forgotten class "), outcome.out());
+    Dataset test = DataSource.open(TEST, whole.get("seed").asLong());
+    Path ids = folder.resolve("kept.txt");
+    IdList.write(ids, Datasets.ids(Datasets.ofClasses(test, 0, 1, 2, 4, 5, 6, 7, 8, 9)));
+    outcome = Nepenthe.here(words(line.formatted(TEST + "#@" + ids, TRAIN, json)));
+    assertEquals(0, outcome.status(), outcome.err());
+    JsonNode without = Nepenthe.json(json);
+    assertTrue(
+        without.at("/notes/0").asText().startsWith("The test data have no sample of class 3"));
+    for (String figure :
+        List.of(
+            "/testAccuracy",
+            "/cleanAccuracy",
+            "/membershipInference/confidence",
+            "/membershipInference/trainingPrivacy",
+            "/membershipInference/entropyAttack",
+            "/toRetrained/kullbackLeiblerTest",
+            "/interval95/testAccuracy")) {
+      assertFalse(whole.at("/after" + figure).isMissingNode(), figure);
+      assertEquals(without.at("/after" + figure), whole.at("/after" + figure), figure);
+    }
+    assertEquals(
+        whole.at("/after/classes/3/accuracy"), whole.at("/after/forgottenClassTestAccuracy"));
+    assertTrue(whole.at("/after/membershipInference/lossAttack").isNumber());
+    for (String figure :
+        List.of("/forgottenClassTestAccuracy", "/membershipInference/lossAttack")) {
+      assertTrue(without.at("/after" + figure).isMissingNode(), figure);
+    }
+    Files.delete(folder.resolve("OUT"));
+  }
+
+  /** What the one has the other has too. */
+  private static void assertAlike(JsonNode some, JsonNode all) {
+    if (some.isObject()) {
+      some.properties().forEach(it -> assertAlike(it.getValue(), all.get(it.getKey())));
+    } else {
+      assertEquals(some, all);
+    }
+  }
+
+  @Test
+  void shadowModelsTellAForgottenClassFromItsOwnTestData() throws Exception {
+    Path json = folder.resolve("own.json");
+    String line =
+        "evaluate --model MODEL --data %s#0-99 --train %s#0-199 --forget-class 3 --shadows 1"
+            + " --epochs 1 --quiet --json %s";
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, TRAIN, json)));
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    JsonNode interval =
+        Nepenthe.json(json).at("/after/interval95/membershipInference/likelihoodRatio");
+    assertEquals("20 and 10", interval.get("samples") + " and " + interval.get("nonMembers"));
+  }
+
+  @Test
+  void testDataOfNothingThatIsKeptAreRefused() throws Exception {
+    Dataset test = DataSource.open(TEST, 1);
+    Path ids = folder.resolve("class3.txt");
+    IdList.write(ids, Datasets.ids(Datasets.ofClasses(test, 3)));
+    for (String line :
+        List.of(
+            "evaluate --model MODEL --data %s#@%s --train %s --forget-class 3",
+            "unlearn --method ssd --selection 8 --model MODEL --test %s#@%s --data %s"
+                + " --forget-class 3 --out OUT")) {
+      Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, ids, TRAIN)));
+      assertEquals(1, outcome.status(), outcome.err());
+      assertTrue(outcome.err().contains("found only class 3, forgotten altogether"), outcome.err());
+    }
+    assertFalse(Files.exists(folder.resolve("OUT")));
+    IdList.write(ids, Datasets.ids(Datasets.ofClasses(test, 0, 1)));
+    String line = "evaluate --model MODEL --data %s#@%s --train %s --forget-class 3 --shadows 1";
+    Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, ids, TRAIN)));
+    assertEquals(1, outcome.status(), outcome.err());
+    assertTrue(outcome.err().contains("for --shadows, found none"), outcome.err());
+  }
+
   private static void assertBelow(
       Nepenthe.Outcome outcome, String line, String start, JsonNode metrics, String attack) {
     String interval = Intervals.text(metrics, "/membershipInference" + attack).orElseThrow();

@@ -14,6 +14,11 @@ import java.util.stream.IntStream;
  * <p>Where an attacker trains on a part of D_r, the part is drawn by the seed (reference code takes
  * the first samples), and no more than {@code most} samples of a side are used.
  *
+ * <p>D_t is {@link Splits#keptTest} where an attacker learns it beside D_r: with the test samples
+ * of a class that is forgotten altogether it would learn to tell classes, not members, and find
+ * everything forgotten. Where D_f itself is told from test samples, they are {@link
+ * Splits#likeForgotten}, for the same reason.
+ *
  * @param most samples of each side that an attacker trains on
  * @param seed of every draw
  */
@@ -39,13 +44,14 @@ public record MembershipInference(int most, long seed) {
    * @return NaN if one of the three sets is empty
    */
   public double efficacy(Splits splits, Feature feature) {
-    int side = smaller(splits.retain(), splits.test());
+    Predictions test = splits.keptTest();
+    int side = smaller(splits.retain(), test);
     if (side == 0) {
       return Double.NaN;
     }
     Predicate<double[]> member =
         Classifiers.supportVectors(
-            drawn(splits.retain(), feature, side, 1), drawn(splits.test(), feature, side, 2));
+            drawn(splits.retain(), feature, side, 1), drawn(test, feature, side, 2));
     return 1 - share(feature.of(splits.forget()), member);
   }
 
@@ -57,12 +63,13 @@ public record MembershipInference(int most, long seed) {
    * @return NaN if there are not two samples on each side
    */
   public double trainingPrivacy(Splits splits, Feature feature) {
-    int side = smaller(splits.retain(), splits.test()) / 2 * 2;
+    Predictions test = splits.keptTest();
+    int side = smaller(splits.retain(), test) / 2 * 2;
     if (side == 0) {
       return Double.NaN;
     }
     double[][] members = drawn(splits.retain(), feature, side, 1);
-    double[][] others = drawn(splits.test(), feature, side, 2);
+    double[][] others = drawn(test, feature, side, 2);
     int half = side / 2;
     Predicate<double[]> member =
         Classifiers.supportVectors(Arrays.copyOf(members, half), Arrays.copyOf(others, half));
@@ -79,11 +86,12 @@ public record MembershipInference(int most, long seed) {
    * @return NaN if one of the three sets is empty
    */
   public double entropyAttack(Splits splits) {
-    if (smaller(splits.retain(), splits.test()) == 0) {
+    Predictions test = splits.keptTest();
+    if (smaller(splits.retain(), test) == 0) {
       return Double.NaN;
     }
     double[][] members = Feature.ENTROPY.of(splits.retain());
-    double[][] others = Feature.ENTROPY.of(splits.test());
+    double[][] others = Feature.ENTROPY.of(test);
     return share(Feature.ENTROPY.of(splits.forget()), Classifiers.logistic(members, others));
   }
 
@@ -95,7 +103,7 @@ public record MembershipInference(int most, long seed) {
    * @return NaN if there are not ten samples on each side
    */
   public double lossAttack(Splits splits) {
-    Predictions others = ofForgottenClasses(splits);
+    Predictions others = splits.likeForgotten();
     int side = smaller(splits.forget(), others);
     if (side < 10) {
       return Double.NaN;
@@ -132,7 +140,7 @@ public record MembershipInference(int most, long seed) {
       throw new IllegalArgumentException(feature + " is no score to put a threshold on");
     }
     double sign = feature == Feature.CONFIDENCE ? 1 : -1;
-    Predictions others = ofForgottenClasses(splits);
+    Predictions others = splits.likeForgotten();
     double sum = 0;
     int judged = 0;
     for (int round = 0; round < 20; round++) {
@@ -198,13 +206,6 @@ public record MembershipInference(int most, long seed) {
     double[][] rows = feature.of(predictions.where(n -> predictions.label(n) == label));
     shuffle(rows, 1000 + stream);
     return Arrays.stream(rows).mapToDouble(row -> sign * row[0]).toArray();
-  }
-
-  private static Predictions ofForgottenClasses(Splits splits) {
-    boolean[] forgotten = new boolean[splits.forget().classes()];
-    IntStream.range(0, splits.forget().size())
-        .forEach(n -> forgotten[splits.forget().label(n)] = true);
-    return splits.test().where(n -> forgotten[splits.test().label(n)]);
   }
 
   private int smaller(Predictions one, Predictions other) {
