@@ -1,10 +1,14 @@
 // Formula: P[n, o, j] = Σₜ G[n, t, o]·Ā[n, t, j], Ā the unfolded input, with the bias's 1 as its last column
-//          where there is one (SampleGradients.java).
-// Layout:  input [n, h, w, c], gradient [n, t, o], out [n, o, j]; 4-byte aligned.
-// Threads: 64 by 64 weights of a sample a block, products in registers; a block walks a run of samples.
+//          where there is one; of a normalisation Σₜ G·X̂ and Σₜ G of each channel (SampleGradients.java).
+// Layout:  input [n, h, w, c], gradient [n, t, o], out [n, o, j]; of a normalisation X̂ and G [n, t, c], out
+//          [n, 2, c]; 4-byte aligned.
+// Threads: 64 by 64 weights of a sample a block, products in registers; a block walks a run of samples. Of a
+//          normalisation a channel of a sample a thread, eight positions read before the first is added.
 // Cost:    2·n·t·o·j operations, 4·n·o·j bytes written, input and gradient read once a tile: bound by memory
-//          below some 20 positions (FP32), then by arithmetic.
-// Sums:    float32, positions in order; TF32 or BF16 factors only: each sample's bits are its own.
+//          below some 20 positions (FP32), then by arithmetic. Of a normalisation 8 bytes an element: bound
+//          by memory, or by latency where samples and channels are few.
+// Sums:    float32, positions in order; TF32 or BF16 factors only: each sample's bits are its own. Of a
+//          normalisation float64, positions in order, rounded once: the processor's bits.
 // Tried:   nothing else yet; not measured on a GPU.
 #include "layer.cuh"
 
@@ -63,4 +67,50 @@ KERNEL_UNSPILLED(tile::Tf32::THREADS, nep_sample_gradients_tf32, (SAMPLE_GRADIEN
 }
 KERNEL(tile::Bf16::THREADS, nep_sample_gradients_bf16, (SAMPLE_GRADIENTS_PARAMETERS)) {
   sample_gradients::write<tile::Bf16>(input, gradient, out, samples, bias, LAYER_ARGUMENTS);
+}
+
+// Obviously right: a thread a channel of a sample.
+KERNEL(128, nep_sample_gradients_normalisation_plain,
+       (const float* normalised, const float* gradient, float* out, int64_t samples, int64_t positions,
+        int64_t channels)) {
+  const int64_t i = grid_thread();
+  if (i >= samples * channels) return;
+  const int64_t n = i / channels, c = i % channels;
+  double scale = 0, shift = 0;
+  for (int64_t t = 0; t < positions; t++) {
+    const int64_t at = (n * positions + t) * channels + c;
+    const double g = static_cast<double>(gradient[at]);
+    scale += g * static_cast<double>(normalised[at]);
+    shift += g;
+  }
+  out[2 * n * channels + c] = static_cast<float>(scale);
+  out[(2 * n + 1) * channels + c] = static_cast<float>(shift);
+}
+
+KERNEL(256, nep_sample_gradients_normalisation,
+       (const float* normalised, const float* gradient, float* out, int64_t samples, int64_t positions,
+        int64_t channels)) {
+  constexpr int AHEAD = 8;
+  for (int64_t i = grid_thread(); i < samples * channels; i += grid_threads()) {
+    const int64_t n = i / channels, c = i % channels, first = n * positions * channels + c;
+    const float *g = gradient + first, *x = normalised + first;
+    double scale = 0, shift = 0;
+    for (int64_t t = 0; t < positions; t += AHEAD) {
+      float values[AHEAD], factors[AHEAD];
+#pragma unroll
+      for (int k = 0; k < AHEAD; k++) {
+        const bool there = t + k < positions;
+        values[k] = there ? g[(t + k) * channels] : 0.0f;
+        factors[k] = there ? x[(t + k) * channels] : 0.0f;
+      }
+#pragma unroll
+      for (int k = 0; k < AHEAD; k++) {
+        if (t + k >= positions) break;
+        scale += static_cast<double>(values[k]) * static_cast<double>(factors[k]);  // the product is exact
+        shift += static_cast<double>(values[k]);
+      }
+    }
+    out[2 * n * channels + c] = static_cast<float>(scale);
+    out[(2 * n + 1) * channels + c] = static_cast<float>(shift);
+  }
 }

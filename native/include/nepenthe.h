@@ -312,6 +312,11 @@ int64_t nep_sample_gradients_workspace(const int64_t* sizes, int32_t threads);
 void nep_sample_gradients(const float* input, const float* gradient, const int64_t* sizes, int32_t bias,
                           float* out, float* workspace, int32_t threads);
 
+/* The same for a normalisation: out[n, 0, c] = sum over t of g[n, t, c] normalised[n, t, c], for the scale,
+ * and out[n, 1, c] = sum over t of g[n, t, c], for the shift; float64, positions in order, rounded once. */
+void nep_sample_gradients_normalisation(const float* normalised, const float* gradient, int64_t n, int64_t t,
+                                        int64_t channels, float* out, int32_t threads);
+
 /* ---- self_scores -----------------------------------------------------------------------------------------
  */
 

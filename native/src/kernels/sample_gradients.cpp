@@ -5,6 +5,9 @@
 // every row of a tile was on another page, and wide layers took far longer. Packing ROWS outputs of G as
 // well, or half as much again of Ā or twice as much, gained nothing; lane by lane stores of a row's end
 // spilled the tile below v4.
+//
+// Of a normalisation, whose gradient is two vectors, a thread owns samples, too, and adds a line of channels
+// in float64 at a time.
 #include "per_sample.h"
 
 namespace NEP_NAMESPACE {
@@ -81,6 +84,25 @@ struct Columns {
   }
 };
 
+constexpr int64_t LINE = 16;  // floats in a cache line
+
+// Channels [0, count) of one sample; rows of the gradient are `pitch` apart, and so are the two results.
+inline __attribute__((always_inline)) void add_channels(const float* x, const float* g, int64_t positions,
+                                                        int64_t pitch, int64_t count, float* out) {
+  double scale[LINE] = {}, shift[LINE] = {};
+  for (int64_t t = 0; t < positions; t++) {
+    for (int64_t c = 0; c < count; c++) {
+      const double value = g[t * pitch + c];
+      scale[c] += value * static_cast<double>(x[t * pitch + c]);  // the product is exact
+      shift[c] += value;
+    }
+  }
+  for (int64_t c = 0; c < count; c++) {
+    out[c] = static_cast<float>(scale[c]);
+    out[pitch + c] = static_cast<float>(shift[c]);
+  }
+}
+
 }  // namespace
 
 int64_t sample_gradients_workspace(const int64_t* sizes, int32_t threads) {
@@ -105,6 +127,22 @@ void sample_gradients(const float* input, const float* gradient, const int64_t* 
         }
       }
     });
+  }
+}
+
+void sample_gradients_normalisation(const float* normalised, const float* gradient, int64_t n, int64_t t,
+                                    int64_t channels, float* out, int32_t threads) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t s = 0; s < n; s++) {
+    for (int64_t c = 0; c < channels; c += LINE) {
+      const int64_t at = s * t * channels + c, left = channels - c;
+      float* const to = out + s * 2 * channels + c;
+      if (left >= LINE) {
+        add_channels(normalised + at, gradient + at, t, channels, LINE, to);
+      } else {
+        add_channels(normalised + at, gradient + at, t, channels, left, to);
+      }
+    }
   }
 }
 

@@ -140,13 +140,14 @@ public final class EkFac implements AutoCloseable {
   final class Correction implements FisherVectors.Listener, AutoCloseable {
     private final Backend backend;
     private final Arena memory = Arena.ofShared();
-    private final Ones ones = new Ones();
+    private final Ones ones;
     private final Map<String, RotatedGradients> rotated = new LinkedHashMap<>();
     private final Map<String, ChunkedSum> sums = new LinkedHashMap<>();
     private final SequencedMap<String, ChunkedSum> state = new LinkedHashMap<>();
 
     Correction(Backend backend) {
       this.backend = backend;
+      this.ones = new Ones(backend);
       bases.forEach(
           (name, basis) -> {
             rotated.put(name, new RotatedGradients(basis, backend));

@@ -197,7 +197,7 @@ public final class Influence {
     try (PairScorer scorer = new PairScorer(backend, queries, scores, firstQuery, options.route);
         GradientPasses passes =
             losses(model, backend, queries.blocks(), training, normalisation, options)) {
-      passes.run(0, training.size(), progress, (first, n) -> scorer.visiting(first, n)::visit);
+      passes.run(0, training.size(), progress, scorer::visiting);
     }
   }
 
@@ -230,7 +230,7 @@ public final class Influence {
     Tensor out = Tensor.zeros(arena, queries.count(), training.size(), positions);
     try (ProjectedQueries projected =
             new ProjectedQueries(backend, wanted, queries.values(wanted));
-        Ones ones = new Ones()) {
+        Ones ones = new Ones(backend)) {
       losses(
           model,
           backend,
@@ -274,7 +274,7 @@ public final class Influence {
     try (SelfScorer scorer = new SelfScorer(backend, inverse, scores);
         GradientPasses passes =
             losses(model, backend, inverse.blocks(), training, normalisation, options)) {
-      passes.run(0, training.size(), progress, (first, n) -> scorer.visiting(first, n)::visit);
+      passes.run(0, training.size(), progress, scorer::visiting);
       return scores;
     } catch (RuntimeException e) {
       scores.close();

@@ -49,12 +49,19 @@ public final class InfluenceScores implements AutoCloseable {
     return (double) total.get(query * total.shape().size(1) + example) / of;
   }
 
-  /** Adds [q, n] scores of a block for the examples from {@code first} on. */
-  void add(ParameterBlock block, long firstQuery, long first, Tensor scores) {
+  /** Whether a block's are kept alone as well. */
+  boolean keeps(ParameterBlock block) {
+    return blocks.containsKey(block.name());
+  }
+
+  /** Adds [q, n] scores of all blocks together for the examples from {@code first} on. */
+  void add(long firstQuery, long first, Tensor scores) {
     add(total, firstQuery, first, scores);
-    if (blocks.containsKey(block.name())) {
-      add(blocks.get(block.name()), firstQuery, first, scores);
-    }
+  }
+
+  /** Adds those of a block alone, which is kept. */
+  void add(ParameterBlock block, long firstQuery, long first, Tensor scores) {
+    add(blocks.get(block.name()), firstQuery, first, scores);
   }
 
   private static void add(Tensor to, long firstQuery, long first, Tensor scores) {

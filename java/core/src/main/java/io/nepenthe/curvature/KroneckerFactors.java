@@ -157,11 +157,12 @@ public final class KroneckerFactors implements AutoCloseable {
   /** Adds what it sees. */
   final class Visitor implements FisherVectors.Listener, AutoCloseable {
     private final Backend backend;
-    private final Ones ones = new Ones();
+    private final Ones ones;
     private int pass;
 
     Visitor(Backend backend) {
       this.backend = backend;
+      this.ones = new Ones(backend);
     }
 
     @Override

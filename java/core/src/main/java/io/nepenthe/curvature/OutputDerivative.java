@@ -59,6 +59,7 @@ public final class OutputDerivative {
                 gradient.set((long) i * outputs + c, 1);
               }
               execution.backward(gradient, scorers[c].visiting(first, n));
+              scorers[c].passed();
             }
           });
       for (PairScorer scorer : scorers) {

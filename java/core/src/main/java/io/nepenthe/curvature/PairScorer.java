@@ -2,7 +2,6 @@ package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.PackedQueries;
-import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -15,17 +14,15 @@ import java.util.Optional;
  * The visitor that multiplies every example's gradient with all queries. The score is linear in the
  * gradient, so the uses of a tied layer add up.
  */
-final class PairScorer implements LayerVisitor, AutoCloseable {
+final class PairScorer implements FisherVectors.Listener, AutoCloseable {
   private final Backend backend;
   private final Queries queries;
-  private final InfluenceScores scores;
-  private final long firstQuery;
+  private final BatchScores scores;
   private final Arena arena = Arena.ofShared();
-  private final Ones ones = new Ones();
+  private final Ones ones;
+  private final Room written;
   private final Optional<ScoreRoute> wanted;
   private final Map<String, ProjectedQueries> projected = new HashMap<>();
-  private Tensor room = Tensor.zeros(arena, 0);
-  private long first;
 
   /** By the usual routes. */
   PairScorer(Backend backend, Queries queries, InfluenceScores scores, long firstQuery) {
@@ -46,24 +43,21 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
     this.wanted = wanted;
     this.backend = backend;
     this.queries = queries;
-    this.scores = scores;
-    this.firstQuery = firstQuery;
+    this.scores = new BatchScores(backend, scores, firstQuery, queries.count());
+    this.ones = new Ones(backend);
+    this.written = new Room(arena, backend);
   }
 
-  LayerVisitor visiting(long example, int count) {
-    first = example;
-    if (room.elements() < queries.count() * count) {
-      room = Tensor.zeros(arena, queries.count() * count);
-    }
+  FisherVectors.Listener visiting(long example, int count) {
+    scores.begin(example, count);
     return this;
   }
 
   @Override
   public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
-    long n = input.shape().size(0);
-    Tensor out = room.slice(0, Shape.of(queries.count(), n));
+    Tensor out = scores.of(input.shape().size(0));
     for (ParameterBlock block : queries.blocks()) {
-      if (!block.layer().equals(layer.layer().name())) {
+      if (!block.isOf(layer)) {
         continue;
       }
       if (block.isDiagonal()) {
@@ -72,8 +66,13 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
         Tensor gradient = ParameterBlock.image(outputGradient);
         scores(block, ones.inputOf(block, input, gradient), gradient, out);
       }
-      scores.add(block, firstQuery, first, out);
+      scores.add(block, 0, out);
     }
+  }
+
+  @Override
+  public void passed() {
+    scores.end();
   }
 
   private void scores(ParameterBlock block, Tensor input, Tensor gradient, Tensor out) {
@@ -113,20 +112,18 @@ final class PairScorer implements LayerVisitor, AutoCloseable {
   /** Of written gradients, which are two vectors. */
   private void normalisation(Tensor input, Tensor gradient, PackedQueries values, Tensor out) {
     long n = input.shape().size(0);
-    try (Arena scratch = Arena.ofConfined()) {
-      Tensor written = Tensor.zeros(scratch, n, 1, values.features());
-      SampleBlockGradients.normalisation(input, gradient, written);
-      Tensor one = Tensor.zeros(scratch, n, 1, 1);
-      for (long i = 0; i < n; i++) {
-        one.set(i, 1);
-      }
-      backend.perSample().pairScores(written, one, false, values, out);
-    }
+    long features = values.features();
+    Tensor both = written.of(Shape.of(n, 2, features / 2));
+    backend.perSample().sampleNormalisationGradients(input, gradient, both);
+    Tensor one = ones.of(Shape.of(n, 1, 1));
+    Tensor rows = both.reshape(Shape.of(n, 1, features));
+    backend.perSample().pairScores(rows, one, false, values, out);
   }
 
   @Override
   public void close() {
     ones.close();
+    scores.close();
     projected.values().forEach(ProjectedQueries::close);
     if (arena.scope().isAlive()) {
       arena.close();

@@ -59,7 +59,8 @@ public record ParameterBlock(
     return blocks.values().stream().flatMap(List::stream).toList();
   }
 
-  private static List<ParameterBlock> of(ParametricLayer bound, boolean jointBias) {
+  /** Those of one layer. */
+  static List<ParameterBlock> of(ParametricLayer bound, boolean jointBias) {
     String name = bound.layer().name();
     Parameters.Parameter weight = bound.weight();
     Shape shape = weight.spec().shape();

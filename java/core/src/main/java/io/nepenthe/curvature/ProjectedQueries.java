@@ -24,11 +24,13 @@ final class ProjectedQueries implements AutoCloseable {
   private final long rank;
   private final InputProjection right;
   private final InputProjection left;
+  private final Room room;
   private long mostFloats = MOST_FLOATS;
 
   /** Queries first. */
   ProjectedQueries(Backend backend, ParameterBlock block, Tensor values) {
     this.backend = backend;
+    this.room = new Room(arena, backend);
     this.block = block;
     this.count = values.shape().size(0);
     this.rank = 0;
@@ -49,6 +51,7 @@ final class ProjectedQueries implements AutoCloseable {
   /** Of low rank. */
   ProjectedQueries(Backend backend, ParameterBlock block, LowRank queries) {
     this.backend = backend;
+    this.room = new Room(arena, backend);
     this.block = block;
     this.count = queries.left().shape().size(0);
     this.rank = queries.rank();
@@ -69,7 +72,7 @@ final class ProjectedQueries implements AutoCloseable {
     for (long first = 0; first < samples; first += chunk) {
       long n = Math.min(chunk, samples - first);
       try (Arena scratch = Arena.ofConfined()) {
-        Tensor some = Tensor.zeros(scratch, count, n);
+        Tensor some = rank > 0 ? room.of(Shape.of(count, n)) : Tensor.zeros(scratch, count, n);
         Tensor g = RotatedGradients.samples(gradient, first, n);
         Tensor projected = right.of(RotatedGradients.samples(input, first, n), g.shape());
         if (rank > 0) {

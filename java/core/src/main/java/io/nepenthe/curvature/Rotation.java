@@ -30,11 +30,11 @@ final class Rotation implements AutoCloseable {
   Rotation(EigenBasis basis, Backend backend) {
     this.backend = backend;
     this.block = basis.block();
-    this.inputVectors = here(basis.inputVectors());
-    this.gradientVectors = here(basis.gradientVectors());
+    this.inputVectors = Room.here(arena, backend, basis.inputVectors());
+    this.gradientVectors = Room.here(arena, backend, basis.gradientVectors());
     Tensor transposed = transposed(basis.inputVectors());
-    this.inputTransposed = here(transposed);
-    this.gradientTransposed = here(transposed(basis.gradientVectors()));
+    this.inputTransposed = Room.here(arena, backend, transposed);
+    this.gradientTransposed = Room.here(arena, backend, transposed(basis.gradientVectors()));
     this.inputRotation = new InputProjection(backend, block, transposed);
   }
 
@@ -47,16 +47,6 @@ final class Rotation implements AutoCloseable {
       out.set(group * n * n + at % n * n + at / n % n, matrices.get(at));
     }
     return out;
-  }
-
-  /** The same values where the operations run: a matrix is used for many batches. */
-  private Tensor here(Tensor values) {
-    if (backend.holds(values)) {
-      return values;
-    }
-    Tensor copy = backend.zeros(arena, values.shape());
-    copy.copyFrom(values);
-    return copy;
   }
 
   /** Memory where the operations run: of this name, at least this large, of this shape. */

@@ -182,9 +182,9 @@ public final class ScoreStages {
               queries, to - from, options.perBlock() ? inverse.blocks() : List.of());
     }
 
-    /** One pass over samples; visitors count them from the first of the file. */
-    void pass(long from, long to, Progress progress, Influence.Visitors visitors) {
-      passes.run(from, to, progress, (at, count) -> visitors.of(at - first, count)::visit);
+    /** One pass over samples; what uses them counts from the first of the file. */
+    void pass(long from, long to, Progress progress, GradientPasses.Use use) {
+      passes.run(from, to, progress, (at, count) -> use.of(at - first, count));
     }
 
     @Override

@@ -50,7 +50,7 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
       slots[layer.node()] = slot;
       if (layer.uses() > 1) {
         tied.computeIfAbsent(
-            layer.layer().name(), name -> new TiedLayer(layer, backend, slot.weight, slot.bias));
+            layer.layer().name(), name -> TiedLayer.of(layer, backend, slot.weight, slot.bias));
       }
     }
   }

@@ -51,6 +51,11 @@ final class CpuPerSample implements PerSample {
   }
 
   @Override
+  public void sampleNormalisationGradients(Tensor normalised, Tensor outputGradient, Tensor out) {
+    SampleGradients.cpuNormalisation(normalised, outputGradient, out, threads);
+  }
+
+  @Override
   public void selfScores(
       Tensor input,
       Tensor outputGradient,

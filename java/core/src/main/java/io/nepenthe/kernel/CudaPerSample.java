@@ -5,7 +5,7 @@ import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Launches of cuda/{sample_gradients,self_scores,pair_scores,philox}.cu. */
+/** Launches of cuda/{self_scores,pair_scores,philox}.cu. */
 final class CudaPerSample implements PerSample {
   /** What samples' gradients may take at once. */
   private static final long MOST_BYTES = 256L << 20;
@@ -14,12 +14,14 @@ final class CudaPerSample implements PerSample {
 
   private final CudaContext context;
   private final CudaGemm gemm;
+  private final CudaSampleGradients gradients;
   private final String suffix;
 
   CudaPerSample(CudaContext context, CudaGemm gemm, Precision precision) {
     this.context = context;
     this.gemm = gemm;
     this.suffix = "_" + precision.suffix();
+    this.gradients = new CudaSampleGradients(context, suffix);
   }
 
   @Override
@@ -46,13 +48,13 @@ final class CudaPerSample implements PerSample {
 
   @Override
   public void sampleGradients(Tensor input, Tensor outputGradient, boolean bias, Tensor out) {
-    sampleGradients(LayerGeometry.linear(input, outputGradient), input, outputGradient, bias, out);
+    gradients.write(LayerGeometry.linear(input, outputGradient), input, outputGradient, bias, out);
   }
 
   @Override
   public void sampleGradients(
       Convolution convolution, Tensor input, Tensor outputGradient, boolean bias, Tensor out) {
-    sampleGradients(
+    gradients.write(
         LayerGeometry.convolution(convolution, input, outputGradient),
         input,
         outputGradient,
@@ -60,48 +62,9 @@ final class CudaPerSample implements PerSample {
         out);
   }
 
-  private static SquareGradients.Size size(LayerGeometry geometry, boolean bias) {
-    return new SquareGradients.Size(
-        geometry.samples(), geometry.positions(), geometry.features(bias), geometry.outputs());
-  }
-
-  private void sampleGradients(
-      LayerGeometry geometry, Tensor input, Tensor gradient, boolean bias, Tensor out) {
-    SampleGradients.check(geometry, input, gradient, bias, out);
-    if (out.elements() == 0) {
-      return;
-    }
-    if (geometry.positions() == 0) {
-      out.clear();
-      return;
-    }
-    SquareGradients.Size size = size(geometry, bias);
-    try (var op =
-        context.begin(
-            "sampleGradients",
-            input.shape() + " " + gradient.shape(),
-            SampleGradients.bytes(size, input.elements()),
-            SampleGradients.flops(size))) {
-      long target = op.write(out);
-      form(op, geometry, op.read(input), op.read(gradient), bias, target);
-      op.finish();
-    }
-  }
-
-  private void form(
-      CudaContext.Operation op,
-      LayerGeometry geometry,
-      long input,
-      long gradient,
-      boolean bias,
-      long out) {
-    long groups = geometry.convolution().groups();
-    long tiles = CudaLayer.tiles(geometry.outputs() / groups, geometry.features(bias));
-    op.launch(
-        "nep_sample_gradients" + suffix,
-        new CudaDriver.Grid(
-            tiles, groups, CudaLayer.runs(context, tiles * groups, geometry.samples())),
-        CudaLayer.arguments(geometry, input, gradient, out, geometry.samples(), bias ? 1 : 0));
+  @Override
+  public void sampleNormalisationGradients(Tensor normalised, Tensor outputGradient, Tensor out) {
+    gradients.writeNormalisation(normalised, outputGradient, out);
   }
 
   @Override
@@ -135,7 +98,7 @@ final class CudaPerSample implements PerSample {
       scores.clear();
       return;
     }
-    SquareGradients.Size size = size(geometry, false);
+    SquareGradients.Size size = CudaSampleGradients.size(geometry, false);
     try (var op =
         context.begin(
             "selfScores",
@@ -251,10 +214,16 @@ final class CudaPerSample implements PerSample {
     }
   }
 
-  /** As they are: the product takes them in any order. */
+  /** In their order, which the product takes, but on the device: they meet many batches. */
   @Override
   public PackedQueries packQueries(Arena arena, long positions, int groups, Tensor queries) {
-    return PairScores.unpacked(positions, groups, queries);
+    PackedQueries plain = PairScores.unpacked(positions, groups, queries);
+    if (!queries.onHost()) {
+      return plain;
+    }
+    Tensor here = context.memory().zeros(arena, queries.shape());
+    here.copyFrom(queries);
+    return plain.as(here);
   }
 
   @Override
@@ -289,7 +258,7 @@ final class CudaPerSample implements PerSample {
       scores.clear();
       return;
     }
-    SquareGradients.Size size = size(geometry, bias);
+    SquareGradients.Size size = CudaSampleGradients.size(geometry, bias);
     long weights = geometry.outputs() * geometry.features(bias);
     long samples = geometry.samples();
     long atOnce = Math.clamp(MOST_BYTES / (weights * Float.BYTES), 1, samples);
@@ -309,7 +278,7 @@ final class CudaPerSample implements PerSample {
       long gradientBytes = gradient.shape().bytes() / samples;
       for (long first = 0; first < samples; first += atOnce) {
         LayerGeometry part = geometry.withSamples(Math.min(atOnce, samples - first));
-        form(
+        gradients.form(
             op, part, in + first * inputBytes, out + first * gradientBytes, bias, formed.address());
         gemm.multiply(
             op, wanted, false, formed, true, target.from(first), count, part.samples(), weights, 0);

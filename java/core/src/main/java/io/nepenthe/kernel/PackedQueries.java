@@ -5,7 +5,7 @@ import io.nepenthe.tensor.Tensor;
 /**
  * Queries of {@link PairScores} in the order in which its kernel reads them: packed once, they meet
  * any number of batches. Made by {@link PerSample#packQueries}; their memory is in the caller's
- * arena, or, where a backend needs no packing, that of the queries.
+ * arena, or, where there is nothing to pack or to move, that of the queries.
  *
  * @param values in a form that only the backend that made them knows
  * @param count how many

@@ -59,6 +59,16 @@ public sealed interface PerSample permits CpuPerSample, CudaPerSample {
       Convolution convolution, Tensor input, Tensor outputGradient, boolean bias, Tensor out);
 
   /**
+   * Writes every sample's gradient of a normalisation.
+   *
+   * @param normalised the input after normalisation, before scale and shift: [samples, …, channels]
+   * @param outputGradient of the same shape
+   * @param out [samples, 2, channels]: of the scale, then of the shift
+   * @see SampleGradients
+   */
+  void sampleNormalisationGradients(Tensor normalised, Tensor outputGradient, Tensor out);
+
+  /**
    * The weighted square norm of every sample's gradient, of linear operands.
    *
    * @param weights [outputs, features]
@@ -87,7 +97,7 @@ public sealed interface PerSample permits CpuPerSample, CudaPerSample {
 
   /**
    * Packs queries for {@link #pairScores(Convolution, Tensor, Tensor, boolean, PackedQueries,
-   * Tensor)}, in this arena.
+   * Tensor)}, in this arena, where the operations run.
    *
    * @param positions T of the layer; packed for one of several positions they fit all such layers
    * @param groups of the convolution; 1 for a linear layer

@@ -51,6 +51,28 @@ final class CurvatureNets {
         .build();
   }
 
+  /** Layers used twice, of every kind, and one used three times. */
+  static Network tied() {
+    Layer.Conv2d conv = new Layer.Conv2d("conv", 4, 4, Window.square(3).withPadding(1), 2, true);
+    Layer.BatchNorm2d norm = new Layer.BatchNorm2d("norm", 4);
+    Layer.Linear fc = new Layer.Linear("fc", 5, 5, true);
+    return Network.builder(INPUT)
+        .then(new Layer.Conv2d("first", 2, 4, Window.square(3).withStride(2), false))
+        .then(norm)
+        .then(conv)
+        .then(new Layer.Relu())
+        .then(norm)
+        .then(conv)
+        .then(new Layer.Flatten())
+        .then(new Layer.Linear("middle", 24, 5, true))
+        .then(fc)
+        .then(new Layer.Relu())
+        .then(fc)
+        .then(fc)
+        .then(new Layer.Linear("head", 5, CLASSES, true))
+        .build();
+  }
+
   /**
    * Convolutions of padded images: circular, with groups and stride; mirrored; the nearest
    * position.

@@ -247,6 +247,7 @@ class GoldenVectorTest {
       try (Queries queries = Queries.of(backend, inverse, gradients);
           PairScorer scorer = new PairScorer(backend, queries, scores, 0)) {
         scorer.visiting(0, 3).visit(layer, x, g);
+        scorer.passed();
       }
       return scores;
     }
@@ -255,6 +256,7 @@ class GoldenVectorTest {
       try (InfluenceScores scores = new InfluenceScores(1, 3, inverse.blocks());
           SelfScorer scorer = new SelfScorer(backend, inverse, scores)) {
         scorer.visiting(0, 3).visit(layer, x, g);
+        scorer.passed();
         return doubles(scores.raw());
       }
     }

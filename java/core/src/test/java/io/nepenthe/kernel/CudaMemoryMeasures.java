@@ -163,6 +163,11 @@ final class CudaMemoryMeasures {
     Tensor g = watch.zeros(x.elements()).reshape(x.shape());
     Tensor byScale = watch.zeros(x.shape().size(0), channels);
     Tensor byShift = watch.zeros(x.shape().size(0), channels);
+    Tensor both = watch.zeros(x.shape().size(0), 2, channels);
+    bytes(
+        "sampleGradients of a normalisation",
+        SampleGradients.normalisationBytes(x.elements(), x.shape().size(0), channels),
+        () -> backend.perSample().sampleNormalisationGradients(x, dy, both));
     bytes("batchNormRelu", 2 * bytes, () -> dense.batchNormRelu(norm, x, none, y));
     bytes("batchNormRelu of a sum", 3 * bytes, () -> dense.batchNormRelu(norm, x, dy, y));
     bytes(

@@ -204,6 +204,42 @@ class CudaPerSampleTest {
         });
   }
 
+  /** The bits of plain Java and of the processor. */
+  @Test
+  void sampleGradientsOfANormalisation() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int samples = board.pick(1, 3, 70);
+          int channels = board.pick(1, 5, 32, 33);
+          Shape shape = Shape.of(samples, board.pick(1, 7, 8, 9, 17), channels);
+          Tensor x = board.normal(samples, shape.size(1), channels);
+          Tensor g = board.normal(samples, shape.size(1), channels);
+          Tensor want = Tensor.zeros(board.arena(), samples, 2, channels);
+          SampleGradients.referenceNormalisation(x, g, want);
+          Twin out = board.twin(want);
+          out.device.clear();
+          Tensor gradient = board.twin(g).device;
+          board.cuda().perSample().sampleNormalisationGradients(x, gradient, out.device);
+          out.assertSame();
+          out.device.clear();
+          launch(
+              board,
+              "nep_sample_gradients_normalisation_plain",
+              (long) samples * channels,
+              op ->
+                  new Object[] {
+                    op.read(x),
+                    op.read(g),
+                    out.device.address(),
+                    (long) samples,
+                    shape.size(1),
+                    (long) channels
+                  });
+          out.assertSame();
+        });
+  }
+
   private static Tensor positive(Board board, Shape shape) {
     Tensor weights = Tensor.zeros(board.arena(), shape);
     for (long i = 0; i < weights.elements(); i++) {

@@ -86,6 +86,41 @@ class SampleGradientsTest {
     }
   }
 
+  /** The bits of plain Java, whatever the threads and however a batch is split. */
+  @Property(tries = 100)
+  void ofANormalisationTheBitsArePlainJavas(@ForAll long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    long samples = random.nextInt(1, 6);
+    long positions = random.nextInt(1, 40);
+    long channels = random.nextInt(1, random.nextInt(5) == 0 ? 100 : 20);
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(random.nextInt(1, 4)).open()) {
+      KernelTest.Values values = KernelTest.normal(seed);
+      long elements = samples * positions * channels;
+      Shape shape = Shape.of(samples, 1, positions, channels);
+      KernelTest.Guarded x = KernelTest.guarded(arena, elements, values);
+      KernelTest.Guarded g = KernelTest.guarded(arena, elements, values);
+      KernelTest.Guarded out = KernelTest.guarded(arena, samples * 2 * channels, () -> 7);
+      Tensor normalised = x.tensor().reshape(shape);
+      Tensor gradient = g.tensor().reshape(shape);
+      Tensor got = out.tensor().reshape(Shape.of(samples, 2, channels));
+      backend.perSample().sampleNormalisationGradients(normalised, gradient, got);
+      Tensor want = Tensor.zeros(arena, got.shape());
+      SampleGradients.referenceNormalisation(normalised, gradient, want);
+      KernelTest.assertBitwise(want, got);
+      x.assertUntouched();
+      g.assertUntouched();
+      out.assertUntouched();
+      Shape one = Shape.of(1, positions, channels);
+      Tensor last = Tensor.zeros(arena, 1, 2, channels);
+      long at = (samples - 1) * positions * channels;
+      backend
+          .perSample()
+          .sampleNormalisationGradients(normalised.slice(at, one), gradient.slice(at, one), last);
+      KernelTest.assertBitwise(got.slice((samples - 1) * 2 * channels, last.shape()), last);
+    }
+  }
+
   @Test
   void refusesMisuse() {
     try (Arena arena = Arena.ofConfined();
@@ -101,6 +136,18 @@ class SampleGradientsTest {
       assertThrows(
           IllegalArgumentException.class,
           () -> backend.perSample().sampleGradients(input, input, false, Tensor.zeros(arena, 2)));
+      PerSample operations = backend.perSample();
+      Tensor out = Tensor.zeros(arena, 2, 2, 4);
+      Tensor vector = Tensor.zeros(arena, 8);
+      Runnable[] wrong = {
+        () -> operations.sampleNormalisationGradients(input, gradient, out),
+        () -> operations.sampleNormalisationGradients(gradient, gradient, input),
+        () -> operations.sampleNormalisationGradients(vector, vector, out),
+        () -> operations.sampleNormalisationGradients(gradient, out.slice(0, gradient.shape()), out)
+      };
+      for (Runnable call : wrong) {
+        assertThrows(IllegalArgumentException.class, call::run);
+      }
     }
   }
 }

@@ -1,0 +1,206 @@
+package io.nepenthe.curvature;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.nepenthe.data.Normalisation;
+import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.EmulatedGpu;
+import io.nepenthe.kernel.Transfers;
+import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.Progress;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * What passes for factors and scores copy, and the scores of layers that are used several times, on
+ * a CUDA device, emulated unless -Dnepenthe.gpu=required.
+ */
+@EmulatedGpu(checked = false)
+class CudaScoresTest {
+  private static final int BATCH = 4;
+  private static final int QUERIES = 3;
+  private static final Normalisation PLAIN = Normalisation.identity(2);
+
+  /** Sums of at most some thousand terms in float32, relative to the largest score. */
+  private static final double BOUND = 2e-5;
+
+  @TempDir private Path folder;
+
+  /** A curvature, which decides where gradients themselves are needed. */
+  private enum Curvature {
+    IDENTITY,
+    DIAGONAL,
+    EKFAC,
+    SPLIT_BIAS
+  }
+
+  /** What is computed from it. */
+  private interface Scores {
+    InfluenceScores of(Model model, Backend backend, InverseCurvature inverse, TinyData data);
+  }
+
+  private record Case(String name, Network network, Curvature curvature, Scores scores) {
+    @Override
+    public String toString() {
+      return name + " " + curvature;
+    }
+
+    InfluenceScores run(Model model, Backend backend, TinyData data) {
+      try (Backend cpu = Device.cpu(1).open();
+          KroneckerFactors factors = factors(model, cpu);
+          EkFac ekfac = EkFac.of(factors, model, cpu, TRAINING, PLAIN, Progress.NONE);
+          InverseCurvature inverse = inverse(model, ekfac)) {
+        return scores.of(model, backend, inverse, data);
+      }
+    }
+
+    private KroneckerFactors factors(Model model, Backend cpu) {
+      FactorOptions options = FactorOptions.defaults();
+      options = curvature == Curvature.SPLIT_BIAS ? options.withSeparateBias() : options;
+      return KroneckerFactors.of(model, cpu, TRAINING, PLAIN, options, Progress.NONE);
+    }
+
+    private InverseCurvature inverse(Model model, EkFac ekfac) {
+      return switch (curvature) {
+        case IDENTITY -> InverseCurvature.identity(model);
+        case DIAGONAL -> {
+          try (Model ones = model.copy()) {
+            Parameters diagonal = ones.parameters();
+            for (long i = 0; i < diagonal.count(); i++) {
+              diagonal.flat().set(i, 1 + i % 7);
+            }
+            yield InverseCurvature.diagonal(model, diagonal, Damping.defaults());
+          }
+        }
+        case EKFAC, SPLIT_BIAS -> InverseCurvature.ekfac(ekfac, Damping.defaults());
+      };
+    }
+  }
+
+  private static final TinyData TRAINING = CurvatureNets.data(9);
+  private static final TinyData ASKED = new TinyData(QUERIES, CurvatureNets.IMAGE, 3, 77, 500);
+
+  private static final Influence.Options OPTIONS =
+      Influence.Options.defaults().withBatchSize(BATCH);
+
+  static Stream<Case> cases() {
+    return Stream.of(CurvatureNets.all(), CurvatureNets.tied())
+        .flatMap(
+            network ->
+                Stream.of(Curvature.values())
+                    .flatMap(
+                        curvature ->
+                            Stream.of(
+                                new Case("own", network, curvature, CudaScoresTest::own),
+                                new Case("pairs", network, curvature, CudaScoresTest::pairs),
+                                new Case("low rank", network, curvature, CudaScoresTest::low))));
+  }
+
+  private static InfluenceScores own(
+      Model model, Backend backend, InverseCurvature inverse, TinyData data) {
+    return Influence.self(model, backend, inverse, data, PLAIN, OPTIONS, Progress.NONE);
+  }
+
+  private static InfluenceScores pairs(
+      Model model, Backend backend, InverseCurvature inverse, TinyData data) {
+    return pairs(model, backend, inverse, data, OPTIONS);
+  }
+
+  private static InfluenceScores low(
+      Model model, Backend backend, InverseCurvature inverse, TinyData data) {
+    Influence.Options options = OPTIONS.withQueryRank(2).withRoute(ScoreRoute.LOW_RANK);
+    return pairs(model, backend, inverse, data, options);
+  }
+
+  private static InfluenceScores pairs(
+      Model model,
+      Backend backend,
+      InverseCurvature inverse,
+      TinyData data,
+      Influence.Options options) {
+    return Influence.pairwise(
+        model, backend, inverse, ASKED, Measurement.LOSS, data, PLAIN, options, Progress.NONE);
+  }
+
+  /** Of a batch the images and labels go to the device, and its scores come back at once. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void aBatchBringsItsScoresBackAndNothingElse(Case some) throws Exception {
+    try (Backend backend = Device.cuda(0).open();
+        Model model = Model.initialise(some.network, 3)) {
+      Transfers few = transfers(some, model, backend, BATCH);
+      Transfers many = transfers(some, model, backend, 4 * BATCH);
+      assertEquals(3, many.downs() - few.downs(), "copies from the device");
+      long queries = some.name.equals("own") ? 1 : QUERIES;
+      assertEquals(3 * queries * BATCH * Float.BYTES, many.bytesDown() - few.bytesDown());
+      assertEquals(3 * 2, many.ups() - few.ups(), "copies to the device");
+    }
+  }
+
+  /** Of a batch the images and labels go to the device; factors and corrections come at the end. */
+  @Test
+  void factorsAndCorrectionsBringNothingBack() throws Exception {
+    for (Network network : List.of(CurvatureNets.all(), CurvatureNets.tied())) {
+      try (Backend backend = Device.cuda(0).open();
+          Model model = Model.initialise(network, 3)) {
+        List<Transfers> few = statistics(model, backend, BATCH);
+        List<Transfers> many = statistics(model, backend, 4 * BATCH);
+        for (int i = 0; i < few.size(); i++) {
+          assertEquals(few.get(i).downs(), many.get(i).downs(), "copies from the device");
+          assertEquals(few.get(i).bytesDown(), many.get(i).bytesDown(), "bytes from the device");
+          assertEquals(3 * 2, many.get(i).ups() - few.get(i).ups(), "copies to the device");
+        }
+      }
+    }
+  }
+
+  private List<Transfers> statistics(Model model, Backend backend, int samples) throws Exception {
+    TinyData data = CurvatureNets.data(samples);
+    FactorOptions options = FactorOptions.defaults().withBatchSize(BATCH);
+    try (Backend cpu = Device.cpu(1).open();
+        KroneckerFactors factors =
+            KroneckerFactors.of(model, cpu, data, PLAIN, options, Progress.NONE)) {
+      return List.of(
+          Transfers.of(
+              folder,
+              () ->
+                  KroneckerFactors.of(model, backend, data, PLAIN, options, Progress.NONE).close()),
+          Transfers.of(
+              folder, () -> EkFac.of(factors, model, backend, data, PLAIN, Progress.NONE).close()));
+    }
+  }
+
+  private Transfers transfers(Case some, Model model, Backend backend, int samples)
+      throws Exception {
+    TinyData data = CurvatureNets.data(samples);
+    return Transfers.of(folder, () -> some.run(model, backend, data).close());
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void agreesWithTheProcessor(Case some) {
+    try (Backend cuda = Device.cuda(0).open();
+        Backend cpu = Device.cpu(1).open();
+        Model model = Model.initialise(some.network, 3);
+        InfluenceScores want = some.run(model, cpu, TRAINING);
+        InfluenceScores got = some.run(model, cuda, TRAINING)) {
+      double largest = 0;
+      for (float value : want.raw().toArray()) {
+        largest = Math.max(largest, Math.abs(value));
+      }
+      assertTrue(largest > 0, "no scores");
+      for (long i = 0; i < want.raw().elements(); i++) {
+        assertEquals(want.raw().get(i), got.raw().get(i), BOUND * largest, "score " + i);
+      }
+    }
+  }
+}
