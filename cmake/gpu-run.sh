@@ -3,13 +3,14 @@
 # that a command prints says how it ended, and after how long.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-java=("$here/runtime/bin/java" --enable-native-access=ALL-UNNAMED -Dstdout.encoding=UTF-8 -Dstderr.encoding=UTF-8)
+# A virtual machine may begin with little of its memory, of which Java's own share would be too small.
+java=("$here/runtime/bin/java" -Xmx4g --enable-native-access=ALL-UNNAMED -Dstdout.encoding=UTF-8 -Dstderr.encoding=UTF-8)
 read -r -a more <<<"${NEPENTHE_JVM_OPTIONS:-}"
 java+=(${more[@]+"${more[@]}"})
 classes=$here/test/classes:$here/test/console.jar:$here/lib/*
 kernel=io.nepenthe.kernel
 all=(kernel.Cuda{Device,Operations,Dense,Squares,Plain,PerSample,Losses,LossVectors,Objectives} nn.Cuda{Gradient,Trainer}
-  curvature.Cuda{Fisher,Influence} unlearn.CudaMethods)
+  curvature.Cuda{Fisher,Influence} evaluate.CudaRelearnTime unlearn.Cuda{Methods,WorstCase})
 PATH=$PATH:/usr/local/cuda/bin # compute-sanitizer's, on many machines
 usage() {
   cat >&2 <<'END'
@@ -56,14 +57,15 @@ sanitize() {
   return "$status"
 }
 passes() {
-  local images=${1:-50000} file=${NEPENTHE_PASSES:-passes.jsonl} python=${PYTHON:-python3}
-  "${java[@]}" -cp "$classes" $kernel.CudaPassMeasure "$images" | tee "$file"
+  local images=${1:-50000} file=${NEPENTHE_PASSES:-passes.jsonl} python=${PYTHON:-python3} status=0
+  "${java[@]}" -cp "$classes" $kernel.CudaPassMeasure "$images" | tee "$file" || status=$?
   if ! command -v "$python" > /dev/null || ! "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
     echo "run: no peers: $python has no PyTorch with a CUDA device; PYTHON names another" >&2
-    return
+    return "$status"
   fi
   "$python" "$here/peers/torch_epochs.py" --samples "$images" --beside "$file" > "$file.peers"
   cat "$file.peers" && cat "$file.peers" >> "$file" && rm "$file.peers"
+  return "$status"
 }
 # step FILE SECONDS COMMAND...: a part of `first`, whose output is added to FILE when it has ended, in whatever way; not again if it
 # has ended before.

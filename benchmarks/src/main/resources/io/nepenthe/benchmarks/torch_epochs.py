@@ -20,6 +20,7 @@ BATCH = 256
 REFERENCE_BATCH = 64
 VMAP_BATCH = 128
 DISTINCT = 512
+LONG = 60  # seconds after which no pass of the same kind begins
 EPOCH = "forward and backward"
 
 
@@ -66,14 +67,23 @@ class Work:
             total = squares if total is None else {k: v.add_(squares[k]) for k, v in total.items()}
 
 
+def wait(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def seconds(device, call, runs):
-    call()  # warms up
+    """The median of as many passes as there is time for, at least one, after one that warms up."""
+    call()
+    wait(device)
+    if device == "cuda":  # what trying cuDNN's algorithms took is not the passes'
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     times = []
-    for _ in range(runs):
+    while not times or len(times) < runs and sum(times) < LONG:
         begin = time.perf_counter()
         call()
-        if device == "cuda":
-            torch.cuda.synchronize()
+        wait(device)
         times.append(time.perf_counter() - begin)
     return statistics.median(times)
 
@@ -85,9 +95,6 @@ def measure(options):
     if hasattr(torch, "func"):
         passes.append(("exact Fisher", work.exact))
     for name, call in passes:
-        if device == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
         taken = seconds(device, call, options.runs)
         yield {
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",

@@ -106,7 +106,7 @@ class GpuRunTest {
             .map(line -> line.split(" ")[2])
             .collect(Collectors.toCollection(TreeSet::new)));
     int bench = log.indexOf("== bench 1 FP32 ended with 0");
-    assertTrue(bench > log.indexOf("== tests unlearn.CudaMethods ended with 0"), "" + log);
+    assertTrue(bench > log.indexOf("== tests unlearn.CudaWorstCase ended with 0"), "" + log);
     assertEquals("== passes ended with 0", log.get(bench + 3));
     assertEquals("== demo ended with 0", log.get(bench + 4));
     assertTrue(log.contains("== sanitizer racecheck kernel.CudaDense ended with 0"), "" + log);
