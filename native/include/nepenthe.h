@@ -26,6 +26,10 @@ int64_t nep_header_hash(uint8_t* text, int64_t capacity);
  * threads. Same buffer convention as nep_header_hash. */
 int64_t nep_describe(uint8_t* text, int64_t capacity);
 
+/* How many threads, up to `wanted` and the calling one among them, the system lets this process run at once:
+ * they are started, and ended. OpenMP ends the process where it cannot start one of a team. */
+int32_t nep_startable_threads(int32_t wanted);
+
 /* ---- roof ------------------------------------------------------------------------------------------------
  */
 

@@ -6,7 +6,11 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "kernels.h"
 
@@ -108,6 +112,22 @@ NEP_EXPORT int64_t nep_describe(uint8_t* text, int64_t capacity) {
          std::to_string(dnnl->patch);
   out += "\nthreads=" + std::to_string(omp_get_num_procs()) + "\n";
   return give(out, text, capacity);
+}
+
+NEP_EXPORT int32_t nep_startable_threads(int32_t wanted) {
+  std::mutex gate;
+  std::vector<std::thread> others;
+  gate.lock();
+  try {
+    while (static_cast<int32_t>(others.size()) + 1 < wanted) {
+      others.emplace_back([&gate] { const std::lock_guard<std::mutex> passed(gate); });
+    }
+  } catch (const std::exception&) {
+    // The system starts no more, or has no memory to note another.
+  }
+  gate.unlock();
+  for (std::thread& other : others) other.join();
+  return static_cast<int32_t>(others.size()) + 1;
 }
 
 #define KERNEL(type, name, parameters, arguments) \

@@ -19,6 +19,7 @@ final class CpuBackend implements Backend {
 
   CpuBackend(int threads) {
     NativeLibrary.require();
+    CpuThreads.require(threads);
     this.threads = threads;
     this.dense = new CpuDense(workspace, threads);
     this.perSample = new CpuPerSample(workspace, threads);

@@ -41,7 +41,12 @@ public sealed interface Device {
     return Cuda.unavailable(0).isEmpty() ? cuda(0) : cpu();
   }
 
-  /** Opens the device; the caller closes the backend. */
+  /**
+   * Opens the device; the caller closes the backend.
+   *
+   * @throws NativeException if the native library does not load, or the system does not let so many
+   *     threads run
+   */
   Backend open();
 
   /** The processor. */

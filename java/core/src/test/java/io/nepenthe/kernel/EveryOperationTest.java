@@ -30,6 +30,7 @@ class EveryOperationTest {
           "CpuBatchNormRelu",
           "CpuPool",
           "CpuPad",
+          "CpuThreads", // what the system lets run
           "EmulatedDriver", // the seam to a device
           "Handles", // of CudaRanges: a profiler's time line
           "Lapack", // of SymmetricEigen
