@@ -10,7 +10,9 @@ import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.nn.ResidentModel;
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Locale;
 
@@ -32,16 +34,15 @@ final class Features {
     int[] labels = new int[batchSize];
     long[] ids = new long[batchSize];
     Batches batches = Batches.inOrder(dataset, batchSize);
-    try (Execution execution = new Execution(model, backend, batchSize, Mode.FROZEN)) {
+    try (ResidentModel resident = new ResidentModel(model, backend);
+        Execution execution = new Execution(resident.here(), backend, batchSize, Mode.FROZEN)) {
       int first = 0;
       for (long b = 0; b < batches.count(); b++) {
         int n = execution.load(batches, b, labels, ids, normalisation);
-        execution.forward(n);
+        execution.pass(n);
         int from = first;
-        Tensor gradient = execution.outputGradient();
-        gradient.clear();
         execution.backward(
-            gradient,
+            (output, start) -> start.clear(),
             (layer, input, outputGradient) -> {
               if (layer.node() == last) {
                 copy(input, rows, from);
@@ -57,10 +58,16 @@ final class Features {
   private static void copy(Tensor input, double[][] rows, int first) {
     int n = (int) input.shape().size(0);
     int size = Math.toIntExact(input.elements() / n);
-    for (int i = 0; i < n; i++) {
-      rows[first + i] = new double[size];
-      for (int j = 0; j < size; j++) {
-        rows[first + i][j] = input.get((long) i * size + j);
+    try (Arena scratch = Arena.ofConfined()) {
+      Tensor here = input.onHost() ? input : Tensor.zeros(scratch, input.shape());
+      if (here != input) {
+        here.copyFrom(input);
+      }
+      for (int i = 0; i < n; i++) {
+        rows[first + i] = new double[size];
+        for (int j = 0; j < size; j++) {
+          rows[first + i][j] = here.get((long) i * size + j);
+        }
       }
     }
   }

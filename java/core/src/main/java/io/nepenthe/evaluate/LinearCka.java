@@ -9,6 +9,7 @@ import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
+import io.nepenthe.nn.ResidentModel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -103,7 +104,8 @@ public final class LinearCka {
     int[] labels = new int[batchSize];
     long[] ids = new long[batchSize];
     Batches batches = Batches.inOrder(data, batchSize);
-    try (Execution execution = new Execution(model, backend, batchSize, Mode.INFERENCE)) {
+    try (ResidentModel resident = new ResidentModel(model, backend);
+        Execution execution = new Execution(resident.here(), backend, batchSize, Mode.INFERENCE)) {
       for (long b = 0; b < batches.count(); b++) {
         int start = Math.toIntExact(b * batchSize);
         int n = execution.load(batches, b, labels, ids, normalisation);
