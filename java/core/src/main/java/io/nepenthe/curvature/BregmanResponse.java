@@ -134,7 +134,7 @@ public final class BregmanResponse {
       Options options,
       Parameters out) {
     OutputGradients softmax = softmax(model);
-    try (GradientAccumulator sum = new GradientAccumulator(model, backend);
+    try (GradientAccumulator sum = GradientAccumulator.resident(model, backend);
         SamplePass pass = new SamplePass(model, backend, data, normalisation, options.batchSize)) {
       pass.run(
           Progress.NONE,

@@ -38,7 +38,7 @@ public final class GaussNewton {
             Likelihood.CATEGORICAL, Math.toIntExact(model.network().output().elements()));
     try (Arena arena = Arena.ofShared();
         SamplePass pass = new SamplePass(model, backend, data, normalisation, batchSize);
-        GradientAccumulator sum = new GradientAccumulator(model, backend)) {
+        GradientAccumulator sum = GradientAccumulator.resident(model, backend)) {
       Tensor change = OutputDerivative.of(arena, model, backend, data, normalisation, v);
       int classes = softmax.outputs();
       pass.run(
@@ -58,8 +58,9 @@ public final class GaussNewton {
             }
             execution.backward(gradient, sum);
           });
+      out.flat().copyFrom(sum.gradient().flat());
       for (long i = 0; i < out.count(); i++) {
-        out.flat().set(i, sum.gradient().flat().get(i) / data.size());
+        out.flat().set(i, out.flat().get(i) / data.size());
       }
     }
   }

@@ -4,9 +4,9 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
-import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -297,12 +297,12 @@ public final class Influence {
       int batchSize,
       Progress progress) {
     double[] scores = new double[Math.toIntExact(queries.count())];
-    try (GradientAccumulator gradient = new GradientAccumulator(model, backend);
-        Arena arena = Arena.ofConfined()) {
-      losses(model, backend, training, normalisation, batchSize, progress, (first, n) -> gradient);
+    try (Arena arena = Arena.ofConfined()) {
+      Parameters gradient = model.parameters().zerosLike(arena);
+      SummedGradient.of(model, backend, training, normalisation, batchSize, progress, gradient);
       for (ParameterBlock block : queries.blocks()) {
         Tensor sum = Tensor.zeros(arena, EkFac.shape(block));
-        block.gather(gradient.gradient(), sum);
+        block.gather(gradient, sum);
         Tensor values = queries.values(block);
         for (int q = 0; q < scores.length; q++) {
           for (long i = 0; i < sum.elements(); i++) {

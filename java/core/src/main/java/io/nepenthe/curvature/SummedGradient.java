@@ -25,7 +25,7 @@ public final class SummedGradient {
       int batchSize,
       Progress progress,
       Parameters out) {
-    try (GradientAccumulator gradient = new GradientAccumulator(model, backend)) {
+    try (GradientAccumulator gradient = GradientAccumulator.resident(model, backend)) {
       Influence.losses(
           model, backend, data, normalisation, batchSize, progress, (first, n) -> gradient);
       out.flat().copyFrom(gradient.gradient().flat());

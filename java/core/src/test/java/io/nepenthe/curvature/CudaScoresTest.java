@@ -179,6 +179,28 @@ class CudaScoresTest {
     }
   }
 
+  /** A gradient of all samples together comes at the end. */
+  @Test
+  void sumsOfGradientsBringNothingBack() throws Exception {
+    try (Backend backend = Device.cuda(0).open();
+        Model model = Model.initialise(CurvatureNets.all(), 3);
+        Model sum = Model.zeros(CurvatureNets.all())) {
+      Transfers few = summed(model, backend, sum, BATCH);
+      Transfers many = summed(model, backend, sum, 4 * BATCH);
+      assertEquals(1, few.downs(), "copies from the device");
+      assertEquals(1, many.downs(), "copies from the device");
+      assertEquals(3 * 2, many.ups() - few.ups(), "copies to the device");
+    }
+  }
+
+  private Transfers summed(Model model, Backend backend, Model sum, int samples) throws Exception {
+    TinyData data = CurvatureNets.data(samples);
+    return Transfers.of(
+        folder,
+        () ->
+            SummedGradient.of(model, backend, data, PLAIN, BATCH, Progress.NONE, sum.parameters()));
+  }
+
   private Transfers transfers(Case some, Model model, Backend backend, int samples)
       throws Exception {
     TinyData data = CurvatureNets.data(samples);
