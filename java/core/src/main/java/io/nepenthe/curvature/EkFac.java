@@ -187,6 +187,15 @@ public final class EkFac implements AutoCloseable {
       }
     }
 
+    /** The diagonals of normalisations are their factors' already. */
+    @Override
+    public boolean takesSampleGradients(ParametricLayer layer) {
+      return true;
+    }
+
+    @Override
+    public void visitSampleGradients(ParametricLayer layer, Tensor scale, Tensor shift) {}
+
     private final class Squares implements RotatedGradients.Sink {
       private final DriftFreeSum sum;
 

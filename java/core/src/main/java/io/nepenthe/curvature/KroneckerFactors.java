@@ -197,6 +197,18 @@ public final class KroneckerFactors implements AutoCloseable {
       }
     }
 
+    @Override
+    public boolean takesSampleGradients(ParametricLayer layer) {
+      return squares.isEmpty() || squares.get().takesSampleGradients(layer);
+    }
+
+    @Override
+    public void visitSampleGradients(ParametricLayer layer, Tensor scale, Tensor shift) {
+      if (blocks.stream().anyMatch(block -> block.isOf(layer))) {
+        squares.orElseThrow().visitSampleGradients(layer, scale, shift);
+      }
+    }
+
     private void addInputs(Sums into, Tensor input, Shape out) {
       backend
           .perSample()
