@@ -49,6 +49,11 @@ final class CudaTest {
    */
   static synchronized void keepContext() {
     if (kept.isEmpty()) {
+      Device.Cuda.unavailable(0) // which loads the driver from wherever it is, for JCuda too
+          .ifPresent(
+              reason -> {
+                throw new AssertionError("no CUDA device: " + reason);
+              });
       cuInit(0);
       CUdevice device = new CUdevice();
       cuDeviceGet(device, 0);
