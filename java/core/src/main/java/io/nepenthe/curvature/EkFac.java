@@ -6,6 +6,7 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Convolution;
 import io.nepenthe.kernel.DriftFreeSum;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
@@ -148,15 +149,16 @@ public final class EkFac implements AutoCloseable {
     Correction(Backend backend) {
       this.backend = backend;
       this.ones = new Ones(backend);
-      bases.forEach(
-          (name, basis) -> {
-            rotated.put(name, new RotatedGradients(basis, backend));
-            ParameterBlock block = basis.block();
-            Shape shape = Shape.of(block.outputs(), 1, 1, block.columns());
-            ChunkedSum sum = ChunkedSum.zeros(memory, backend, shape);
-            sums.put(name, sum);
-            state.put(StageNames.LAMBDA + "." + block.parameter(), sum);
-          });
+      Owned.completeOrClose(this::close, () -> bases.forEach(this::begin));
+    }
+
+    private void begin(String name, EigenBasis basis) {
+      rotated.put(name, new RotatedGradients(basis, backend));
+      ParameterBlock block = basis.block();
+      Shape shape = Shape.of(block.outputs(), 1, 1, block.columns());
+      ChunkedSum sum = ChunkedSum.zeros(memory, backend, shape);
+      sums.put(name, sum);
+      state.put(StageNames.LAMBDA + "." + block.parameter(), sum);
     }
 
     /** The sums under the names that files have for them. */

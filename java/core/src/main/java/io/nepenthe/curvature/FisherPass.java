@@ -7,6 +7,7 @@ import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Loss;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.nn.Progress;
@@ -16,6 +17,7 @@ import io.nepenthe.tensor.Tensor;
  * One pass over a data set for {@link FisherDiagonal}. After the first batch it allocates nothing.
  */
 final class FisherPass implements AutoCloseable {
+  private final Owned owned = new Owned();
   private final FisherDiagonal.Options options;
   private final SamplePass samples;
   private final FisherVectors vectors;
@@ -40,19 +42,26 @@ final class FisherPass implements AutoCloseable {
     }
     this.options = options;
     this.samples =
-        new SamplePass(
-            model,
-            backend,
-            data,
-            normalisation,
-            options.batchSquared() ? options.batchSize() : backend.atOnce(options.batchSize()),
-            loss.classifies() && options.labels() != Labels.NONE,
-            !options.batchSquared());
+        owned.take(
+            () ->
+                new SamplePass(
+                    model,
+                    backend,
+                    data,
+                    normalisation,
+                    options.batchSquared()
+                        ? options.batchSize()
+                        : backend.atOnce(options.batchSize()),
+                    loss.classifies() && options.labels() != Labels.NONE,
+                    !options.batchSquared()),
+            SamplePass::close);
     OutputGradients gradients = OutputGradients.of(loss, options.weighting(), outputs);
     this.vectors = new FisherVectors(options.labels(), 1, options.seed(), gradients, 0);
-    this.squares = new SquaredGradients(model, backend);
+    this.squares = owned.take(() -> new SquaredGradients(model, backend), SquaredGradients::close);
     this.listener =
-        options.batchSquared() ? new BatchSquares(samples.model(), backend) : new SampleSquares();
+        options.batchSquared()
+            ? owned.take(() -> new BatchSquares(samples.model(), backend), BatchSquares::close)
+            : new SampleSquares();
   }
 
   void run(Progress progress, Parameters out) {
@@ -124,10 +133,6 @@ final class FisherPass implements AutoCloseable {
 
   @Override
   public void close() {
-    if (listener instanceof BatchSquares batches) {
-      batches.close();
-    }
-    squares.close();
-    samples.close();
+    owned.close();
   }
 }

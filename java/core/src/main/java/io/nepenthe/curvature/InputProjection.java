@@ -5,6 +5,7 @@ import io.nepenthe.kernel.AffinePlan;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Convolution;
 import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -54,8 +55,8 @@ final class InputProjection implements AutoCloseable {
           last.set(k, rows.get(k * columns + inputs));
         }
       }
-      this.weights = here(matrix);
-      this.bias = one ? here(last) : Tensor.zeros(arena, 0);
+      this.weights = Owned.orClose(arena::close, () -> here(matrix));
+      this.bias = one ? Owned.orClose(arena::close, () -> here(last)) : Tensor.zeros(arena, 0);
     }
   }
 

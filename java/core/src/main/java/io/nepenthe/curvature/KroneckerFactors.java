@@ -6,6 +6,7 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Covariance;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
@@ -62,18 +63,20 @@ public final class KroneckerFactors implements AutoCloseable {
     this.blocks = options.blocks(model);
     boolean diagonals = blocks.stream().anyMatch(ParameterBlock::isDiagonal);
     this.squares = diagonals ? Optional.of(new SquaredGradients(model, backend)) : Optional.empty();
-    for (ParameterBlock block : blocks) {
-      if (block.isDiagonal()) {
-        for (String name : List.of(block.weight(), block.bias())) {
-          ChunkedSum sum = ChunkedSum.of(arena, squares.orElseThrow().sum(name));
-          state.put(StageNames.SQUARES + "." + name, sum);
-        }
-      } else {
-        Sums own = new Sums(arena, backend, block);
-        sums.put(block.name(), own);
-        state.put(StageNames.INPUTS + "." + block.parameter(), own.inputs);
-        state.put(StageNames.GRADIENTS + "." + block.parameter(), own.gradients);
+    Owned.completeOrClose(this::close, () -> blocks.forEach(block -> begin(block)));
+  }
+
+  private void begin(ParameterBlock block) {
+    if (block.isDiagonal()) {
+      for (String name : List.of(block.weight(), block.bias())) {
+        ChunkedSum sum = ChunkedSum.of(arena, squares.orElseThrow().sum(name));
+        state.put(StageNames.SQUARES + "." + name, sum);
       }
+    } else {
+      Sums own = new Sums(arena, backend, block);
+      sums.put(block.name(), own);
+      state.put(StageNames.INPUTS + "." + block.parameter(), own.inputs);
+      state.put(StageNames.GRADIENTS + "." + block.parameter(), own.gradients);
     }
   }
 

@@ -4,6 +4,7 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
@@ -43,10 +44,13 @@ public final class OutputDerivative {
         InverseCurvature identity = InverseCurvature.identity(model);
         Queries query = Queries.of(backend, identity, gathered(scratch, identity, direction));
         InfluenceScores scores = new InfluenceScores(outputs, size, List.of());
-        SamplePass pass = new SamplePass(model, backend, data, normalisation, BATCH)) {
+        SamplePass pass = new SamplePass(model, backend, data, normalisation, BATCH);
+        Owned owned = new Owned()) {
       PairScorer[] scorers = new PairScorer[outputs];
       for (int c = 0; c < outputs; c++) {
-        scorers[c] = new PairScorer(backend, query, scores, c);
+        long own = c;
+        scorers[c] =
+            owned.take(() -> new PairScorer(backend, query, scores, own), PairScorer::close);
       }
       pass.run(
           Progress.NONE,
@@ -62,9 +66,6 @@ public final class OutputDerivative {
               scorers[c].passed();
             }
           });
-      for (PairScorer scorer : scorers) {
-        scorer.close();
-      }
       for (long n = 0; n < size; n++) {
         for (int c = 0; c < outputs; c++) {
           change.set(n * outputs + c, scores.raw().get(c * size + n));

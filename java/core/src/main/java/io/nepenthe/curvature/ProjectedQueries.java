@@ -3,6 +3,7 @@ package io.nepenthe.curvature;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Convolution;
 import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -56,7 +57,8 @@ final class ProjectedQueries implements AutoCloseable {
     this.count = queries.left().shape().size(0);
     this.rank = queries.rank();
     this.left = new InputProjection(backend, POINT, block.outputs(), false, queries.left());
-    this.right = new InputProjection(backend, block, queries.right());
+    this.right =
+        Owned.orClose(left::close, () -> new InputProjection(backend, block, queries.right()));
   }
 
   /** Projects so many floats at once, at least those of a sample: for tests. */

@@ -4,6 +4,7 @@ import io.nepenthe.kernel.Affine;
 import io.nepenthe.kernel.AffinePlan;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -30,12 +31,17 @@ final class Rotation implements AutoCloseable {
   Rotation(EigenBasis basis, Backend backend) {
     this.backend = backend;
     this.block = basis.block();
-    this.inputVectors = Room.here(arena, backend, basis.inputVectors());
-    this.gradientVectors = Room.here(arena, backend, basis.gradientVectors());
+    this.inputVectors = here(basis.inputVectors());
+    this.gradientVectors = here(basis.gradientVectors());
     Tensor transposed = transposed(basis.inputVectors());
-    this.inputTransposed = Room.here(arena, backend, transposed);
-    this.gradientTransposed = Room.here(arena, backend, transposed(basis.gradientVectors()));
-    this.inputRotation = new InputProjection(backend, block, transposed);
+    this.inputTransposed = here(transposed);
+    this.gradientTransposed = here(transposed(basis.gradientVectors()));
+    this.inputRotation =
+        Owned.orClose(arena::close, () -> new InputProjection(backend, block, transposed));
+  }
+
+  private Tensor here(Tensor values) {
+    return Owned.orClose(arena::close, () -> Room.here(arena, backend, values));
   }
 
   private Tensor transposed(Tensor matrices) {

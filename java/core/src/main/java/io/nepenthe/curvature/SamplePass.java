@@ -8,6 +8,7 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.nn.ResidentModel;
 import io.nepenthe.tensor.Tensor;
@@ -69,7 +70,9 @@ final class SamplePass implements AutoCloseable {
     this.labels = new int[batch];
     this.ids = new long[batch];
     this.resident = new ResidentModel(model, backend);
-    this.execution = new Execution(resident.here(), backend, batch, Mode.FROZEN);
+    this.execution =
+        Owned.orClose(
+            resident::close, () -> new Execution(resident.here(), backend, batch, Mode.FROZEN));
   }
 
   /** Refuses data that the model cannot take, and none at all. */

@@ -3,6 +3,7 @@ package io.nepenthe.curvature;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Convolution;
 import io.nepenthe.kernel.Window;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -31,12 +32,14 @@ final class SelfScorer implements FisherVectors.Listener, AutoCloseable {
     this.scores = new BatchScores(backend, scores, 0, 1);
     this.ones = new Ones(backend);
     this.writer = new GradientWriter(backend);
-    for (ParameterBlock block : inverse.blocks()) {
-      weights.put(block.name(), Room.here(arena, backend, inverse.weights(block)));
-      inverse
-          .basis(block)
-          .ifPresent(basis -> rotated.put(block.name(), new RotatedGradients(basis, backend)));
-    }
+    Owned.completeOrClose(this::close, () -> inverse.blocks().forEach(this::begin));
+  }
+
+  private void begin(ParameterBlock block) {
+    weights.put(block.name(), Room.here(arena, backend, inverse.weights(block)));
+    inverse
+        .basis(block)
+        .ifPresent(basis -> rotated.put(block.name(), new RotatedGradients(basis, backend)));
   }
 
   FisherVectors.Listener visiting(long example, int count) {

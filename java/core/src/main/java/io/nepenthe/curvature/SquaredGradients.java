@@ -7,6 +7,7 @@ import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.LayerVisitor;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.tensor.Tensor;
@@ -38,8 +39,9 @@ public final class SquaredGradients implements LayerVisitor, AutoCloseable {
   /** Zeros for the model's parameters. The backend must outlive this. */
   public SquaredGradients(Model model, Backend backend) {
     this.backend = backend;
-    this.sums = model.parameters().zerosLike(arena, backend::zeros);
-    this.rests = model.parameters().zerosLike(arena, backend::zeros);
+    Parameters parameters = model.parameters();
+    this.sums = Owned.orClose(arena::close, () -> parameters.zerosLike(arena, backend::zeros));
+    this.rests = Owned.orClose(arena::close, () -> parameters.zerosLike(arena, backend::zeros));
     for (Parameters.Parameter sum : sums.all()) {
       String name = sum.spec().name();
       states.put(name, DriftFreeSum.of(sum.value(), rests.get(name).value()));

@@ -18,9 +18,10 @@ import java.util.Map;
  * bounds, reads of values that nothing wrote, races and divergent barriers, whatever the schedule;
  * the seed chooses the schedule.
  *
- * <p>The library keeps its state in one place: one driver at a time.
+ * <p>The library keeps its state in one place: one driver at a time. Tests extend it to let calls
+ * fail.
  */
-final class EmulatedDriver implements CudaDriver {
+non-sealed class EmulatedDriver implements CudaDriver {
   /** Its memory; the property {@value} sets another. */
   static final String MEMORY_PROPERTY = "nepenthe.cuda.emulated.memory";
 

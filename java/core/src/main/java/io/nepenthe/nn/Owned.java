@@ -22,6 +22,16 @@ public final class Owned implements AutoCloseable {
     }
   }
 
+  /** Completes something; if that fails, {@code close} gives back what was taken. */
+  public static void completeOrClose(Runnable close, Runnable complete) {
+    orClose(
+        close,
+        () -> {
+          complete.run();
+          return null;
+        });
+  }
+
   /** Makes something to be closed with the rest; if that fails, the rest is closed. */
   public <T> T take(Supplier<T> make, Consumer<T> close) {
     T made = make(make);

@@ -9,6 +9,7 @@ import io.nepenthe.data.Glyphs;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
+import io.nepenthe.kernel.FullDevice;
 import io.nepenthe.kernel.Transfers;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Model;
@@ -127,6 +128,22 @@ class CudaMethodsTest {
         double loss = expected.epochs().get(e).loss();
         assertEquals(loss, found.epochs().get(e).loss(), CLOSE * Math.max(1, Math.abs(loss)));
       }
+    }
+  }
+
+  /** A comparison goes on to the next method, and needs the room. */
+  @ParameterizedTest
+  @MethodSource("all")
+  void aFullDeviceIsLeftAsItWas(Method method) {
+    Forgetting task = task(BATCH, BATCH);
+    Forgetting held = task.withHeldOut(task.retain());
+    try (Model start = Model.initialise(NETWORK, 1)) {
+      FullDevice.leavesNothingBehind(
+          backend -> {
+            try (Model model = start.copy()) {
+              method.forget(model, backend, held, 1, Listener.NONE);
+            }
+          });
     }
   }
 
