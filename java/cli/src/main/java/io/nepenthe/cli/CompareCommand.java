@@ -177,6 +177,7 @@ final class CompareCommand extends Operation {
             plan.judged().forget(),
             plan.judged().retain(),
             Optional.empty(),
+            Optional.empty(),
             Optional.empty());
     List<Long> own = seeds(run.seed() - tune, tune);
     Comparison tries =
@@ -264,6 +265,7 @@ final class CompareCommand extends Operation {
             Optional.of(tested),
             Optional.of(task.forget()),
             Optional.of(task.retain()),
+            Optional.empty(),
             Task.backdoor(backdoor),
             confused.of(tested));
     return new Comparison.Plan(

@@ -162,6 +162,7 @@ final class Demo {
             Optional.of(data.test),
             Optional.of(data.training.known()),
             Optional.of(data.training.retained()),
+            Optional.empty(),
             Optional.of(data.backdoor),
             Optional.empty());
     Portrayed before = train("train", "before", data, data.training.dataset(), task);

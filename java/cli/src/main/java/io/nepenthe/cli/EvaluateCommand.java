@@ -159,7 +159,13 @@ final class EvaluateCommand extends Operation {
     Optional<Dataset> test = Optional.of(run.data(data));
     Optional<Confused.Pair> pair = test.flatMap(confused::of);
     if (training == null) {
-      return new Task(test, Optional.empty(), Optional.empty(), Task.backdoor(backdoor), pair);
+      return new Task(
+          test,
+          Optional.empty(),
+          Optional.empty(),
+          Optional.empty(),
+          Task.backdoor(backdoor),
+          pair);
     }
     long[] ids = forget.of(training, run);
     Task task =
@@ -167,6 +173,7 @@ final class EvaluateCommand extends Operation {
             test,
             Optional.of(Subset.ofIds(training, ids)),
             Optional.of(Datasets.without(training, ids)),
+            Optional.empty(),
             Task.backdoor(backdoor),
             pair);
     Forgotten.to(run.result().json().putObject("task"), task);

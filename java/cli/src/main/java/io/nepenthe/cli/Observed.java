@@ -10,6 +10,7 @@ import java.util.Optional;
 /**
  * A model's outputs for the parts of a {@link Task}; each part may be absent.
  *
+ * @param heldOut for data that stand for the test data in membership attacks where there are none
  * @param triggered for the test images of {@link #keptTest} that carry the backdoor's square, under
  *     their true labels
  * @param target the class that the square gives; -1 without a backdoor
@@ -19,24 +20,29 @@ record Observed(
     Optional<Predictions> test,
     Optional<Predictions> forget,
     Optional<Predictions> retain,
+    Optional<Predictions> heldOut,
     Optional<Predictions> triggered,
     int target,
     Optional<Confused.Pair> confused) {
   /** The three parts that forgetting is judged by, if all are there. */
   Optional<Splits> splits() {
-    return test.isEmpty() || forget.isEmpty() || retain.isEmpty()
+    return test.or(() -> heldOut).flatMap(this::splits);
+  }
+
+  private Optional<Splits> splits(Predictions neverSeen) {
+    return forget.isEmpty() || retain.isEmpty()
         ? Optional.empty()
-        : Optional.of(new Splits(retain.get(), forget.get(), test.get()));
+        : Optional.of(new Splits(retain.get(), forget.get(), neverSeen));
   }
 
   /** Those for the test data of classes that are not forgotten altogether. */
   Optional<Predictions> keptTest() {
-    return splits().map(Splits::keptTest).or(() -> test);
+    return test.flatMap(this::splits).map(Splits::keptTest).or(() -> test);
   }
 
   /** Those for the test data of classes that are forgotten altogether, if there are any. */
   Optional<Predictions> forgottenTest() {
-    return splits().map(Splits::forgottenTest).filter(it -> it.size() > 0);
+    return test.flatMap(this::splits).map(Splits::forgottenTest).filter(it -> it.size() > 0);
   }
 
   /** Those for {@link Task#strangers}. */

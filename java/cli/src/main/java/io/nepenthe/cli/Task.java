@@ -24,6 +24,8 @@ import java.util.stream.LongStream;
  * @param test clean test data, of all classes
  * @param forget the training examples to be forgotten
  * @param retain the other training examples
+ * @param heldOut data never trained on that stand for the test data in membership attacks; only
+ *     where there are no test data
  * @param backdoor whose square is put on the test data
  * @param confused two classes that may be taken for each other
  */
@@ -31,6 +33,7 @@ record Task(
     Optional<Dataset> test,
     Optional<Dataset> forget,
     Optional<Dataset> retain,
+    Optional<Dataset> heldOut,
     Optional<BadNets> backdoor,
     Optional<Confused.Pair> confused) {
   /** Samples at once. */
@@ -65,6 +68,7 @@ record Task(
           test.map(data -> predictions(model, predictor, data)),
           forget.map(data -> predictions(model, predictor, data)),
           retain.map(data -> predictions(model, predictor, data)),
+          heldOut.map(data -> predictions(model, predictor, data)),
           test.flatMap(
               data ->
                   backdoor.map(
@@ -78,7 +82,13 @@ record Task(
 
   /** The same for the forgotten alone. */
   Task onlyForget() {
-    return new Task(Optional.empty(), forget, Optional.empty(), Optional.empty(), Optional.empty());
+    return new Task(
+        Optional.empty(),
+        forget,
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty(),
+        Optional.empty());
   }
 
   /** The classes that are forgotten altogether. */
@@ -124,22 +134,29 @@ record Task(
   /** What else must be known to read the figures, a sentence each without its full stop. */
   List<String> notes() {
     int[] gone = forgottenClasses();
-    if (gone.length == 0 || test.isEmpty()) {
+    Optional<Dataset> neverSeen = test.or(() -> heldOut);
+    if (gone.length == 0 || neverSeen.isEmpty()) {
       return List.of();
     }
-    String which = classes(test.get(), gone);
-    long samples = Datasets.ofClasses(test.get(), gone).size();
+    String data = test.isPresent() ? "test" : "held-out";
+    String which = classes(neverSeen.get(), gone);
+    long samples = Datasets.ofClasses(neverSeen.get(), gone).size();
     return List.of(
         samples == 0
-            ? "The test data have no sample of %s, forgotten altogether: nothing tells whether the"
-                    .formatted(which)
+            ? "The %s data have no sample of %s, forgotten altogether: nothing tells whether the"
+                    .formatted(data, which)
                 + " class is forgotten or its training samples alone, and attacks that compare the"
-                + " forgotten with test samples of their own class (loss, threshold, likelihood"
-                + " ratio) are not made"
-            : "Of %s, forgotten altogether, the %s test samples count neither for test accuracy"
-                    .formatted(which, Text.count(samples))
-                + " nor as samples never seen of which attacks learn: they are measured apart, and"
-                + " attacks that compare the forgotten with test samples of their own class (loss,"
+                + " forgotten with samples of their own class (loss, threshold, likelihood ratio)"
+                + " are not made"
+            : "Of %s, forgotten altogether, the %s %s samples %s samples never seen of which attacks"
+                    .formatted(
+                        which,
+                        Text.count(samples),
+                        data,
+                        test.isPresent()
+                            ? "are measured apart: they count neither for test accuracy nor as"
+                            : "do not count as")
+                + " learn; attacks that compare the forgotten with samples of their own class (loss,"
                 + " threshold, likelihood ratio) use them alone");
   }
 

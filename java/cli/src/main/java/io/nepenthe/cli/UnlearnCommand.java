@@ -16,6 +16,7 @@ import io.nepenthe.unlearn.Settings;
 import io.nepenthe.unlearn.Ssd;
 import io.nepenthe.unlearn.Trace;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -64,7 +65,8 @@ final class UnlearnCommand extends Operation {
       paramLabel = "DATA",
       description = {
         "Trusted clean data that was not trained on; ssd and ssd-fine-tune choose their strength by",
-        "it, scrub-r its epoch."
+        "it, scrub-r its epoch. Without --test it stands for samples never seen in membership",
+        "attacks."
       })
   private String heldOut;
 
@@ -135,6 +137,7 @@ final class UnlearnCommand extends Operation {
               tested,
               Optional.of(task.forget()),
               Optional.of(task.retain()),
+              tested.isPresent() ? Optional.empty() : task.heldOut(),
               Task.backdoor(backdoor),
               tested.flatMap(confused::of));
       try (Model copy = before.model().copy()) {
@@ -147,12 +150,42 @@ final class UnlearnCommand extends Operation {
                 .put("train", training.size());
         Forgotten.to(told, judged);
         ObjectNode seconds = forget(run, how, copy, task);
-        measure(run, judged, before, after, seconds);
+        measure(run, judged, notes(how, judged, told), before, after, seconds);
         after.write(out);
         run.result().output(out);
         run.say("%s", out);
       }
     }
+  }
+
+  /**
+   * What must be known to read the figures; which samples stand for those never seen, and whether
+   * the method chose by them, joins the task.
+   */
+  private List<String> notes(Method how, Task judged, ObjectNode told) {
+    Optional<Dataset> neverSeen = judged.test().or(judged::heldOut);
+    if (neverSeen.isEmpty()) {
+      return List.of();
+    }
+    boolean chose = how.needsHeldOut() && (test == null || test.equals(heldOut));
+    told.putObject("nonMembers")
+        .put("data", test == null ? "heldOut" : "test")
+        .put("samples", neverSeen.get().size())
+        .put("independent", !chose);
+    List<String> notes = new ArrayList<>(judged.notes());
+    if (test == null) {
+      notes.add(
+          "There are no test data: in membership attacks the %s held-out samples stand for samples"
+                  .formatted(Text.count(neverSeen.get().size()))
+              + " never seen");
+    }
+    if (chose) {
+      notes.add(
+          "%s chose by the %s data, so that no figure in which they have a part is independent of"
+                  .formatted(method, test == null ? "held-out" : "test")
+              + " that choice");
+    }
+    return notes;
   }
 
   private Method method() {
@@ -196,7 +229,12 @@ final class UnlearnCommand extends Operation {
   }
 
   private void measure(
-      Run run, Task judged, ModelFile before, ModelFile after, ObjectNode seconds) {
+      Run run,
+      Task judged,
+      List<String> notes,
+      ModelFile before,
+      ModelFile after,
+      ObjectNode seconds) {
     ObjectNode nothing = seconds.objectNode();
     List<Portrayed> models =
         List.of(
@@ -221,7 +259,6 @@ final class UnlearnCommand extends Operation {
           warnings.add(it);
           run.say("warning: %s", it);
         });
-    List<String> notes = judged.notes();
     Notes.to(run, notes);
     if (report != null) {
       Portrayed.report(

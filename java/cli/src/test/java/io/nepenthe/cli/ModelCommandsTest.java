@@ -29,6 +29,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -419,6 +420,46 @@ class ModelCommandsTest {
     Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, ids, TRAIN)));
     assertEquals(1, outcome.status(), outcome.err());
     assertTrue(outcome.err().contains("for --shadows, found none"), outcome.err());
+  }
+
+  /** Without test data the held-out data are what was never seen; those that chose it are said. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "ssd | --held-out glyphs:test/300 | heldOut | false",
+        "fine-tune | --held-out glyphs:test/300 | heldOut | true",
+        "ssd | --held-out glyphs:test/300 --test glyphs:test/300 | test | false",
+        "ssd | --held-out glyphs:test/100 --test glyphs:test/300 | test | true"
+      })
+  void heldOutDataStandForWhatWasNeverSeen(
+      String method, String options, String data, boolean independent) throws Exception {
+    Path json = folder.resolve("heldOut.json");
+    String line =
+        "unlearn --method %s --model MODEL --data %s#0-299 --forget-fraction 0.1 --epochs 1 %s"
+            + " --out OUT --json %s";
+    Nepenthe.Outcome outcome =
+        Nepenthe.here(words(line.formatted(method, TRAIN, options.strip(), json)));
+    assertEquals(0, outcome.status(), outcome.err());
+    JsonNode result = Nepenthe.json(json);
+    JsonNode told = result.at("/task/nonMembers");
+    assertEquals(data, told.get("data").asText());
+    assertEquals(300, told.get("samples").asInt());
+    assertEquals(independent, told.get("independent").asBoolean());
+    String notes = result.get("notes").toString();
+    assertEquals(data.equals("heldOut"), notes.contains("the 300 held-out samples stand"), notes);
+    assertEquals(!independent, notes.contains(method + " chose by the "), notes);
+    result.get("notes").forEach(it -> assertTrue(outcome.out().contains("note: " + it.asText())));
+    JsonNode after = result.get("after");
+    assertEquals(data.equals("test"), after.has("testAccuracy"), "which held-out data do not tell");
+    line =
+        "evaluate --model OUT --data glyphs:test/300 --train %s#0-299 --forget-fraction 0.1"
+            + " --quiet --json %s";
+    assertEquals(0, Nepenthe.here(words(line.formatted(TRAIN, json))).status());
+    assertAlike(
+        after.get("membershipInference"), Nepenthe.json(json).at("/after/membershipInference"));
+    assertTrue(after.at("/membershipInference/lossAttack").isNumber());
+    Files.delete(folder.resolve("OUT"));
   }
 
   private static void assertBelow(
