@@ -18,9 +18,9 @@ import java.util.stream.Stream;
  *
  * @param title of the page
  * @param lead what was done, in a sentence or two
- * @param models the one before first; each with {@code name}, {@code title}, {@code metrics},
- *     {@code seconds}, {@code classes}, {@code confusion} and {@code detail}, a {@link Portrait};
- *     one without is in the table alone
+ * @param models the one before first, if it is there; each with {@code name}, {@code title}, {@code
+ *     metrics}, {@code seconds}, {@code classes}, {@code confusion} and {@code detail}, a {@link
+ *     Portrait}; one without is in the table alone
  * @param seeds how many the numbers are means of
  * @param task what they were measured on
  * @param provenance how it was made, a line each
@@ -79,8 +79,16 @@ record ComparisonPage(
     return models.stream().filter(model -> model.has("detail"));
   }
 
+  private boolean hasBefore() {
+    return drawn().anyMatch(ComparisonPage::isBefore);
+  }
+
+  private static boolean isBefore(JsonNode model) {
+    return model.get("name").asText().equals("before");
+  }
+
   private String choices() {
-    List<JsonNode> methods = drawn().skip(1).toList();
+    List<JsonNode> methods = drawn().filter(model -> !isBefore(model)).toList();
     String first =
         methods.stream()
             .map(model -> model.get("name").asText())
@@ -111,10 +119,14 @@ record ComparisonPage(
       html.append(
           """
           <li><img width="64" height="64" alt="Training image %d, labelled %s" src="%s">\
-          labelled %s<br>before: <span data-answer="before"></span><br>\
-          after: <span data-answer="after"></span></li>
+          labelled %s<br>%safter: <span data-answer="after"></span></li>
           """
-              .formatted(forget.id(index), label, Png.dataUri(forget, index), label));
+              .formatted(
+                  forget.id(index),
+                  label,
+                  Png.dataUri(forget, index),
+                  label,
+                  hasBefore() ? "before: <span data-answer=\"before\"></span><br>" : ""));
     }
     return html
         + "</ul>\n<p class=\"note\">%s of %s, under the labels that they were trained with.</p>\n"

@@ -75,7 +75,10 @@ final class EvaluateCommand extends Operation {
   @Option(
       names = "--report",
       paramLabel = "FILE",
-      description = "Draw a report of the models, an HTML page; needs --before and --train.")
+      description = {
+        "Draw a report of the models, an HTML page; needs --train, and --before or --reference or",
+        "both."
+      })
   private Path report;
 
   @Override
@@ -89,8 +92,9 @@ final class EvaluateCommand extends Operation {
           spec.commandLine(), "--shadows takes 1 to 1000 and needs --train");
     }
     if (report != null) {
-      if (before == null || train == null) {
-        throw new ParameterException(spec.commandLine(), "--report needs --before and --train");
+      if (train == null || before == null && reference == null) {
+        throw new ParameterException(
+            spec.commandLine(), "--report needs --train, and --before or --reference");
       }
       run.writes(report);
     }
@@ -119,7 +123,7 @@ final class EvaluateCommand extends Operation {
           run,
           models.stream().map(one -> models.size() == 1 ? "" : key(one)).toArray(String[]::new),
           models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
-      List<String> notes = task.notes();
+      List<String> notes = notes(task);
       Notes.to(run, notes);
       if (report != null) {
         Portrayed.report(
@@ -135,6 +139,22 @@ final class EvaluateCommand extends Operation {
         run.say("%s", report);
       }
     }
+  }
+
+  /** What must be known to read the figures, and what a report lacks. */
+  private List<String> notes(Task task) {
+    List<String> notes = new ArrayList<>(task.notes());
+    if (report != null && before == null) {
+      notes.add(
+          "There is no --before: what the model knew before it forgot is not shown, nor how soon"
+              + " it would know it again");
+    }
+    if (report != null && reference == null) {
+      notes.add(
+          "There is no --reference: a model trained anew without the forgotten, which alone says"
+              + " what these figures should be, is not shown, nor how far this one is from it");
+    }
+    return notes;
   }
 
   /** The other models, where they are given. */

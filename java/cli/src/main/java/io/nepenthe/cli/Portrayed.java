@@ -36,7 +36,7 @@ record Portrayed(
   /**
    * Writes the report of some models.
    *
-   * @param models the one before first
+   * @param models the one before first, if it is there; it or {@link Chosen#STANDARD} is
    * @param extras what this report has beside the usual
    */
   static void report(
@@ -47,8 +47,8 @@ record Portrayed(
       Task task,
       List<Portrayed> models,
       ComparisonPage.Extras extras) {
-    Optional<Portrayed> standard =
-        models.stream().filter(model -> model.name.equals(Chosen.STANDARD)).findFirst();
+    Optional<Portrayed> before = named(models, "before");
+    Optional<Portrayed> standard = named(models, Chosen.STANDARD);
     Portrait portrait = new Portrait(task, run.backend(), run.seed());
     List<JsonNode> nodes = new ArrayList<>();
     run.progress().start("portray", models.size(), "models");
@@ -64,7 +64,8 @@ record Portrayed(
             ObjectNode detail = node.putObject("detail");
             portrait.draw(model.file, model.observed, like, detail);
             LinearCka.Layers own = layers.get(model);
-            Portrait.compare(own, layers.get(models.getFirst()), detail.putObject("likeBefore"));
+            ObjectNode likeBefore = detail.putObject("likeBefore");
+            before.ifPresent(it -> Portrait.compare(own, layers.get(it), likeBefore));
             ObjectNode likeRetrained = detail.putObject("likeRetrained");
             standard.ifPresent(it -> Portrait.compare(own, layers.get(it), likeRetrained));
             like = nodes.isEmpty() ? Portrait.embedding(detail) : like;
@@ -76,6 +77,10 @@ record Portrayed(
     ComparisonPage page = new ComparisonPage(title, lead, nodes, 1, task, run.provenance(), extras);
     AtomicFile.write(to, out -> out.write(page.html().getBytes(StandardCharsets.UTF_8)));
     run.result().output(to);
+  }
+
+  private static Optional<Portrayed> named(List<Portrayed> models, String name) {
+    return models.stream().filter(model -> model.name.equals(name)).findFirst();
   }
 
   /** Adds to the metrics how far it is from one trained anew, and how alike their layers are. */

@@ -390,12 +390,16 @@
 
   function similarity(chosen) {
     const { option, axis } = base();
-    const layers = Object.keys(chosen.detail.likeBefore);
+    const layers = Object.keys((before ?? standard).detail[before ? "likeBefore" : "likeRetrained"]);
     const shown = [
-      { title: "with the model before", values: chosen.detail.likeBefore, colour: "--keep" },
+      ...(before ? [{ title: "with the model before", values: chosen.detail.likeBefore, colour: "--keep" }] : []),
       ...(standard && chosen !== standard ? [{ title: "with the one trained anew", values: chosen.detail.likeRetrained, colour: "--test" }] : []),
-      ...(standard && chosen !== before ? [{ title: "trained anew, with the model before", values: standard.detail.likeBefore, colour: "--soft" }] : []),
+      ...(standard && before && chosen !== before ? [{ title: "trained anew, with the model before", values: standard.detail.likeBefore, colour: "--soft" }] : []),
     ];
+    document.getElementById("similarity").closest("section").hidden = shown.length === 0;
+    if (shown.length === 0) {
+      return;
+    }
     draw(
       "similarity",
       {
@@ -450,7 +454,7 @@
   }
 
   function pictures(chosen) {
-    for (const [name, model] of [["before", before], ["after", chosen]]) {
+    for (const [name, model] of [["before", before], ["after", chosen]].filter(([, model]) => model)) {
       document.querySelectorAll(`[data-answer="${name}"]`).forEach((place, i) => {
         const answer = model.detail.answers[i];
         place.textContent = data.classes[answer] ?? answer;

@@ -66,6 +66,50 @@ class ComparisonPageTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"before,7,--reference", "reference,7,--before"})
+  void aReportNeedsTheModelBeforeOrTheOneTrainedAnew(String given, int charts, String missing)
+      throws Exception {
+    Path other = folder.resolve(given + ".html");
+    Nepenthe.Outcome outcome =
+        Nepenthe.here(
+            ("evaluate --data glyphs:test/200 --train glyphs:train/400 --forget-class 3 --model "
+                    + folder.resolve("seed-1/fine-tune.onnx")
+                    + " --%s ".formatted(given)
+                    + folder.resolve(
+                        "seed-1/%s.onnx".formatted(given.equals("before") ? given : "retrain"))
+                    + " --report "
+                    + other)
+                .split(" "));
+    assertEquals(0, outcome.status(), outcome.err());
+    String note = "There is no " + missing;
+    assertTrue(outcome.out().contains("note: " + note), outcome.out());
+    String page = Files.readString(other);
+    assertTrue(page.contains(note), "in the report");
+    assertFalse(page.contains("There is no --" + given), "what is there");
+    assertEquals(given.equals("before"), page.contains("data-answer=\"before\"></span>"));
+    drawn(other, charts, 600, false);
+    JsonNode answer =
+        new Browser(folder)
+            .probe(
+                other,
+                600,
+                false,
+                """
+                const seen = [];
+                const select = document.getElementById("method");
+                for (const option of select.options) {
+                  select.value = option.value;
+                  select.dispatchEvent(new Event("change"));
+                  seen.push([...document.querySelectorAll("[data-answer=after]")].map((e) => e.textContent).join(""));
+                }
+                return { problems, seen };
+                """);
+    assertEquals("[]", answer.get("problems").toString());
+    assertEquals(given.equals("before") ? 1 : 2, answer.get("seen").size());
+    answer.get("seen").forEach(it -> assertTrue(it.asText().matches("[0-9]{12}"), it.asText()));
+  }
+
+  @ParameterizedTest
   @CsvSource({"360,true", "500,false", "1280,false"})
   void theDemonstrationHasItsOwnChartsToo(int width, boolean dark) throws Exception {
     Path demo = folder.resolve("demo");

@@ -677,6 +677,8 @@ class ModelCommandsTest {
         "unlearn --method salun --selection 1 --model MODEL --data T --forget-class 1 --out OUT",
         "saliency --model MODEL --data T --ratio 2 --out OUT",
         "evaluate --model MODEL --data T --report OUT",
+        "evaluate --model MODEL --data T --reference MODEL --report OUT",
+        "evaluate --model MODEL --data T --train T --forget-class 1 --report OUT",
         "evaluate --model MODEL --data glyphs:test/50 --confused 3,10",
         "evaluate --model MODEL --data glyphs:test/50 --shadows 1",
         "unlearn --method retrain --model MODEL --data T --forget-fraction 1 --out OUT",
