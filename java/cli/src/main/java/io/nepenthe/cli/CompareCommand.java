@@ -100,6 +100,14 @@ final class CompareCommand extends Operation {
       })
   private int tune;
 
+  @Option(
+      names = "--relearn",
+      description = {
+        "Measure too how soon each model, of every method and seed, knows the forgotten again: up to",
+        "100 rounds of training on 500 of the training examples each."
+      })
+  private boolean relearn;
+
   @Mixin private ArchitectureOptions arch;
   @Mixin private RecipeOptions recipe;
 
@@ -125,7 +133,7 @@ final class CompareCommand extends Operation {
     ObjectNode json = run.result().json();
     List<Chosen> tuned = tune == 0 ? chosen : tuned(run, plan, chosen, notes);
     Comparison comparison = new Comparison(run, plan, new Cells(out, plan.fingerprint(run)));
-    List<Comparison.Row> rows = comparison.rows(tuned);
+    List<Comparison.Row> rows = comparison.rows(tuned, relearn);
     ObjectNode task =
         json.putObject("task")
             .put("kind", backdoor.target == null ? "forget" : "badnets")

@@ -38,7 +38,7 @@ final class Comparison {
       ObjectNode options = ((ObjectNode) json.get("options")).deepCopy();
       // What does not change a single result.
       options.remove(List.of("out", "json", "methods", "set", "seeds", "tune", "threads", "quiet"));
-      options.remove(List.of("stacktrace", "device"));
+      options.remove(List.of("stacktrace", "device", "relearn"));
       String made =
           options + "\n" + json.get("inputs") + "\n" + json.get("versions").get("nepenthe");
       // Where a class is forgotten altogether, earlier records measured its test data with the
@@ -78,8 +78,9 @@ final class Comparison {
    * Everything; the first row is that of the models before.
    *
    * @param methods the standard first
+   * @param relearn whether to measure too how soon each model knows the forgotten again
    */
-  List<Row> rows(List<Chosen> methods) {
+  List<Row> rows(List<Chosen> methods, boolean relearn) {
     List<Row> rows = new ArrayList<>();
     rows.add(new Row("before", "Before", new ArrayList<>()));
     methods.forEach(method -> rows.add(new Row(method.name(), method.title(), new ArrayList<>())));
@@ -90,6 +91,9 @@ final class Comparison {
       for (int i = 1; i < methods.size(); i++) {
         rows.get(i + 1).cells.add(after(seed, standard, methods.get(i)));
       }
+    }
+    if (relearn) {
+      run.phase("relearn", () -> relearn(methods, rows));
     }
     long first = plan.seeds.getFirst();
     List<Cells.Key> portrayed = new ArrayList<>(List.of(key(first)));
@@ -230,6 +234,41 @@ final class Comparison {
           run.progress().finish();
           return observed;
         });
+  }
+
+  /** Adds {@code relearnTime} to the metrics of each record after a method that has none. */
+  private void relearn(List<Chosen> methods, List<Row> rows) {
+    long all = (long) plan.seeds.size() * methods.size();
+    run.progress().start("relearn", all, "models");
+    for (int s = 0; s < plan.seeds.size(); s++) {
+      long seed = plan.seeds.get(s);
+      Optional<Relearning> known = Optional.empty();
+      for (int i = 0; i < methods.size(); i++) {
+        ObjectNode record = rows.get(i + 1).cells.get(s);
+        if (!record.has(Cells.FAILED) && !record.at("/metrics/relearnTime").isNumber()) {
+          known = known.or(() -> Optional.of(known(seed)));
+          Cells.Key key = key(seed, methods.get(i));
+          try (ModelFile file = ModelFile.read(cells.model(key))) {
+            record
+                .withObject("/metrics")
+                .put("relearnTime", known.orElseThrow().rounds(run, file, seed));
+            cells.note(key, record);
+          }
+        }
+        run.progress().to((long) s * methods.size() + i + 1);
+      }
+    }
+    run.progress().finish();
+  }
+
+  /** What the model before knew of the forgotten. */
+  private Relearning known(long seed) {
+    try (ModelFile before = ModelFile.read(cells.model(key(seed)))) {
+      return Relearning.of(
+          plan.judged.onlyForget().observe(before, run.backend()).forget().orElseThrow(),
+          plan.training,
+          plan.task.forget());
+    }
   }
 
   /** Of the first seed's models the report draws more than rates. */

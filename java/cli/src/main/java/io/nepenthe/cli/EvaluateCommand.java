@@ -6,13 +6,10 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Subset;
 import io.nepenthe.evaluate.LikelihoodRatio;
-import io.nepenthe.evaluate.Predictions;
-import io.nepenthe.evaluate.RelearnTime;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -104,8 +101,7 @@ final class EvaluateCommand extends Operation {
       Task task = run.phase("read", () -> task(run, training));
       List<Portrayed> models = new ArrayList<>();
       files.before.ifPresent(file -> models.add(measure(run, task, file, "before", "Before")));
-      Portrayed measured = measure(run, task, after, "after", "After");
-      models.add(measured);
+      models.add(measure(run, task, after, "after", "After"));
       files.reference.ifPresent(
           file -> {
             Portrayed standard = measure(run, task, file, Chosen.STANDARD, "Trained anew");
@@ -116,7 +112,7 @@ final class EvaluateCommand extends Operation {
         likelihoodRatio(run, task, after, models);
       }
       if (files.before.isPresent() && training != null) {
-        relearn(run, task, training, models.getFirst(), measured);
+        relearn(run, task, training, models);
       }
       run.progress().finish();
       Task.print(
@@ -259,24 +255,23 @@ final class EvaluateCommand extends Operation {
     }
   }
 
-  /** How soon the forgotten are known again as well as they were before. */
-  private static void relearn(
-      Run run, Task task, Dataset training, Portrayed before, Portrayed after) {
-    Predictions known = before.observed().forget().orElseThrow();
-    double loss = IntStream.range(0, known.size()).mapToDouble(known::loss).average().orElseThrow();
+  /** How soon the other models know the forgotten as well as the first one, before, did. */
+  private static void relearn(Run run, Task task, Dataset training, List<Portrayed> models) {
+    Relearning again =
+        Relearning.of(
+            models.getFirst().observed().forget().orElseThrow(),
+            training,
+            task.forget().orElseThrow());
     run.progress().start("relearn", 0, "");
-    int rounds =
-        run.phase(
-            "relearn",
-            () ->
-                RelearnTime.published(run.seed())
-                    .rounds(
-                        after.file().model(),
-                        run.backend(),
-                        loss,
-                        training,
-                        task.forget().orElseThrow(),
-                        after.file().normalisationFor(training)));
-    after.metrics().put("relearnTime", rounds);
+    run.phase(
+        "relearn",
+        () ->
+            models.stream()
+                .skip(1)
+                .forEach(
+                    model ->
+                        model
+                            .metrics()
+                            .put("relearnTime", again.rounds(run, model.file(), run.seed()))));
   }
 }

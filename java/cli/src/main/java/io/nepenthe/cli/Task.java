@@ -16,6 +16,7 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 
 /**
  * What a model is measured on; each part may be absent. Of classes that are forgotten altogether
@@ -191,6 +192,14 @@ record Task(
         run.say("%s", line(rate[0], measured, node -> node.at(rate[1])));
         interval(rate[1], measured).ifPresent(line -> run.say("%s", line));
       }
+    }
+    if (Stream.of(measured).anyMatch(node -> node.has("relearnTime"))) {
+      StringBuilder line =
+          new StringBuilder(String.format(Text.LOCALE, "%-24s", "relearned, rounds"));
+      for (ObjectNode node : measured) {
+        line.append(String.format(Text.LOCALE, "%12s", node.path("relearnTime").asText("–")));
+      }
+      run.say("%s", line);
     }
     for (int c = 0; c < measured[0].path("classes").size(); c++) {
       int place = c;

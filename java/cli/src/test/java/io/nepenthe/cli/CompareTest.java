@@ -12,6 +12,7 @@ import io.nepenthe.evaluate.Interval;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -369,6 +370,35 @@ class CompareTest {
     run(TASK.replace("--epochs 2", "--epochs 1") + TWO + " --seeds 1", out);
     assertTrue(
         second.get("seed-1/before.onnx") < models(out).get("seed-1/before.onnx"), "other task");
+  }
+
+  @Test
+  void howSoonTheForgottenAreKnownAgainIsMeasuredOfEverySeedIfAskedFor() throws Exception {
+    Path out = folder.resolve("relearnt");
+    String line = TASK + " --methods fine-tune --seeds 2";
+    assertFalse(run(line, out).at("/methods/0").has("relearnTime"));
+    Map<String, Long> models = models(out);
+    JsonNode json = run(line + " --relearn", out);
+    assertEquals(models, models(out), "no model is made anew");
+    assertFalse(json.get("before").has("relearnTime"), "it has forgotten nothing");
+    for (JsonNode method : json.get("methods")) {
+      double[] rounds = new double[2];
+      for (int seed = 0; seed < 2; seed++) {
+        rounds[seed] = method.get("seeds").get(seed).at("/metrics/relearnTime").asInt();
+        assertTrue(rounds[seed] >= 1 && rounds[seed] <= 101, method.toString());
+      }
+      assertEquals((rounds[0] + rounds[1]) / 2, method.get("relearnTime").asDouble(), 1e-12);
+      assertEquals(
+          Math.abs(rounds[0] - rounds[1]) / Math.sqrt(2),
+          method.at("/deviation/relearnTime").asDouble(),
+          1e-12);
+    }
+    assertTrue(json.at("/methods/0/relearnTime").asDouble() > 1, "retraining never knew them");
+    assertTrue(Files.readString(out.resolve("report.html")).contains("Relearned after"));
+    Path record = out.resolve("seed-2/retrain.json");
+    FileTime written = Files.getLastModifiedTime(record);
+    assertEquals(timeless(json), timeless(run(line + " --relearn", out)));
+    assertEquals(written, Files.getLastModifiedTime(record), "nothing is measured again");
   }
 
   @Test

@@ -484,11 +484,12 @@ class ModelCommandsTest {
   void whatIsStillKnownIsMeasured() throws Exception {
     String line =
         "evaluate --model MODEL --before MODEL --reference MODEL --data %s --train %s"
-            + " --forget-class 3 --quiet --report %s --json %s";
+            + " --forget-class 3 --report %s --json %s";
     Path page = folder.resolve("evaluate.html");
     Path json = folder.resolve("known.json");
     Nepenthe.Outcome outcome = Nepenthe.here(words(line.formatted(TEST, TRAIN, page, json)));
-    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    assertEquals(0, outcome.status(), outcome.err());
+    assertTrue(outcome.out().matches("(?s).*\nrelearned, rounds +– +1 +1\n.*"), outcome.out());
     JsonNode result = Nepenthe.json(json);
     JsonNode after = result.get("after");
     JsonNode member = after.get("membershipInference");
