@@ -104,7 +104,8 @@ class GpuRunTest {
         log.stream()
             .filter(line -> line.startsWith("== tests "))
             .map(line -> line.split(" ")[2])
-            .collect(Collectors.toCollection(TreeSet::new)));
+            .collect(Collectors.toCollection(TreeSet::new)),
+        "all of cmake/gpu-run.sh");
     int bench = log.indexOf("== bench 1 FP32 ended with 0");
     assertTrue(bench > log.indexOf("== tests unlearn.CudaWorstCase ended with 0"), "" + log);
     assertEquals("== passes ended with 0", log.get(bench + 3));
