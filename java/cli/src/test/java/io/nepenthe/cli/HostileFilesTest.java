@@ -34,6 +34,7 @@ class HostileFilesTest {
     run("data glyphs --train 20 --test 20 --out F/idx");
     run("data glyphs --train 20 --test 20 --format npz --out F/npz");
     run("train --arch mlp --width 4 --data glyphs:train/20 --epochs 1 --out F/model.onnx");
+    run("factors --model F/model.onnx --data glyphs:train/20 --layers fc2.weight --out F/factors");
     Files.writeString(folder.resolve("ids.txt"), "1\n2\n17\n");
     Files.writeString(folder.resolve("x.csv"), ("1" + ",0.5".repeat(784) + "\n").repeat(10));
     Files.createDirectories(folder.resolve("cifar10"));
@@ -68,17 +69,23 @@ class HostileFilesTest {
         "x.zip | fisher --model F/model.onnx --data images:F/VICTIM",
         "cifar10/data_batch_2.bin | train --arch mlp --width 2 --epochs 1 --data cifar10:F/cifar10",
         "model.onnx | fisher --model F/VICTIM --data glyphs:train/20",
+        "factors/eigen.safetensors | influence --model F/model.onnx --data glyphs:train/20 "
+            + "--queries glyphs:test#0-1 --factors F/factors",
+        "factors/lambda.safetensors | influence --model F/model.onnx --data glyphs:train/20 "
+            + "--queries glyphs:test#0-1 --factors F/factors",
+        "factors/lambda.safetensors | inspect F/VICTIM --json F/out",
         "ids.txt | fisher --model F/model.onnx --data glyphs:train/20#@F/VICTIM",
         "ids.txt | unlearn --method ssd --model F/model.onnx --data glyphs:train/20 "
             + "--forget F/VICTIM --selection 4"
       })
   void isRefusedInOneLineThatNamesIt(String victim, String line) throws IOException {
     Path file = folder.resolve(victim);
-    Path out = folder.resolve("out");
+    Path written = folder.resolve("out");
     byte[] intact = Files.readAllBytes(file);
-    String command = line.replace("VICTIM", victim) + " --quiet --out F/out";
+    String out = line.contains("F/out") ? "" : " --out F/out";
+    String command = line.replace("VICTIM", victim) + " --quiet" + out;
     assertEquals(new Nepenthe.Outcome(0, "", ""), run(command), "undamaged");
-    assertTrue(Files.deleteIfExists(out));
+    assertTrue(Files.deleteIfExists(written));
     Random random = new Random(victim.hashCode());
     int refused = 0;
     try {
@@ -93,7 +100,7 @@ class HostileFilesTest {
           assertTrue(outcome.err().contains(file.getParent().toString()), which);
           assertFalse(outcome.err().contains("should not have happened"), which);
         }
-        assertEquals(outcome.status() == 0, Files.deleteIfExists(out), "mutation " + n);
+        assertEquals(outcome.status() == 0, Files.deleteIfExists(written), "mutation " + n);
       }
     } finally {
       Files.write(file, intact);

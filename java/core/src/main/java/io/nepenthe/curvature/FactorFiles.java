@@ -58,6 +58,19 @@ record FactorFiles(FileLayout layout) {
     return count;
   }
 
+  /** A mean of squares, as it must be. */
+  private static float square(SafetensorsFile file, String name, float mean) {
+    if (!(mean >= 0 && mean < Float.POSITIVE_INFINITY)) {
+      throw damaged(file, name, "sums of squares", "a mean of " + mean);
+    }
+    return mean;
+  }
+
+  private static DataException damaged(
+      SafetensorsFile file, String name, String expected, String found) {
+    return new DataException(file + ": tensor \"" + name + "\"", expected, found);
+  }
+
   // Covariances.
 
   SequencedMap<String, SafetensorsPart> covariance(KroneckerFactors factors) {
@@ -250,7 +263,7 @@ record FactorFiles(FileLayout layout) {
       MemorySegment sums = file.doubles(name, Shape.of(block.outputs()), arena);
       long processed = processed(file, name);
       for (long c = 0; c < block.outputs(); c++) {
-        out.set(at++, (float) sums.getAtIndex(DOUBLE, c) / processed);
+        out.set(at++, square(file, name, (float) sums.getAtIndex(DOUBLE, c) / processed));
       }
     }
     return out;
@@ -286,8 +299,13 @@ record FactorFiles(FileLayout layout) {
       SafetensorsFile file, String name, int groups, int[] places, Arena arena) {
     Tensor out = Tensor.zeros(arena, groups, places.length, places.length);
     try (Arena scratch = Arena.ofConfined()) {
-      Shape shape = KroneckerFactors.square(groups, places.length);
-      rows(file.tensor(name, shape, scratch), out, places, false);
+      Tensor read = file.tensor(name, KroneckerFactors.square(groups, places.length), scratch);
+      for (long i = 0; i < read.elements(); i++) {
+        if (!Float.isFinite(read.get(i))) {
+          throw damaged(file, name, "finite values", "" + read.get(i));
+        }
+      }
+      rows(read, out, places, false);
     }
     return out;
   }
@@ -331,7 +349,7 @@ record FactorFiles(FileLayout layout) {
           MemorySegment sums = file.doubles(name, EkFac.shape(block), arena);
           Tensor mean = ekfac.eigenvalues(block);
           for (long i = 0; i < mean.elements(); i++) {
-            mean.set(i, (float) (sums.getAtIndex(DOUBLE, i) / processed));
+            mean.set(i, square(file, name, (float) (sums.getAtIndex(DOUBLE, i) / processed)));
           }
         }
       }

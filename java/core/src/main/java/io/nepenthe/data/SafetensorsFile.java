@@ -184,14 +184,26 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   /**
-   * Reads a float64 tensor of a known shape into {@code arena}.
+   * Reads a float64 tensor of a known shape into {@code arena}: sums, of which none is NaN or
+   * infinite.
    *
-   * @throws DataException if there is none of that name, type and shape, or it cannot be read
+   * @throws DataException if there is none of that name, type and shape, it cannot be read, or a
+   *     value is not finite
    */
   public MemorySegment doubles(String name, Shape shape, Arena arena) {
     type(name, SafetensorsType.F64);
     require(name, shape);
-    return values(name, arena);
+    MemorySegment values = values(name, arena);
+    for (long i = 0; i < shape.elements(); i++) {
+      double value = values.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
+      if (!Double.isFinite(value)) {
+        throw new DataException(
+            where + ": tensor " + DataException.quote(name),
+            "finite values",
+            value + " at position " + i);
+      }
+    }
+    return values;
   }
 
   /**

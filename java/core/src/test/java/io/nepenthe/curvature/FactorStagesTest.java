@@ -23,6 +23,8 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -33,6 +35,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -261,6 +264,31 @@ class FactorStagesTest {
   }
 
   @Test
+  void valuesThatCannotBeAreRefusedWithTheirFile() throws IOException {
+    whole(folder, OPTIONS);
+    Executable read = () -> FactorStages.read(folder, model, PLAIN, FileLayout.ENGINE);
+    damaged("lambda", Double.NaN, "expected finite values, found NaN at position 0", read);
+    damaged("lambda", -1, "expected sums of squares, found a mean of -", read);
+    damaged("lambda", 1e99, "expected sums of squares, found a mean of Infinity", read);
+    damaged("eigen", Double.NaN, "expected finite values, found NaN", read);
+    Files.delete(folder.resolve("eigen.safetensors"));
+    Executable eigen = () -> stages(StageOptions.in(folder), OPTIONS, -1).eigen();
+    damaged("covariance", Double.POSITIVE_INFINITY, "found Infinity at position 0", eigen);
+  }
+
+  /** With another value at the beginning of its first tensor. */
+  private void damaged(String stage, double value, String words, Executable run)
+      throws IOException {
+    Path file = folder.resolve(stage + ".safetensors");
+    byte[] intact = Files.readAllBytes(file);
+    ByteBuffer bytes = ByteBuffer.wrap(intact.clone()).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.putDouble(8 + (int) bytes.getLong(0), value);
+    Files.write(file, bytes.array());
+    refused(run, file + ": tensor \"", words);
+    Files.write(file, intact);
+  }
+
+  @Test
   void whatCannotBeMergedIsTold() throws IOException {
     refused(() -> StageMerge.all(folder, new Heard(new long[] {-1})), "found none");
     for (int i : new int[] {1, 3}) {
@@ -286,7 +314,7 @@ class FactorStagesTest {
     assertThrows(IllegalArgumentException.class, () -> StageOptions.in(folder).withPartition(3, 2));
   }
 
-  private static void refused(org.junit.jupiter.api.function.Executable run, String... words) {
+  private static void refused(Executable run, String... words) {
     String message = assertThrows(DataException.class, run).getMessage();
     for (String word : words) {
       assertTrue(message.contains(word), message);
