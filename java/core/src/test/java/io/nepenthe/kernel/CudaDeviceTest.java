@@ -126,34 +126,50 @@ class CudaDeviceTest {
     }
   }
 
+  /** A ResNet's kinds: where the library is there, it makes each of them. */
   @Test
   void convolutionsByTheLibraryAgreeWithOurs() {
-    var sizes =
-        new Affine.Convolution(8, 16, 16, 64, 64, Window.square(3).withPadding(1), 1, false);
+    Window three = Window.square(3).withPadding(1);
+    List<Affine.Convolution> kinds =
+        List.of(
+            new Affine.Convolution(8, 16, 16, 64, 64, three, 1, false),
+            new Affine.Convolution(2, 16, 16, 3, 64, three, 1, false),
+            new Affine.Convolution(2, 16, 16, 64, 128, three.withStride(2), 1, false),
+            new Affine.Convolution(2, 16, 16, 64, 128, Window.square(1).withStride(2), 1, false));
     for (Precision precision : List.of(Precision.FP32, Precision.TF32)) {
-      try (CudaBackend cuda = open(precision);
-          Arena arena = Arena.ofConfined();
-          CudaDense own =
-              new CudaDense(
-                  cuda.context(), precision, new CudaDnn.Choice(Optional.empty(), "own"));
-          AffinePlan theirs = cuda.dense().plan(sizes);
-          AffinePlan ours = own.plan(sizes)) {
+      try (CudaBackend cuda = open(precision)) {
         Assumptions.assumeTrue(
-            theirs.implementations().startsWith("cuDNN"), cuda.dense().convolutions());
-        SplittableRandom random = new SplittableRandom(4);
-        Tensor x = positive(arena, random, sizes.input());
-        Tensor weights = positive(arena, random, sizes.weights());
-        Tensor none = Tensor.zeros(arena, sizes.biases());
-        double bound = 4 * precision.unitRoundoff() + 2 * 9 * 64 * 0x1p-24;
-        Tensor want = Tensor.zeros(arena, sizes.output());
-        Tensor got = Tensor.zeros(arena, sizes.output());
-        ours.forward(x, weights, none, want);
-        theirs.forward(x, weights, none, got);
-        assertClose(want, got, bound);
-        ours.inputGradient(x, weights, want);
-        theirs.inputGradient(x, weights, got);
-        assertClose(want, got, bound);
+            cuda.dense().convolutions().startsWith("cuDNN"), cuda.dense().convolutions());
+        for (Affine.Convolution sizes : kinds) {
+          compare(cuda, precision, sizes);
+        }
       }
+    }
+  }
+
+  private static void compare(CudaBackend cuda, Precision precision, Affine.Convolution sizes) {
+    var none = new CudaDnn.Choice(Optional.empty(), "own");
+    try (Arena arena = Arena.ofConfined();
+        CudaDense own = new CudaDense(cuda.context(), precision, none);
+        AffinePlan theirs = cuda.dense().plan(sizes);
+        AffinePlan ours = own.plan(sizes)) {
+      assertTrue(theirs.implementations().startsWith("cuDNN"), theirs.implementations());
+      SplittableRandom random = new SplittableRandom(4);
+      Tensor x = positive(arena, random, sizes.input());
+      Tensor dy = positive(arena, random, sizes.output());
+      Tensor weights = positive(arena, random, sizes.weights());
+      Tensor bias = Tensor.zeros(arena, sizes.biases());
+      double bound = 4 * precision.unitRoundoff() + 2 * 9 * 128 * 0x1p-24;
+      Tensor want = Tensor.zeros(arena, sizes.output());
+      Tensor got = Tensor.zeros(arena, sizes.output());
+      ours.forward(x, weights, bias, want);
+      theirs.forward(x, weights, bias, got);
+      assertClose(want, got, bound);
+      Tensor wantDx = Tensor.zeros(arena, sizes.input());
+      Tensor gotDx = Tensor.zeros(arena, sizes.input());
+      ours.inputGradient(dy, weights, wantDx);
+      theirs.inputGradient(dy, weights, gotDx);
+      assertClose(wantDx, gotDx, bound);
     }
   }
 
