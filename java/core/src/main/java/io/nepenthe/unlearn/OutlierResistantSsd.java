@@ -5,7 +5,10 @@ import io.nepenthe.curvature.Labels;
 import io.nepenthe.curvature.Weighting;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Predictor;
+import io.nepenthe.nn.ResidentModel;
+import java.lang.foreign.Arena;
 
 /**
  * SSD that outliers do not mislead, with a search for its strength where only a part of the poison
@@ -103,20 +106,25 @@ public record OutlierResistantSsd(
     Percentile ratios = new Percentile(forget.values().flat(), retain.values().flat());
     double share =
         (double) task.forget().size() / (task.forget().size() + task.retain().size()) / start;
-    try (Model untouched = model.copy();
-        Predictor predictor = new Predictor(model, backend, 256)) {
+    try (Arena arena = Arena.ofConfined();
+        ResidentModel resident = new ResidentModel(model, backend);
+        Model untouched = model.copyTo(backend);
+        Predictor predictor = new Predictor(resident.here(), backend, 256)) {
+      Parameters retainHere = Ssd.here(arena, backend, retain);
+      Parameters forgetHere = Ssd.here(arena, backend, forget);
       double goal = stop * predictor.evaluate(task.forget(), task.normalisation()).accuracy();
       for (int attempt = 0; attempt < tries; attempt++, share *= growth) {
         double percent = Math.max(0, 100 - Math.log(1 + 100 * share));
         double alpha = ratios.at(percent);
-        model.copyFrom(untouched);
+        resident.here().copyFrom(untouched);
         Ssd.Outcome outcome =
             Ssd.apply(
-                model,
+                resident.here(),
                 backend,
-                retain,
-                forget,
-                new Ssd.Options((float) alpha, 1, 1, Ssd.Scale.ABSOLUTE));
+                retainHere,
+                forgetHere,
+                new Ssd.Options((float) alpha, 1, 1, Ssd.Scale.ABSOLUTE),
+                1);
         double left = predictor.evaluate(task.forget(), task.normalisation()).accuracy();
         recorder.figure("percentile", percent);
         recorder.figure("selection", alpha);
@@ -124,9 +132,10 @@ public record OutlierResistantSsd(
         recorder.figure("tries", attempt + 1);
         recorder.figure("forgetAccuracy", left);
         if (left <= goal) {
-          return;
+          break;
         }
       }
+      resident.bring();
     }
   }
 }

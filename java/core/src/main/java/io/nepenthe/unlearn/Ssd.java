@@ -5,6 +5,8 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Dampen;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.Collections;
 import java.util.SequencedMap;
@@ -101,18 +103,24 @@ public final class Ssd {
       FisherDiagonal forget,
       Options options) {
     return apply(
-        model, backend, reference, forget, options, factor(reference, forget, options.scale));
+        model,
+        backend,
+        reference.values(),
+        forget.values(),
+        options,
+        factor(reference, forget, options.scale));
   }
 
+  /** The same of importances where they are; on a device nothing but the outcome comes back. */
   static Outcome apply(
       Model model,
       Backend backend,
-      FisherDiagonal reference,
-      FisherDiagonal forget,
+      Parameters reference,
+      Parameters forget,
       Options options,
       double factor) {
-    if (!reference.values().specs().equals(model.parameters().specs())
-        || !forget.values().specs().equals(model.parameters().specs())) {
+    if (!reference.specs().equals(model.parameters().specs())
+        || !forget.specs().equals(model.parameters().specs())) {
       throw new IllegalArgumentException("the importances are of another model's parameters");
     }
     // s·I_f > α·I_D is I_f > (α/s)·I_D, and λ·I_D/(s·I_f) is (λ/s)·I_D/I_f: no scaled copy is
@@ -128,12 +136,20 @@ public final class Ssd {
       results.put(
           name,
           backend.dampen(
-              parameter.value(),
-              forget.values().get(name).value(),
-              reference.values().get(name).value(),
-              scaled));
+              parameter.value(), forget.get(name).value(), reference.get(name).value(), scaled));
     }
     return new Outcome(options, factor, Collections.unmodifiableSequencedMap(results));
+  }
+
+  /** An importance where the operations run: for many strengths it goes there once. */
+  static Parameters here(Arena arena, Backend backend, FisherDiagonal importance) {
+    Parameters values = importance.values();
+    if (backend.holds(values.flat())) {
+      return values;
+    }
+    Tensor flat = backend.zeros(arena, values.flat().shape());
+    flat.copyFrom(values.flat());
+    return Parameters.of(values.specs(), flat);
   }
 
   /** What I_f is multiplied by. */

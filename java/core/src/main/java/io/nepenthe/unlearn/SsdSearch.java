@@ -5,7 +5,10 @@ import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Predictor;
+import io.nepenthe.nn.ResidentModel;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -108,8 +111,13 @@ public record SsdSearch(
       Dataset forgetData,
       Normalisation normalisation) {
     double factor = Ssd.factor(reference, forget, Ssd.Scale.MASS);
-    try (Model copy = model.copy();
-        Predictor predictor = new Predictor(copy, backend, batchSize)) {
+    try (Arena arena = Arena.ofConfined();
+        Model copy = model.copy();
+        ResidentModel untouched = new ResidentModel(model, backend);
+        ResidentModel resident = new ResidentModel(copy, backend);
+        Predictor predictor = new Predictor(resident.here(), backend, batchSize)) {
+      Parameters referenceHere = Ssd.here(arena, backend, reference);
+      Parameters forgetHere = Ssd.here(arena, backend, forget);
       double accuracy = predictor.evaluate(heldOut, normalisation).accuracy();
       Cut before =
           new Cut(
@@ -119,8 +127,9 @@ public record SsdSearch(
               predictor.evaluate(forgetData, normalisation).accuracy());
       List<Cut> cuts = new ArrayList<>();
       for (float alpha = weakest; alpha >= strongest; alpha /= ratio) {
-        copy.copyFrom(model);
-        Ssd.Outcome outcome = Ssd.apply(copy, backend, reference, forget, options(alpha), factor);
+        resident.here().copyFrom(untouched.here());
+        Ssd.Outcome outcome =
+            Ssd.apply(resident.here(), backend, referenceHere, forgetHere, options(alpha), factor);
         boolean changed = outcome.selected() > 0;
         cuts.add(
             new Cut(
