@@ -134,31 +134,43 @@ record Task(
 
   /** What else must be known to read the figures, a sentence each without its full stop. */
   List<String> notes() {
-    int[] gone = forgottenClasses();
     Optional<Dataset> neverSeen = test.or(() -> heldOut);
-    if (gone.length == 0 || neverSeen.isEmpty()) {
-      return List.of();
-    }
+    return Stream.concat(
+            neverSeen.filter(_ -> forgottenClasses().length > 0).map(this::ofClasses).stream(),
+            neverSeen.filter(_ -> isRepair() && forget.isPresent()).map(_ -> ofLabels()).stream())
+        .toList();
+  }
+
+  private boolean isRepair() {
+    return backdoor.isPresent() || confused.isPresent();
+  }
+
+  private static String ofLabels() {
+    return "Where the forgotten bear wrong labels, as a backdoor's, a healed model is wrong by them:"
+        + " attacks then tell them from other samples however well they are forgotten, and unknown"
+        + " ones among what is kept lower right on the kept";
+  }
+
+  private String ofClasses(Dataset neverSeen) {
+    int[] gone = forgottenClasses();
     String data = test.isPresent() ? "test" : "held-out";
-    String which = classes(neverSeen.get(), gone);
-    long samples = Datasets.ofClasses(neverSeen.get(), gone).size();
-    return List.of(
-        samples == 0
-            ? "The %s data have no sample of %s, forgotten altogether: nothing tells whether the"
-                    .formatted(data, which)
-                + " class is forgotten or its training samples alone, and attacks that compare the"
-                + " forgotten with samples of their own class (loss, threshold, likelihood ratio)"
-                + " are not made"
-            : "Of %s, forgotten altogether, the %s %s samples %s samples never seen of which attacks"
-                    .formatted(
-                        which,
-                        Text.count(samples),
-                        data,
-                        test.isPresent()
-                            ? "are measured apart: they count neither for test accuracy nor as"
-                            : "do not count as")
-                + " learn; attacks that compare the forgotten with samples of their own class (loss,"
-                + " threshold, likelihood ratio) use them alone");
+    String which = classes(neverSeen, gone);
+    long samples = Datasets.ofClasses(neverSeen, gone).size();
+    return samples == 0
+        ? "The %s data have no sample of %s, forgotten altogether: nothing tells whether the class"
+                .formatted(data, which)
+            + " is forgotten or its training samples alone, and attacks that compare the forgotten"
+            + " with samples of their own class (loss, threshold, likelihood ratio) are not made"
+        : "Of %s, forgotten altogether, the %s %s samples %s samples never seen of which attacks"
+                .formatted(
+                    which,
+                    Text.count(samples),
+                    data,
+                    test.isPresent()
+                        ? "are measured apart: they count neither for test accuracy nor as"
+                        : "do not count as")
+            + " learn; attacks that compare the forgotten with samples of their own class (loss,"
+            + " threshold, likelihood ratio) use them alone";
   }
 
   private static Predictions predictions(ModelFile model, Predictor predictor, Dataset data) {

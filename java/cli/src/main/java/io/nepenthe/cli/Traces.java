@@ -10,6 +10,9 @@ import io.nepenthe.unlearn.Trace;
 
 /** What a method did, for result files. */
 final class Traces {
+  /** The figure of {@link io.nepenthe.unlearn.SearchedSsd} that is no measurement. */
+  private static final String VERDICT = "verdict";
+
   private Traces() {}
 
   /** Adds {@code settings}, each as text. */
@@ -66,6 +69,18 @@ final class Traces {
     }
   }
 
+  /** Says the figures, but the verdict, a number that words follow if it is bad. */
+  static void say(Run run, Trace trace) {
+    trace
+        .figures()
+        .forEach(
+            (name, value) -> {
+              if (!name.equals(VERDICT)) {
+                run.say("%-20s%12s", name, Text.figure(value));
+              }
+            });
+  }
+
   /**
    * A search may have found nothing that keeps the accuracy.
    *
@@ -73,7 +88,7 @@ final class Traces {
    * @throws Unusable if so
    */
   static void requireGood(Trace trace, String method, String prefix) {
-    Double verdict = trace.figures().get("verdict");
+    Double verdict = trace.figures().get(VERDICT);
     if (verdict != null) {
       requireGood(
           SsdSearch.Verdict.values()[verdict.intValue()],

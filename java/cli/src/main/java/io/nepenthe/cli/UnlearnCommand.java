@@ -185,6 +185,11 @@ final class UnlearnCommand extends Operation {
                   .formatted(method, test == null ? "held-out" : "test")
               + " that choice");
     }
+    if (report != null && !method.equals(Chosen.STANDARD)) {
+      notes.add(
+          "What these figures should be, only a model trained anew without the forgotten says:"
+              + " unlearn --method retrain makes one, evaluate --reference compares with it");
+    }
     return notes;
   }
 
@@ -222,7 +227,7 @@ final class UnlearnCommand extends Operation {
     ObjectNode json = run.result().json();
     Traces.settings(how, json);
     Traces.figures(trace, json);
-    trace.figures().forEach((name, value) -> run.say("%-20s%12s", name, Text.figure(value)));
+    Traces.say(run, trace);
     ObjectNode seconds = json.objectNode().put("total", trace.totalSeconds());
     trace.seconds().forEach(seconds::put);
     return seconds;

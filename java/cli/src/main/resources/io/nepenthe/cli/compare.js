@@ -103,13 +103,13 @@
   /** Labels of points: those that lie close to each other share the first one's, a line each; x goes from low to 100. */
   function together(models, place, low) {
     const heights = models.map((model) => place(model)[1]);
-    const span = Math.max(5, Math.max(...heights) - Math.min(...heights));
+    const span = 100 - below({ min: Math.min(...heights) });
     const groups = [];
     for (const model of models.toSorted((a, b) => place(b)[1] - place(a)[1])) {
       const [x, y] = place(model);
       const near = groups.find((group) => {
         const [left, up] = place(group[0]);
-        return Math.abs(left - x) < 0.16 * (100 - low) && Math.abs(up - y) < 0.045 * span * group.length;
+        return Math.abs(left - x) < 0.16 * (100 - low) && Math.abs(up - y) < 0.055 * span * group.length;
       });
       near ? near.push(model) : groups.push([model]);
     }

@@ -109,6 +109,7 @@ class CompareTest {
     assertEquals("[\"3\"]", result.at("/task/forgotten/altogether").toString());
     assertTrue(
         result.at("/notes/0").asText().startsWith("Of class 3, forgotten altogether, the 20"));
+    assertTrue(result.at("/notes/1").asText().startsWith("Where the forgotten bear wrong labels"));
     // Neither the target's own images are attacked nor those of the class.
     assertEquals(160, means.at("/interval95/attackSuccessRate/samples").asInt());
     JsonNode first = result.at("/methods/1/seeds/0");

@@ -62,6 +62,7 @@ class ComparisonPageTest {
                     + other)
                 .split(" "));
     assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    assertTrue(Files.readString(other).contains("only a model trained anew without the forgotten"));
     drawn(other, 8, 600, false);
   }
 

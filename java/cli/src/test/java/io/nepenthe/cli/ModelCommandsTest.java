@@ -449,6 +449,8 @@ class ModelCommandsTest {
     String notes = result.get("notes").toString();
     assertEquals(data.equals("heldOut"), notes.contains("the 300 held-out samples stand"), notes);
     assertEquals(!independent, notes.contains(method + " chose by the "), notes);
+    assertFalse(notes.contains("wrong labels"), "there is nothing to be healed of");
+    assertFalse(outcome.out().contains("verdict"), outcome.out());
     result.get("notes").forEach(it -> assertTrue(outcome.out().contains("note: " + it.asText())));
     JsonNode after = result.get("after");
     assertEquals(data.equals("test"), after.has("testAccuracy"), "which held-out data do not tell");
