@@ -147,9 +147,9 @@ public final class Settings {
         return Integer.parseInt(text);
       } else if (type == long.class) {
         return Long.parseLong(text);
-      } else if (type == float.class) {
+      } else if (type == float.class && Float.isFinite(Float.parseFloat(text))) {
         return Float.parseFloat(text);
-      } else if (type == double.class) {
+      } else if (type == double.class && Double.isFinite(Double.parseDouble(text))) {
         return Double.parseDouble(text);
       } else if (type == boolean.class && (text.equals("true") || text.equals("false"))) {
         return Boolean.parseBoolean(text);
@@ -168,7 +168,7 @@ public final class Settings {
                 + Arrays.stream(type.getEnumConstants())
                     .map(Object::toString)
                     .collect(Collectors.joining(", "))
-            : type == boolean.class ? "true or false" : "a number";
+            : type == boolean.class ? "true or false" : "a finite number";
     throw new IllegalArgumentException(
         component.getName() + ": expected " + expected + ", found \"" + text + "\"");
   }

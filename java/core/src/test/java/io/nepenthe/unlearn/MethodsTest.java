@@ -83,6 +83,24 @@ class MethodsTest {
   }
 
   @Test
+  void noSettingOfAnyMethodIsWhatIsNoNumber() {
+    for (Methods.Entry entry : Methods.all()) {
+      Method method = entry.published();
+      for (String name : Settings.of(method).keySet()) {
+        for (String value : List.of("NaN", "Infinity", "-Infinity", "1e999", "", "x")) {
+          String message =
+              assertThrows(
+                      IllegalArgumentException.class,
+                      () -> Settings.with(method, Map.of(name, value)),
+                      () -> entry.name() + "." + name + "=" + value)
+                  .getMessage();
+          assertTrue(message.contains("expected "), message);
+        }
+      }
+    }
+  }
+
+  @Test
   void retrainingIsFromScratch() {
     try (Backend backend = Device.cpu().open();
         Model trained = TinyTask.model();
