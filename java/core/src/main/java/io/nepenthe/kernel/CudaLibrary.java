@@ -175,9 +175,14 @@ final class CudaLibrary {
   /**
    * That file. Of the libraries that it needs, which Python's packages have in folders of their
    * own, those that the linker does not find are opened first: it then takes them from among the
-   * loaded ones.
+   * loaded ones. So it does libcublasLt, which must be that of libcublas' own folder.
    */
   private static CudaLibrary openWithNeeds(Path file, String path) {
+    String name = file.getFileName().toString();
+    Path light = file.resolveSibling(name.replace("libcublas.", "libcublasLt."));
+    if (!light.equals(file) && Files.exists(light)) {
+      open(light);
+    }
     Set<String> tried = new HashSet<>();
     while (true) {
       try {
