@@ -1,6 +1,7 @@
 package io.nepenthe.curvature;
 
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -34,7 +35,7 @@ final class Ones implements AutoCloseable {
         for (long i = 0; i < filled.elements(); i++) {
           filled.set(i, 1);
         }
-        ones = backend.zeros(larger, shape);
+        ones = Owned.orClose(larger::close, () -> backend.zeros(larger, shape));
         ones.copyFrom(filled);
       }
       arena.close();
