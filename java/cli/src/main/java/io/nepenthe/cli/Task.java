@@ -52,7 +52,7 @@ record Task(
             data -> {
               throw new CommandException(
                   "%s: expected test data of classes that are kept too, found only %s, forgotten"
-                          .formatted(data.name(), classes(data, gone))
+                          .formatted(data.name(), classes(forget.orElseThrow(), gone))
                       + " altogether");
             });
   }
@@ -154,7 +154,7 @@ record Task(
   private String ofClasses(Dataset neverSeen) {
     int[] gone = forgottenClasses();
     String data = test.isPresent() ? "test" : "held-out";
-    String which = classes(neverSeen, gone);
+    String which = classes(forget.orElseThrow(), gone);
     long samples = Datasets.ofClasses(neverSeen, gone).size();
     return samples == 0
         ? "The %s data have no sample of %s, forgotten altogether: nothing tells whether the class"
