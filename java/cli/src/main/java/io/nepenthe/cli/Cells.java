@@ -15,7 +15,7 @@ import java.util.Optional;
 /**
  * What a comparison has done, on disk: for each seed and method a model and, written after it, a
  * record; of a method that failed a record alone, with the reason. A record counts only for the
- * very task and settings that it was made for.
+ * very task and settings that it was made for, and only while it says what it said then.
  *
  * @param folder with one folder a seed
  * @param task says everything that decides the results but seed, method and settings
@@ -23,6 +23,9 @@ import java.util.Optional;
 record Cells(Path folder, String task) {
   /** Under which a record has the reason where a method failed. */
   static final String FAILED = "failed";
+
+  /** Under which a record has the checksum of all that it depends on and says. */
+  private static final String MADE = "made";
 
   /**
    * One seed and method.
@@ -56,8 +59,8 @@ record Cells(Path folder, String task) {
     }
     try {
       JsonNode found = new ObjectMapper().readTree(file.toFile());
-      return found.isObject() && found.path("made").asText().equals(mark(key))
-          ? Optional.of((ObjectNode) found)
+      return found instanceof ObjectNode node && node.path(MADE).asText().equals(mark(key, node))
+          ? Optional.of(node)
           : Optional.empty();
     } catch (IOException e) {
       throw new CommandException(
@@ -82,9 +85,9 @@ record Cells(Path folder, String task) {
 
   /** Keeps a record anew, of a model that is there. */
   void note(Key key, ObjectNode node) {
-    node.put("made", mark(key));
     byte[] text;
     try {
+      node.put(MADE, mark(key, node));
       text = new ObjectMapper().writeValueAsString(node).getBytes(StandardCharsets.UTF_8);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
@@ -96,7 +99,11 @@ record Cells(Path folder, String task) {
     return folder.resolve("seed-" + key.seed).resolve(key.name + suffix);
   }
 
-  private String mark(Key key) {
-    return Checksum.of(task + "\n" + key);
+  private String mark(Key key, ObjectNode node) throws JsonProcessingException {
+    ObjectMapper mapper = new ObjectMapper();
+    // As it is read: a float that was put becomes a double.
+    JsonNode read = mapper.readTree(mapper.writeValueAsString(node));
+    String says = mapper.writeValueAsString(((ObjectNode) read).without(MADE));
+    return Checksum.of(task + "\n" + key + "\n" + says);
   }
 }
