@@ -176,7 +176,11 @@ class KillTest {
       Path place = Files.createDirectory(folder.resolve("asked" + i));
       Path said = folder.resolve("said" + i);
       String[] train =
-          words("train --arch resnet9 --quiet --data", DATA, "--out", place.resolve("out"));
+          words(
+              "train --arch resnet9 --epochs 999 --quiet --data",
+              DATA,
+              "--out",
+              place.resolve("out"));
       Process process = Nepenthe.process(Map.of(), train).redirectError(said.toFile()).start();
       assertFalse(process.waitFor(500 + random.nextInt(1500), TimeUnit.MILLISECONDS));
       process.destroy();
