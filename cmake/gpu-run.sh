@@ -9,8 +9,8 @@ read -r -a more <<<"${NEPENTHE_JVM_OPTIONS:-}"
 java+=(${more[@]+"${more[@]}"})
 classes=$here/test/classes:$here/test/console.jar:$here/lib/*
 kernel=io.nepenthe.kernel
-all=(kernel.Cuda{Device,Operations,Dense,Squares,Plain,PerSample,Losses,LossVectors,Objectives} nn.Cuda{Gradient,Trainer}
-  curvature.Cuda{Fisher,Influence,Scores} detect.CudaFeatures evaluate.CudaRelearnTime unlearn.Cuda{EveryMethod,Methods,WorstCase})
+all=(kernel.Cuda{Device,Operations,Dense,Squares,Plain,PerSample,Losses,LossVectors,Objectives} kernel.{NotANumber,Pixels} nn.Cuda{Gradient,Trainer}
+  curvature.{Cuda{Fisher,Influence,Scores},JoinedNormalisation} detect.CudaFeatures evaluate.CudaRelearnTime unlearn.Cuda{EveryMethod,Methods,WorstCase})
 PATH=$PATH:/usr/local/cuda/bin # compute-sanitizer's, on many machines
 usage() {
   cat >&2 <<'END'

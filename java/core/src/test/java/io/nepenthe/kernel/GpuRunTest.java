@@ -73,7 +73,7 @@ class GpuRunTest {
     Path tests = Repository.path("java/core/src/test/java/io/nepenthe");
     try (Stream<Path> files = Files.walk(tests)) {
       return files
-          .filter(file -> file.toString().matches(".*/Cuda\\w+Test[.]java"))
+          .filter(file -> file.toString().matches(".*/\\w+Test[.]java"))
           .filter(file -> ON_A_DEVICE.matcher(Repository.read(file)).find())
           .map(file -> tests.relativize(file).toString().replace("Test.java", "").replace('/', '.'))
           .collect(Collectors.toCollection(TreeSet::new));
