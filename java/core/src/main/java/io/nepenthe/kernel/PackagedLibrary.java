@@ -21,6 +21,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
+import java.util.UUID;
 
 /**
  * The library that the jar carries, the files of oneDNN that it needs, and LAPACK: extracted once
@@ -145,9 +146,7 @@ final class PackagedLibrary {
             ? "/io/nepenthe/native/" + platform + "/" + file
             : "/org/bytedeco/" + source + "/" + platform + "/" + file;
     deleteAbandoned(target.getParent());
-    Path part = Files.createTempFile(target.getParent(), file, PART);
-    // A process that is asked to end runs no finally.
-    part.toFile().deleteOnExit();
+    Path part = target.resolveSibling(file + UUID.randomUUID() + PART);
     try (InputStream in = resource(resource)) {
       if (in == null) {
         throw LoadFailure.message(
@@ -157,7 +156,10 @@ final class PackagedLibrary {
             "the dependency org.bytedeco:" + source + " for " + platform + " is missing",
             "add it, with its classifier " + platform + ", to the class path");
       }
-      try (OutputStream out = Files.newOutputStream(part)) {
+      // A process that is asked to end runs no finally, and goes on meanwhile: it must neither make
+      // the file before its deletion is ordered nor make it again after.
+      part.toFile().deleteOnExit();
+      try (OutputStream out = Files.newOutputStream(part, StandardOpenOption.CREATE_NEW)) {
         in.transferTo(out);
       }
       try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
