@@ -9,7 +9,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 
 /** Random images with random labels; sample i depends on the seed and i only. */
-record TinyData(long size, ImageShape image, int classes, long seed, long firstId)
+public record TinyData(long size, ImageShape image, int classes, long seed, long firstId)
     implements Dataset {
   @Override
   public String name() {
@@ -40,7 +40,7 @@ record TinyData(long size, ImageShape image, int classes, long seed, long firstI
   }
 
   /** The samples [from, to) of this. */
-  TinyData part(long from, long to) {
+  public TinyData part(long from, long to) {
     return new TinyData(to - from, image, classes, seed, firstId + from);
   }
 }

@@ -1,9 +1,11 @@
 package io.nepenthe.unlearn;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.curvature.TinyData;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Subset;
@@ -11,13 +13,21 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.kernel.LossSum;
 import io.nepenthe.kernel.LossTerm;
+import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.CrossEntropy;
+import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Predictor;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
@@ -126,6 +136,92 @@ class DistillationTest {
       assertThrows(
           IllegalArgumentException.class,
           () -> scrub(true).forget(chosen, backend, blind, 1, Listener.NONE));
+    }
+  }
+
+  /** A run of fewer epochs is the beginning of one of more. */
+  @Test
+  void rewindingIsStoppingAtTheEpochNearestToUnseenData() {
+    Network network =
+        Network.builder(Extent.image(2, 3, 1))
+            .then(new Layer.Conv2d("conv", 1, 4, Window.square(3).withPadding(1), false))
+            .then(new Layer.BatchNorm2d("bn", 4))
+            .then(new Layer.Relu())
+            .then(new Layer.Flatten())
+            .then(new Layer.Linear("fc", 24, 3, true))
+            .build();
+    Dataset trusted = new TinyData(40, SoftmaxByHand.DATA.image(), 3, 8, 1000);
+    Set<Integer> chosenEpochs = new HashSet<>();
+    for (long seed = 1; seed <= 6; seed++) {
+      Forgetting task = SoftmaxByHand.TASK.withHeldOut(trusted);
+      List<float[]> weights = new ArrayList<>();
+      List<float[]> statistics = new ArrayList<>();
+      double[] forgotten = new double[5];
+      double wanted = 0;
+      try (Backend backend = Device.cpu(1).open()) {
+        for (int epochs = 1; epochs <= 5; epochs++) {
+          try (Model model = Model.initialise(network, seed)) {
+            small(epochs, false).forget(model, backend, task, seed, Listener.NONE);
+            weights.add(model.parameters().flat().toArray());
+            statistics.add(model.buffers().flat().toArray());
+            forgotten[epochs - 1] = accuracy(model, backend, task.forget());
+            wanted = accuracy(model, backend, trusted);
+          }
+        }
+        int nearest = nearest(forgotten, wanted);
+        try (Model model = Model.initialise(network, seed)) {
+          Trace trace = small(5, true).forget(model, backend, task, seed, Listener.NONE);
+          chosenEpochs.add(nearest);
+          assertEquals(nearest, trace.figures().get("epoch"));
+          assertArrayEquals(weights.get(nearest), model.parameters().flat().toArray());
+          assertArrayEquals(statistics.get(nearest), model.buffers().flat().toArray());
+        }
+      }
+    }
+    assertTrue(chosenEpochs.size() > 1, "always " + chosenEpochs);
+  }
+
+  private static int nearest(double[] accuracies, double wanted) {
+    int nearest = 0;
+    for (int e = 1; e < accuracies.length; e++) {
+      double gap = Math.abs(accuracies[e] - wanted);
+      nearest = gap < Math.abs(accuracies[nearest] - wanted) ? e : nearest;
+    }
+    return nearest;
+  }
+
+  private static Scrub small(int epochs, boolean rewind) {
+    Steps steps = new Steps(epochs, 10, Optimiser.sgd(0.3, 0.9, 0));
+    return new Scrub(steps, 4, 1, 0.1, 2, 3, List.of(4), rewind);
+  }
+
+  private static double accuracy(Model model, Backend backend, Dataset data) {
+    try (Predictor predictor = new Predictor(model, backend, 64)) {
+      return predictor.evaluate(data, SoftmaxByHand.PLAIN).accuracy();
+    }
+  }
+
+  /** Held-out samples of other classes than the forgotten ones judge nothing. */
+  @Test
+  void onlyTheForgottenClassesAreCompared() {
+    TinyData data = SoftmaxByHand.DATA;
+    Forgetting ones = Forgetting.ofClass(data, 1, SoftmaxByHand.PLAIN, SoftmaxByHand.RECIPE);
+    Dataset trusted = new TinyData(40, data.image(), 3, 8, 1000);
+    List<float[]> found = new ArrayList<>();
+    try (Backend backend = Device.cpu(1).open()) {
+      for (Dataset judge : List.of(trusted, Datasets.ofClasses(trusted, 1))) {
+        try (Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+          small(5, true).forget(model, backend, ones.withHeldOut(judge), 1, Listener.NONE);
+          found.add(model.parameters().flat().toArray());
+        }
+      }
+      assertArrayEquals(found.get(0), found.get(1));
+      Forgetting none = ones.withHeldOut(Datasets.ofClasses(trusted, 0, 2));
+      try (Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> small(5, true).forget(model, backend, none, 1, Listener.NONE));
+      }
     }
   }
 

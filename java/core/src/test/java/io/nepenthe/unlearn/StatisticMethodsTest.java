@@ -13,6 +13,7 @@ import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
@@ -168,6 +169,10 @@ class StatisticMethodsTest {
         // χ²: standard deviation √(2n); six of them.
         assertEquals(count[k], chi[k], 6 * Math.sqrt(2 * count[k]));
       }
+      // Every tensor's own factors: of the last layer, of one dimension.
+      for (Parameters.Parameter parameter : before.parameters().all()) {
+        assertVariance(parameter, model, fisher, alpha);
+      }
       FisherForgetting none = new FisherForgetting(0, 64);
       none.forget(before, backend, task, 3, Listener.NONE);
       try (Model untouched = TinyTask.model()) {
@@ -175,6 +180,32 @@ class StatisticMethodsTest {
             untouched.parameters().flat().toArray(), before.parameters().flat().toArray());
       }
     }
+  }
+
+  private static void assertVariance(
+      Parameters.Parameter before, Model model, FisherDiagonal fisher, double alpha) {
+    String name = before.spec().name();
+    Tensor was = before.value();
+    Tensor noise = model.parameters().get(name).value();
+    Tensor f = fisher.values().get(name).value();
+    boolean vector = was.shape().rank() == 1;
+    boolean head = name.startsWith("fc3");
+    int inputs = vector ? 1 : (int) was.shape().size(was.shape().rank() - 1);
+    double chi = 0;
+    for (int first = 0; first < was.elements(); first += inputs) {
+      double variance = 0;
+      for (int j = first; j < first + inputs; j++) {
+        variance += Math.min(1 / (f.get(j) + 1e-8), head ? 1e2 : 1e3) / inputs;
+      }
+      variance *= alpha * (vector ? 10 : 1) * (head ? 10 : 1);
+      for (int j = first; j < first + inputs; j++) {
+        double x = (double) noise.get(j) - was.get(j);
+        chi += x * x / variance;
+      }
+    }
+    double n = was.elements();
+    // χ² of 6 values is below 0.15·6 once in a hundred draws, of ten times less noise mostly.
+    assertTrue(chi > 0.15 * n && chi < n + 6 * Math.sqrt(2 * n), name + ": " + chi + " of " + n);
   }
 
   @Test
@@ -193,6 +224,19 @@ class StatisticMethodsTest {
       }
       // χ² of 84: standard deviation 13; six of them.
       assertEquals(84, sum, 6 * 13);
+      // The others keep theirs.
+      try (Model before = TinyTask.model()) {
+        for (Parameters.Parameter parameter : before.parameters().all()) {
+          boolean head = parameter.spec().name().startsWith("fc3");
+          int row = (int) (parameter.value().elements() / parameter.value().shape().size(0));
+          Tensor found = model.parameters().get(parameter.spec().name()).value();
+          for (int j = 0; j < parameter.value().elements(); j++) {
+            boolean drawn = head && j / row == 3;
+            boolean same = parameter.value().get(j) == found.get(j);
+            assertEquals(!drawn, same, parameter.spec().name() + " " + j);
+          }
+        }
+      }
       double left = TinyTask.accuracy(model, backend, threes.forget());
       assertTrue(left < 0.2, "threes still read: " + left);
     }

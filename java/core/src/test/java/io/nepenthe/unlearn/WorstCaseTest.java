@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Subset;
@@ -83,6 +84,89 @@ class WorstCaseTest {
       try (Predictor predictor = new Predictor(model, backend, 64)) {
         return predictor.evaluate(task.forget(), TinyTask.NORMALISATION).meanLoss();
       }
+    }
+  }
+
+  /** Both levels step by step in float64. */
+  @Test
+  void theWeightsFollowTheLossesAfterUnlearning() {
+    double rate = 0.02;
+    double weightRate = 2;
+    double gamma = 0.4;
+    int samples = 20;
+    Dataset data = SoftmaxByHand.DATA;
+    int n = (int) data.size();
+    for (boolean easiest : new boolean[] {false, true}) {
+      WorstCase method = new WorstCase(samples, 3, 2, rate, weightRate, gamma, easiest, 16, 5);
+      double[] weights = new double[n];
+      Arrays.fill(weights, (double) samples / n);
+      double[] losses = new double[n];
+      try (Backend backend = Device.cpu(1).open();
+          Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+        for (int round = 0; round < 3; round++) {
+          SoftmaxByHand hand = SoftmaxByHand.of(model);
+          for (int epoch = 0; epoch < 2; epoch++) {
+            Batches batches = Batches.shuffled(data, 16, 5, epoch);
+            for (long b = 0; b < batches.count(); b++) {
+              hand.add(
+                  batches,
+                  b,
+                  batches.size(b),
+                  (id, label, z, slope) -> {
+                    double loss = SoftmaxByHand.crossEntropy(label, z, slope);
+                    Arrays.setAll(slope, c -> (1 - weights[(int) id - 100]) * slope[c]);
+                    return loss;
+                  });
+              Arrays.setAll(hand.gradient(), j -> Math.signum(hand.gradient()[j]));
+              hand.step(rate);
+            }
+          }
+          for (int i = 0; i < n; i++) {
+            losses[i] = hand.add(data, i, data.label(i), 0, SoftmaxByHand.LOSS);
+            double slope = (easiest ? -losses[i] : losses[i]) + 2 * gamma * weights[i];
+            weights[i] -= weightRate * slope;
+          }
+          CappedSimplex.project(weights, samples);
+        }
+        long[] heard = new long[2];
+        WorstCase.Chosen chosen =
+            method.choose(
+                model,
+                backend,
+                data,
+                SoftmaxByHand.PLAIN,
+                (phase, done, total) -> {
+                  heard[0] = done;
+                  heard[1] = total;
+                });
+        assertArrayEquals(losses, chosen.losses(), 1e-5);
+        assertArrayEquals(weights, chosen.weights(), 1e-5);
+        assertArrayEquals(new long[] {6, 6}, heard);
+        // Whom no other may replace: more weight, or as much and less (for the easiest more) loss.
+        for (int i = 0; i < n; i++) {
+          int before = 0;
+          for (int j = 0; j < n; j++) {
+            double more = chosen.weights()[j] - chosen.weights()[i];
+            double less = chosen.losses()[i] - chosen.losses()[j];
+            before += more > 0 || more == 0 && (easiest ? -less : less) > 0 ? 1 : 0;
+          }
+          boolean in = Arrays.binarySearch(chosen.ids(), 100 + i) >= 0;
+          assertEquals(before < samples, in, "sample " + i);
+        }
+        assertTrue(
+            Arrays.stream(chosen.weights()).filter(w -> w == 1).count() > 1, "equal weights");
+      }
+    }
+  }
+
+  @Test
+  void asManyAsThereAreIsNoChoice() {
+    try (Backend backend = Device.cpu(1).open();
+        Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+      WorstCase all = new WorstCase(60, 1, 1, 1, 1, 0, false, 16, 5);
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> all.choose(model, backend, SoftmaxByHand.DATA, SoftmaxByHand.PLAIN, Listener.NONE));
     }
   }
 }
