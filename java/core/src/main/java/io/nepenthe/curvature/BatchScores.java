@@ -55,7 +55,7 @@ final class BatchScores implements AutoCloseable {
     backend.dense().add(part, more, part);
     if (scores.keeps(block)) {
       try (Arena scratch = Arena.ofConfined()) {
-        scores.add(block, firstQuery, first + from, onHost(scratch, more));
+        scores.add(block, firstQuery, first + from, more.toHost(scratch));
       }
     }
   }
@@ -63,17 +63,8 @@ final class BatchScores implements AutoCloseable {
   /** The batch ends. */
   void end() {
     try (Arena scratch = Arena.ofConfined()) {
-      scores.add(firstQuery, first, onHost(scratch, sum));
+      scores.add(firstQuery, first, sum.toHost(scratch));
     }
-  }
-
-  private static Tensor onHost(Arena scratch, Tensor values) {
-    if (values.onHost()) {
-      return values;
-    }
-    Tensor copy = Tensor.zeros(scratch, values.shape());
-    copy.copyFrom(values);
-    return copy;
   }
 
   @Override

@@ -180,7 +180,7 @@ public final class EkFac implements AutoCloseable {
     public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
       Tensor gradient = ParameterBlock.image(outputGradient);
       for (ParameterBlock block : blocks) {
-        if (block.layer().equals(layer.layer().name()) && !block.isDiagonal()) {
+        if (block.isOf(layer) && !block.isDiagonal()) {
           DriftFreeSum sum = sums.get(block.name()).current();
           rotated
               .get(block.name())

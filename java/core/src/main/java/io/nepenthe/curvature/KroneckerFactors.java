@@ -63,7 +63,7 @@ public final class KroneckerFactors implements AutoCloseable {
     this.blocks = options.blocks(model);
     boolean diagonals = blocks.stream().anyMatch(ParameterBlock::isDiagonal);
     this.squares = diagonals ? Optional.of(new SquaredGradients(model, backend)) : Optional.empty();
-    Owned.completeOrClose(this::close, () -> blocks.forEach(block -> begin(block)));
+    Owned.completeOrClose(this::close, () -> blocks.forEach(this::begin));
   }
 
   private void begin(ParameterBlock block) {
@@ -176,7 +176,7 @@ public final class KroneckerFactors implements AutoCloseable {
     @Override
     public void visit(ParametricLayer layer, Tensor input, Tensor outputGradient) {
       for (ParameterBlock block : blocks) {
-        if (!block.layer().equals(layer.layer().name())) {
+        if (!block.isOf(layer)) {
           continue;
         }
         if (block.isDiagonal()) {

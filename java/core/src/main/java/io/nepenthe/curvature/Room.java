@@ -32,14 +32,4 @@ final class Room {
     copy.copyFrom(values);
     return copy;
   }
-
-  /** The same values where the operations run: themselves, or a copy for many batches. */
-  static Tensor here(Arena arena, Backend backend, Tensor values) {
-    if (backend.holds(values)) {
-      return values;
-    }
-    Tensor copy = backend.zeros(arena, values.shape());
-    copy.copyFrom(values);
-    return copy;
-  }
 }

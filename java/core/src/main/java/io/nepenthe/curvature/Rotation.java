@@ -41,7 +41,7 @@ final class Rotation implements AutoCloseable {
   }
 
   private Tensor here(Tensor values) {
-    return Owned.orClose(arena::close, () -> Room.here(arena, backend, values));
+    return Owned.orClose(arena::close, () -> backend.here(arena, values));
   }
 
   private Tensor transposed(Tensor matrices) {

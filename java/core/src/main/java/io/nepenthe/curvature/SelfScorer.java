@@ -36,7 +36,7 @@ final class SelfScorer implements FisherVectors.Listener, AutoCloseable {
   }
 
   private void begin(ParameterBlock block) {
-    weights.put(block.name(), Room.here(arena, backend, inverse.weights(block)));
+    weights.put(block.name(), backend.here(arena, inverse.weights(block)));
     inverse
         .basis(block)
         .ifPresent(basis -> rotated.put(block.name(), new RotatedGradients(basis, backend)));

@@ -59,10 +59,7 @@ final class Features {
     int n = (int) input.shape().size(0);
     int size = Math.toIntExact(input.elements() / n);
     try (Arena scratch = Arena.ofConfined()) {
-      Tensor here = input.onHost() ? input : Tensor.zeros(scratch, input.shape());
-      if (here != input) {
-        here.copyFrom(input);
-      }
+      Tensor here = input.toHost(scratch);
       for (int i = 0; i < n; i++) {
         rows[first + i] = new double[size];
         for (int j = 0; j < size; j++) {

@@ -86,10 +86,10 @@ public record Interval(double low, double high) {
       throw new IllegalArgumentException(
           "finite scores of 1 sample or more on each side are needed, found " + m + " and " + n);
     }
-    double area = Ranks.area(members, others);
+    double[] below = Ranks.below(members, others);
+    double area = Ranks.area(below, n);
     double variance =
-        variance(Ranks.below(members, others)) / n / n / m
-            + variance(Ranks.below(others, members)) / m / m / n;
+        variance(below) / n / n / m + variance(Ranks.below(others, members)) / m / m / n;
     double spread = area * (1 - area);
     // A single sample has no variance (NaN), complete separation has none that means anything.
     if (!(variance > 0) || spread == 0) {

@@ -16,11 +16,16 @@ final class Ranks {
 
   /** The area under the curve: the chance that a member scores higher, ties counting half. */
   static double area(double[] members, double[] others) {
+    return area(below(members, others), others.length);
+  }
+
+  /** The same of what {@link #below} counted among so many others. */
+  static double area(double[] below, int others) {
     double sum = 0;
-    for (double count : below(members, others)) {
+    for (double count : below) {
       sum += count;
     }
-    return sum / members.length / others.length;
+    return sum / below.length / others;
   }
 
   /** How many are smaller, or with {@code equal} no larger. */

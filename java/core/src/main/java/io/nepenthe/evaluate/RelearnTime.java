@@ -11,7 +11,6 @@ import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Predictor;
-import io.nepenthe.nn.ResidentModel;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 
@@ -59,16 +58,15 @@ public record RelearnTime(int samples, int batchSize, double rate, int most, lon
       Dataset forget,
       Normalisation normalisation) {
     Optimiser sgd = Optimiser.sgd(rate, 0, 0);
-    try (Model copy = unlearned.copy();
-        ResidentModel resident = new ResidentModel(copy, backend);
-        Predictor predictor = new Predictor(resident.here(), backend, 256);
+    try (Model copy = unlearned.copyTo(backend);
+        Predictor predictor = new Predictor(copy, backend, 256);
         Learner learner =
             new Learner(
-                resident.here(),
+                copy,
                 backend,
                 batchSize,
                 Mode.FROZEN,
-                sgd.start(resident.here().parameters(), backend),
+                sgd.start(copy.parameters(), backend),
                 new CrossEntropy())) {
       SplittableRandom random = new SplittableRandom(seed);
       for (int round = 0; round < most; round++) {

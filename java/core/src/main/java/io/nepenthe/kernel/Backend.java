@@ -37,6 +37,19 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
   boolean holds(Tensor tensor);
 
   /**
+   * The same values where the operations run: this tensor if they use it as it is, else a copy that
+   * ends with the arena, so that many operations copy it once.
+   */
+  default Tensor here(Arena arena, Tensor values) {
+    if (holds(values)) {
+      return values;
+    }
+    Tensor copy = zeros(arena, values.shape());
+    copy.copyFrom(values);
+    return copy;
+  }
+
+  /**
    * The most samples, up to {@code wanted} and at least 1, whose memory the device has room for; of
    * the processor always {@code wanted}.
    */

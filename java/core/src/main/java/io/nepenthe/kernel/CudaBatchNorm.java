@@ -31,15 +31,10 @@ final class CudaBatchNorm {
     return inverse;
   }
 
-  /** An operation that moves {@code arrays} arrays of a tensor's size. */
-  private CudaContext.Operation begin(String name, Tensor tensor, int arrays) {
-    return context.begin(name, tensor.shape(), arrays * tensor.shape().bytes(), tensor.elements());
-  }
-
   void statistics(Tensor x, Tensor mean, Tensor variance) {
     long channels = DenseChecks.statistics(x, mean, variance);
     long rows = x.elements() / channels;
-    try (var op = begin("batchNormStatistics", x, 2)) {
+    try (var op = context.begin("batchNormStatistics", x, 2)) {
       long values = op.read(x);
       long means = op.write(mean);
       sums(op, VALUES, values, 0, 0, rows, channels, rows, false, means);
@@ -107,7 +102,7 @@ final class CudaBatchNorm {
     boolean keep =
         DenseChecks.normalisation(x, mean, variance, scale, shift, epsilon, normalised, y);
     boolean shifted = y.elements() > 0;
-    try (var op = begin("batchNorm", x, keep && shifted ? 3 : 2)) {
+    try (var op = context.begin("batchNorm", x, keep && shifted ? 3 : 2)) {
       boolean overY = shifted && y.address() == x.address();
       boolean over = keep && normalised.address() == x.address();
       long target = overY ? op.update(y) : op.write(y);
@@ -132,7 +127,7 @@ final class CudaBatchNorm {
       Tensor normalised, Tensor dy, Tensor dScale, Tensor dShift, boolean accumulate) {
     long channels = DenseChecks.sums(normalised, dy, dScale, dShift);
     long rows = dy.elements() / channels;
-    try (var op = begin("batchNormSums", dy, 3)) {
+    try (var op = context.begin("batchNormSums", dy, 3)) {
       long gradient = op.read(dy);
       long scale = accumulate ? op.update(dScale) : op.write(dScale);
       long shift = accumulate ? op.update(dShift) : op.write(dShift);
@@ -156,7 +151,7 @@ final class CudaBatchNorm {
     long channels =
         DenseChecks.normalisationGradient(
             normalised, dy, variance, scale, epsilon, dScale, dShift, dx);
-    try (var op = begin("batchNormGradient", dy, frozen ? 2 : 3)) {
+    try (var op = context.begin("batchNormGradient", dy, frozen ? 2 : 3)) {
       boolean inPlace = dx.address() == dy.address();
       long target = inPlace ? op.update(dx) : op.write(dx);
       op.launch(
@@ -178,7 +173,7 @@ final class CudaBatchNorm {
 
   void moveAverage(Tensor running, Tensor value, float momentum, float factor) {
     DenseChecks.average(running, value);
-    try (var op = begin("moveAverage", running, 3)) {
+    try (var op = context.begin("moveAverage", running, 3)) {
       op.launch(
           "nep_batch_norm_move",
           context.blocks("nep_batch_norm_move", running.elements(), 1),

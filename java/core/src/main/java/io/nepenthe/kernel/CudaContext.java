@@ -40,6 +40,11 @@ final class CudaContext implements AutoCloseable {
     return new Operation(name, sizes, bytes, flops);
   }
 
+  /** The same of one that goes once through {@code arrays} arrays of a tensor's size. */
+  Operation begin(String name, Tensor tensor, int arrays) {
+    return begin(name, tensor.shape(), arrays * tensor.shape().bytes(), tensor.elements());
+  }
+
   /** Blocks of a kernel that loops over a grid, {@code each} elements a thread at a time. */
   long blocks(String kernel, long elements, int each) {
     long perBlock = (long) driver.threads(kernel) * each;

@@ -54,11 +54,6 @@ final class CudaDense implements Dense, AutoCloseable {
         convolutions.library().map(dnn -> dnn.plan(sizes)).orElse(CudaDnn.Planned.NONE));
   }
 
-  /** An operation that moves {@code arrays} arrays of a tensor's size. */
-  private CudaContext.Operation begin(String name, Tensor tensor, int arrays) {
-    return context.begin(name, tensor.shape(), arrays * tensor.shape().bytes(), tensor.elements());
-  }
-
   @Override
   public void decode(MemorySegment bytes, float[] values, Tensor y) {
     pixels.decode(bytes, values, y);
@@ -117,7 +112,7 @@ final class CudaDense implements Dense, AutoCloseable {
       return;
     }
     String kernel = "nep_activation_" + name;
-    try (var op = begin(name, out, one ? 2 : 3)) {
+    try (var op = context.begin(name, out, one ? 2 : 3)) {
       boolean inPlace = out.address() == a.address() || out.address() == b.address();
       long target = inPlace ? op.update(out) : op.write(out);
       long first = a.address() == out.address() ? target : op.read(a);

@@ -11,15 +11,10 @@ final class CudaPool {
     this.context = context;
   }
 
-  /** An operation that moves {@code arrays} arrays of a tensor's size. */
-  private CudaContext.Operation begin(String name, Tensor tensor, int arrays) {
-    return context.begin(name, tensor.shape(), arrays * tensor.shape().bytes(), tensor.elements());
-  }
-
   void max(Tensor x, Tensor y, Window window) {
     DenseChecks.pooling(x.shape(), y.shape(), window);
     Checks.disjoint("y", y, "x", x);
-    try (var op = begin("maxPool", x, 2)) {
+    try (var op = context.begin("maxPool", x, 2)) {
       long target = op.write(y);
       launch(op, "nep_pool_max", y, x.shape(), y.shape(), window, op.read(x), target);
       op.finish();
@@ -28,7 +23,7 @@ final class CudaPool {
 
   void maxGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window) {
     DenseChecks.maxPoolGradient(x, y, dy, dx, window);
-    try (var op = begin("maxPoolGradient", x, 3)) {
+    try (var op = context.begin("maxPoolGradient", x, 3)) {
       long target = op.write(dx);
       launch(
           op,
@@ -48,7 +43,7 @@ final class CudaPool {
   void average(Tensor x, Tensor y, Window window, boolean paddingCounts) {
     DenseChecks.pooling(x.shape(), y.shape(), window);
     Checks.disjoint("y", y, "x", x);
-    try (var op = begin("averagePool", x, 2)) {
+    try (var op = context.begin("averagePool", x, 2)) {
       long target = op.write(y);
       launchAverage(op, "nep_pool_average", y, x, y, window, paddingCounts, op.read(x), target);
       op.finish();
@@ -58,7 +53,7 @@ final class CudaPool {
   void averageGradient(Tensor dy, Tensor dx, Window window, boolean paddingCounts) {
     DenseChecks.pooling(dx.shape(), dy.shape(), window);
     Checks.disjoint("dx", dx, "dy", dy);
-    try (var op = begin("averagePoolGradient", dx, 2)) {
+    try (var op = context.begin("averagePoolGradient", dx, 2)) {
       long target = op.write(dx);
       String kernel = "nep_pool_average_gradient";
       launchAverage(op, kernel, dx, dx, dy, window, paddingCounts, op.read(dy), target);

@@ -94,8 +94,8 @@ public final class DriftFreeSum {
     Checks.disjoint("out", out, "sum", sum);
     Checks.disjoint("out", out, "rest", rest);
     try (Arena arena = Arena.ofConfined()) {
-      Tensor leading = host(arena, sum);
-      Tensor trailing = host(arena, rest);
+      Tensor leading = sum.toHost(arena);
+      Tensor trailing = rest.toHost(arena);
       Tensor value = out.onHost() ? out : Tensor.zeros(arena, out.shape());
       for (long j = 0; j < value.elements(); j++) {
         value.set(j, leading.get(j) + trailing.get(j));
@@ -104,15 +104,6 @@ public final class DriftFreeSum {
         out.copyFrom(value);
       }
     }
-  }
-
-  private static Tensor host(Arena arena, Tensor tensor) {
-    if (tensor.onHost()) {
-      return tensor;
-    }
-    Tensor copy = Tensor.zeros(arena, tensor.shape());
-    copy.copyFrom(tensor);
-    return copy;
   }
 
   /**

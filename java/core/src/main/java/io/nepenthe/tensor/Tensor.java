@@ -205,6 +205,19 @@ public final class Tensor {
   }
 
   /**
+   * The same values on the host: this tensor if it lies there, else a copy that ends with the
+   * arena.
+   */
+  public Tensor toHost(Arena arena) {
+    if (onHost()) {
+      return this;
+    }
+    Tensor copy = zeros(arena, shape);
+    copy.copyFrom(this);
+    return copy;
+  }
+
+  /**
    * A copy on the Java heap.
    *
    * @throws IllegalStateException if there are more values than an array can hold

@@ -5,7 +5,6 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Dampen;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
-import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.Collections;
@@ -144,12 +143,7 @@ public final class Ssd {
   /** An importance where the operations run: for many strengths it goes there once. */
   static Parameters here(Arena arena, Backend backend, FisherDiagonal importance) {
     Parameters values = importance.values();
-    if (backend.holds(values.flat())) {
-      return values;
-    }
-    Tensor flat = backend.zeros(arena, values.flat().shape());
-    flat.copyFrom(values.flat());
-    return Parameters.of(values.specs(), flat);
+    return Parameters.of(values.specs(), backend.here(arena, values.flat()));
   }
 
   /** What I_f is multiplied by. */

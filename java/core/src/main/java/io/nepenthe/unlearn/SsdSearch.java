@@ -112,10 +112,9 @@ public record SsdSearch(
       Normalisation normalisation) {
     double factor = Ssd.factor(reference, forget, Ssd.Scale.MASS);
     try (Arena arena = Arena.ofConfined();
-        Model copy = model.copy();
         ResidentModel untouched = new ResidentModel(model, backend);
-        ResidentModel resident = new ResidentModel(copy, backend);
-        Predictor predictor = new Predictor(resident.here(), backend, batchSize)) {
+        Model tried = model.copyTo(backend);
+        Predictor predictor = new Predictor(tried, backend, batchSize)) {
       Parameters referenceHere = Ssd.here(arena, backend, reference);
       Parameters forgetHere = Ssd.here(arena, backend, forget);
       double accuracy = predictor.evaluate(heldOut, normalisation).accuracy();
@@ -127,9 +126,9 @@ public record SsdSearch(
               predictor.evaluate(forgetData, normalisation).accuracy());
       List<Cut> cuts = new ArrayList<>();
       for (float alpha = weakest; alpha >= strongest; alpha /= ratio) {
-        resident.here().copyFrom(untouched.here());
+        tried.copyFrom(untouched.here());
         Ssd.Outcome outcome =
-            Ssd.apply(resident.here(), backend, referenceHere, forgetHere, options(alpha), factor);
+            Ssd.apply(tried, backend, referenceHere, forgetHere, options(alpha), factor);
         boolean changed = outcome.selected() > 0;
         cuts.add(
             new Cut(

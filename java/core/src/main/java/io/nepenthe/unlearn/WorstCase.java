@@ -11,7 +11,6 @@ import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
-import io.nepenthe.nn.ResidentModel;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -124,14 +123,12 @@ public record WorstCase(
     double[] losses = new double[n];
     Batches inOrder = Batches.inOrder(data, batchSize);
     try (Arena arena = Arena.ofConfined();
-        Model unlearned = model.copy();
-        ResidentModel resident = new ResidentModel(unlearned, backend);
-        Execution execution =
-            new Execution(resident.here(), backend, inOrder.batchSize(), Mode.FROZEN);
-        GradientAccumulator gradient = GradientAccumulator.resident(resident.here(), backend)) {
+        Model unlearned = model.copyTo(backend);
+        Execution execution = new Execution(unlearned, backend, inOrder.batchSize(), Mode.FROZEN);
+        GradientAccumulator gradient = GradientAccumulator.resident(unlearned, backend)) {
       Level level = new Level(arena, backend, execution, gradient, inOrder, normalisation);
       for (int round = 0; round < rounds; round++) {
-        execution.model().copyFrom(model);
+        unlearned.copyFrom(model);
         for (int epoch = 0; epoch < unlearnEpochs; epoch++) {
           level.descend(Batches.shuffled(data, batchSize, seed, epoch), weights);
           listener.report("search", (long) round * unlearnEpochs + epoch + 1, total());

@@ -150,16 +150,7 @@ class CudaFisherTest {
   @Test
   void aBatchBringsNothingBack() throws Exception {
     System.setProperty(CHECKS, "false");
-    Network network =
-        Network.builder(Extent.image(Glyphs.SIDE, Glyphs.SIDE, 1))
-            .then(new Layer.Conv2d("conv", 1, 2, Window.square(5).withStride(4), true))
-            .then(new Layer.BatchNorm2d("norm", 2))
-            .then(new Layer.Relu())
-            .then(new Layer.GlobalAveragePool())
-            .then(new Layer.Flatten())
-            .then(new Layer.Linear("head", 2, 10, true))
-            .build();
-    count(network);
+    count(Transfers.network(10));
     Layer.Conv2d twice = new Layer.Conv2d("twice", 1, 1, Window.square(5).withStride(4), true);
     Layer.BatchNorm2d norm = new Layer.BatchNorm2d("norm", 1);
     Layer.Linear head = new Layer.Linear("head", 10, 10, true);
