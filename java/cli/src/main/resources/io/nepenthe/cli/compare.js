@@ -102,8 +102,7 @@
 
   /** Labels of points: those that lie close to each other share the first one's, a line each; x goes from low to 100. */
   function together(models, place, low) {
-    const heights = models.map((model) => place(model)[1]);
-    const span = 100 - below({ min: Math.min(...heights) });
+    const span = 100 - percents(models.map((model) => place(model)[1])).min;
     const groups = [];
     for (const model of models.toSorted((a, b) => place(b)[1] - place(a)[1])) {
       const [x, y] = place(model);
@@ -129,8 +128,13 @@
     return labels;
   }
 
-  // Where an axis of percents begins that shows all down to this one.
-  const below = ({ min }) => Math.max(0, Math.floor(min - Math.max(0.5, (100 - min) / 8)));
+  /** An axis of percents that shows all of these, with some room below; it begins at one of its even ticks. */
+  function percents(values) {
+    const least = Math.min(100, ...values);
+    const from = Math.max(0, least - Math.max(0.5, (100 - least) / 8));
+    const interval = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find((step) => 100 - from <= 6 * step);
+    return { type: "value", min: Number((Math.floor(from / interval) * interval).toFixed(1)), max: 100, interval };
+  }
 
   function tradeoff(chosen) {
     const { option, axis } = base();
@@ -138,10 +142,10 @@
     const name = data.attack ? "attack success, %" : "accuracy on the forgotten, %";
     const shown = data.models.filter((model) => model.metrics[x] != null);
     // An attack's aim is 0; of what is forgotten by chance most is known still.
-    const low = data.attack || shown.length === 0 ? 0 : below({ min: Math.min(...shown.map((model) => 100 * model.metrics[x])) });
+    const across = percents(data.attack ? [0] : shown.map((model) => 100 * model.metrics[x]));
     const labels = narrow("tradeoff")
       ? new Map(shown.map((model, i) => [model, { show: true, position: "top", distance: 3, formatter: String(i + 1) }]))
-      : together(shown, (model) => [100 * model.metrics[x], 100 * model.metrics.testAccuracy], low);
+      : together(shown, (model) => [100 * model.metrics[x], 100 * model.metrics.testAccuracy], across.min);
     const shapes = (model) => (model === before ? "rect" : model === standard ? "diamond" : "circle");
     draw(
       "tradeoff",
@@ -149,8 +153,8 @@
         ...option,
         legend: undefined,
         grid: { left: 8, right: 24, top: 34, bottom: 28, containLabel: true },
-        xAxis: { ...axis, type: "value", min: low, max: 100, name, nameLocation: "middle", nameGap: 28 },
-        yAxis: { ...axis, type: "value", min: below, max: 100, name: "test accuracy, %", nameLocation: "end", nameTextStyle: { align: "left", color: css("--soft") } },
+        xAxis: { ...axis, ...across, name, nameLocation: "middle", nameGap: 28 },
+        yAxis: { ...axis, ...percents(shown.map((model) => 100 * model.metrics.testAccuracy)), name: "test accuracy, %", nameLocation: "end", nameTextStyle: { align: "left", color: css("--soft") } },
         tooltip: {
           ...option.tooltip,
           formatter: ({ data: point }) => `${point.name}<br>${name} ${point.value[0].toFixed(1)}<br>test accuracy, % ${point.value[1].toFixed(1)}`,
@@ -476,13 +480,20 @@
     }
     classes(chosen);
     const shown = { before, after: chosen, standard };
+    const mapped = (model) => model.detail.embedding.length > 0;
+    if (!mapped(chosen)) {
+      document.getElementById("embedding-note").textContent = "There are too few samples for a map of them.";
+    }
     const most = Math.max(...Object.values(shown).filter(Boolean).flatMap(({ detail }) => parts.flatMap(({ key }) => detail.sureness[key])));
     for (const [name, model] of Object.entries(shown)) {
       if (model) {
         sureness("sureness-" + name, model, Math.ceil(10 * most) / 10);
-        embedding("embedding-" + name, model);
       } else {
         document.getElementById("sureness-" + name).parentElement.hidden = true;
+      }
+      if (model && mapped(model)) {
+        embedding("embedding-" + name, model);
+      } else {
         document.getElementById("embedding-" + name).parentElement.hidden = true;
       }
     }

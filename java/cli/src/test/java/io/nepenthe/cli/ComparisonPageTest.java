@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The report of a comparison, in a real browser. */
 class ComparisonPageTest {
@@ -159,6 +160,81 @@ class ComparisonPageTest {
       assertTrue(chart.get("over").asDouble() <= 1, chart.toString());
     }
     assertEquals(dark ? "rgb(18, 20, 23)" : "rgb(246, 246, 244)", answer.get("page").asText());
+  }
+
+  /** Whatever the figures are: a tick at 69 beside one at 70 could not be read. */
+  @ParameterizedTest
+  @ValueSource(ints = {360, 1280})
+  void theTicksOfTheTradeOffAreEvenAndKeepOffEachOther(int width) throws Exception {
+    JsonNode answer =
+        new Browser(folder)
+            .probe(
+                page,
+                width,
+                false,
+                """
+                const holder = document.getElementById("data");
+                const text = holder.textContent;
+                const source = [...document.scripts].find((it) => it.textContent.includes("function tradeoff(")).textContent;
+                const seen = [];
+                for (const least of [0, 0.4, 7, 13, 26, 35, 48, 52, 61, 66, 70, 73, 79, 83, 88, 91, 94, 96, 97.3, 98.2, 98.9, 99.4, 99.96, 100]) {
+                  const data = JSON.parse(text);
+                  data.attack = false;
+                  data.models.forEach(({ metrics }, i) => {
+                    metrics.testAccuracy = metrics.forgetAccuracy = (least + (i * (100 - least)) / 9) / 100;
+                  });
+                  holder.textContent = JSON.stringify(data);
+                  document.querySelectorAll(".chart").forEach((place) => echarts.getInstanceByDom(place)?.dispose());
+                  document.body.append(Object.assign(document.createElement("script"), { textContent: source }));
+                  const numbers = [...document.querySelectorAll("#tradeoff svg text")].filter((it) => /^[0-9.]+$/.test(it.textContent));
+                  const boxes = numbers.map((it) => ({ text: it.textContent, end: it.getAttribute("text-anchor") === "end", ...it.getBoundingClientRect().toJSON() }));
+                  const lowest = Math.max(...boxes.map(({ top }) => top));
+                  seen.push({
+                    least,
+                    up: boxes.filter(({ end }) => end).sort((a, b) => b.top - a.top).map(({ text, top, bottom }) => [text, -bottom, -top]),
+                    across: boxes.filter(({ end, top }) => !end && Math.abs(top - lowest) < 1).map(({ text, left, right }) => [text, left, right]),
+                  });
+                }
+                return { problems, seen };
+                """);
+    assertEquals("[]", answer.get("problems").toString());
+    assertEquals(24, answer.get("seen").size());
+    for (JsonNode seen : answer.get("seen")) {
+      for (String axis : new String[] {"up", "across"}) {
+        JsonNode ticks = seen.get(axis);
+        assertTrue(ticks.size() >= 4 && ticks.size() <= 8, seen.toString());
+        assertTrue(ticks.get(0).get(0).asDouble() <= seen.get("least").asDouble());
+        assertEquals(100, ticks.get(ticks.size() - 1).get(0).asDouble(), seen.toString());
+        double step = ticks.get(1).get(0).asDouble() - ticks.get(0).get(0).asDouble();
+        for (int i = 1; i < ticks.size(); i++) {
+          JsonNode before = ticks.get(i - 1);
+          JsonNode tick = ticks.get(i);
+          assertTrue(before.get(2).asDouble() <= tick.get(1).asDouble(), seen.toString());
+          assertEquals(step, tick.get(0).asDouble() - before.get(0).asDouble(), 1e-9, axis + seen);
+        }
+      }
+    }
+  }
+
+  @Test
+  void ofTooFewSamplesThereIsNoMapAndThatIsSaid() throws Exception {
+    Path few = folder.resolve("few");
+    Nepenthe.Outcome outcome =
+        Nepenthe.here(
+            ("compare --arch mlp --width 4 --epochs 1 --data glyphs:train/8 --test glyphs:test/8"
+                    + " --forget-where id=3 --seeds 1 --quiet --methods fine-tune --out "
+                    + few)
+                .split(" "));
+    assertEquals(new Nepenthe.Outcome(0, "", ""), outcome);
+    drawn(few.resolve("report.html"), 7, 600, false);
+    JsonNode answer =
+        new Browser(folder)
+            .probe(
+                few.resolve("report.html"),
+                600,
+                false,
+                "return document.getElementById('embedding-note').textContent;");
+    assertEquals("There are too few samples for a map of them.", answer.asText());
   }
 
   @Test
