@@ -21,6 +21,8 @@ import java.util.Optional;
  * @param task says everything that decides the results but seed, method and settings
  */
 record Cells(Path folder, String task) {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
   /** Under which a record has the reason where a method failed. */
   static final String FAILED = "failed";
 
@@ -58,7 +60,7 @@ record Cells(Path folder, String task) {
       return Optional.empty();
     }
     try {
-      JsonNode found = new ObjectMapper().readTree(file.toFile());
+      JsonNode found = MAPPER.readTree(file.toFile());
       return found instanceof ObjectNode node && node.path(MADE).asText().equals(mark(key, node))
           ? Optional.of(node)
           : Optional.empty();
@@ -88,7 +90,7 @@ record Cells(Path folder, String task) {
     byte[] text;
     try {
       node.put(MADE, mark(key, node));
-      text = new ObjectMapper().writeValueAsString(node).getBytes(StandardCharsets.UTF_8);
+      text = MAPPER.writeValueAsString(node).getBytes(StandardCharsets.UTF_8);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
     }
@@ -100,10 +102,9 @@ record Cells(Path folder, String task) {
   }
 
   private String mark(Key key, ObjectNode node) throws JsonProcessingException {
-    ObjectMapper mapper = new ObjectMapper();
     // As it is read: a float that was put becomes a double.
-    JsonNode read = mapper.readTree(mapper.writeValueAsString(node));
-    String says = mapper.writeValueAsString(((ObjectNode) read).without(MADE));
+    JsonNode read = MAPPER.readTree(MAPPER.writeValueAsString(node));
+    String says = MAPPER.writeValueAsString(((ObjectNode) read).without(MADE));
     return Checksum.of(task + "\n" + key + "\n" + says);
   }
 }

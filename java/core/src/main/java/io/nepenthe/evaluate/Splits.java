@@ -5,27 +5,49 @@ import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Predictor;
-import java.util.Set;
+import java.util.BitSet;
+import java.util.function.IntPredicate;
 import java.util.function.IntUnaryOperator;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * A model's predictions on the three sets that metrics are about, from one pass over each.
+ * A model's predictions on the three sets that metrics are about, from one pass over each, and what
+ * follows from their labels, found once for all metrics.
  *
  * <p>A class that is forgotten altogether (in D_f and nowhere in D_r) is not to be known any more,
  * and its test samples are no example of what a good model does with samples never seen: neither TA
  * nor what an attacker learns of non-members is of them ({@link #keptTest}). They are what the
  * forgotten are compared with where members and non-members must be of the same classes ({@link
  * #likeForgotten}).
- *
- * @param retain D_r
- * @param forget D_f
- * @param test D_t, with or without the classes that are forgotten altogether
  */
-public record Splits(Predictions retain, Predictions forget, Predictions test) {
+public final class Splits {
   /** Samples at once. */
   private static final int BATCH = 256;
+
+  private final Predictions retain;
+  private final Predictions forget;
+  private final Predictions test;
+  private final int[] forgottenClasses;
+  private final Predictions keptTest;
+  private final Predictions forgottenTest;
+  private final Predictions likeForgotten;
+
+  /**
+   * Given predictions.
+   *
+   * @param retain for D_r
+   * @param forget for D_f
+   * @param test for D_t, with or without the classes that are forgotten altogether
+   */
+  public Splits(Predictions retain, Predictions forget, Predictions test) {
+    this.retain = retain;
+    this.forget = forget;
+    this.test = test;
+    forgottenClasses = forgotten(retain.size(), retain::label, forget.size(), forget::label);
+    keptTest = test(forgottenClasses, false);
+    forgottenTest = test(forgottenClasses, true);
+    likeForgotten = test(IntStream.range(0, forget.size()).map(forget::label).toArray(), true);
+  }
 
   /** Asks a model for all three. */
   public static Splits of(
@@ -43,9 +65,24 @@ public record Splits(Predictions retain, Predictions forget, Predictions test) {
     }
   }
 
+  /** Those for D_r. */
+  public Predictions retain() {
+    return retain;
+  }
+
+  /** Those for D_f. */
+  public Predictions forget() {
+    return forget;
+  }
+
+  /** Those for D_t. */
+  public Predictions test() {
+    return test;
+  }
+
   /** The classes that are forgotten altogether, ascending: some of D_f are of them, none of D_r. */
   public int[] forgottenClasses() {
-    return forgotten(retain.size(), retain::label, forget.size(), forget::label);
+    return forgottenClasses.clone();
   }
 
   /** The same of data sets. */
@@ -59,34 +96,32 @@ public record Splits(Predictions retain, Predictions forget, Predictions test) {
 
   private static int[] forgotten(
       int retained, IntUnaryOperator retainLabel, int forgotten, IntUnaryOperator forgetLabel) {
-    Set<Integer> kept =
-        IntStream.range(0, retained).map(retainLabel).boxed().collect(Collectors.toSet());
-    return IntStream.range(0, forgotten)
-        .map(forgetLabel)
-        .distinct()
-        .filter(label -> !kept.contains(label))
-        .sorted()
-        .toArray();
+    BitSet gone = new BitSet();
+    IntStream.range(0, forgotten).map(forgetLabel).forEach(gone::set);
+    IntStream.range(0, retained).map(retainLabel).forEach(gone::clear);
+    return gone.stream().toArray();
   }
 
   /** The test samples of classes that are not forgotten altogether: all where none is. */
   public Predictions keptTest() {
-    return test(forgottenClasses(), false);
+    return keptTest;
   }
 
   /** The test samples of classes that are forgotten altogether: none where none is. */
   public Predictions forgottenTest() {
-    return test(forgottenClasses(), true);
+    return forgottenTest;
   }
 
   /** The test samples of the classes of D_f. */
   public Predictions likeForgotten() {
-    return test(IntStream.range(0, forget.size()).map(forget::label).toArray(), true);
+    return likeForgotten;
   }
 
   private Predictions test(int[] labels, boolean wanted) {
-    Set<Integer> of = IntStream.of(labels).boxed().collect(Collectors.toSet());
-    return test.where(n -> of.contains(test.label(n)) == wanted);
+    BitSet of = new BitSet();
+    IntStream.of(labels).forEach(of::set);
+    IntPredicate condition = n -> of.get(test.label(n)) == wanted;
+    return IntStream.range(0, test.size()).allMatch(condition) ? test : test.where(condition);
   }
 
   /** UA = 1 − accuracy on D_f: the unlearning accuracy, a fraction of one. */
@@ -101,6 +136,6 @@ public record Splits(Predictions retain, Predictions forget, Predictions test) {
 
   /** TA, the accuracy on {@link #keptTest}, a fraction of one; NaN where that is empty. */
   public double testAccuracy() {
-    return keptTest().accuracy();
+    return keptTest.accuracy();
   }
 }

@@ -2,6 +2,7 @@ package io.nepenthe.evaluate;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.data.Dataset;
@@ -56,6 +57,20 @@ class SplitsTest {
     assertEquals(0, part.forgottenTest().size());
     Splits gone = new Splits(draw(1, 90, 0), draw(2, 0, 60), draw(3, 0, 50));
     assertTrue(Double.isNaN(gone.testAccuracy()), "no test sample is of a kept class");
+  }
+
+  /** Every attack asks for them, and each set of predictions computes its probabilities. */
+  @Test
+  void whatFollowsFromTheLabelsIsFoundOnce() {
+    Splits splits = splits(40, 50, 60, 30);
+    assertSame(splits.keptTest(), splits.keptTest());
+    assertSame(splits.forgottenTest(), splits.forgottenTest());
+    assertSame(splits.likeForgotten(), splits.likeForgotten());
+    Splits none = new Splits(draw(1, 90, 1), draw(2, 7, 60), draw(3, 40, 50));
+    assertSame(none.test(), none.keptTest(), "nothing is copied where nothing is apart");
+    assertSame(none.test(), none.likeForgotten());
+    splits.forgottenClasses()[0] = 3;
+    assertArrayEquals(new int[] {1}, splits.forgottenClasses(), "a copy");
   }
 
   @Test
