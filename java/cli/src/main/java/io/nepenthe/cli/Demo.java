@@ -217,7 +217,7 @@ final class Demo {
       String name, String title, ModelFile file, Task task, ObjectNode seconds) {
     Observed observed = run.phase("evaluate", () -> task.observe(file, run.backend()));
     ObjectNode metrics = JsonNodeFactory.instance.objectNode();
-    observed.rates(metrics);
+    Metrics.rates(observed, metrics);
     observed.classes(task.test().orElseThrow(), metrics);
     return new Portrayed(name, title, file, observed, metrics, seconds);
   }

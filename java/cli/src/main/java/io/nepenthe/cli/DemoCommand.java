@@ -1,11 +1,14 @@
 package io.nepenthe.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.unlearn.SsdSearch;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.BiFunction;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -25,6 +28,11 @@ import picocli.CommandLine.ParameterException;
       "Writes report.html, result.json and the models to the folder."
     })
 final class DemoCommand extends Operation {
+  /** A line of the table that is printed, and the metrics in it. */
+  private static final String LINE = "%-28s%14s%16s";
+
+  private static final List<String> SHOWN = List.of("/cleanAccuracy", "/attackSuccessRate");
+
   @Option(
       names = "--out",
       paramLabel = "DIR",
@@ -164,7 +172,8 @@ final class DemoCommand extends Operation {
 
   private void print(Run run, Demo.Outcome outcome) {
     run.say("");
-    run.say("%-28s%14s%16s%10s", "", "clean accuracy", "attack success", "time");
+    run.say(LINE + "%10s", "", "clean accuracy", "attack success", "time");
+    below(run, "", outcome.before(), Intervals::samples);
     line(run, "trained with the backdoor", outcome.before());
     line(run, "forgotten by ssd", outcome.ssd().model());
     line(run, "trained anew, known removed", outcome.retrain());
@@ -174,10 +183,17 @@ final class DemoCommand extends Operation {
 
   private static void line(Run run, String name, Portrayed model) {
     run.say(
-        "%-28s%14s%16s%10s",
+        LINE + "%10s",
         name,
         Text.percent(model.rate("cleanAccuracy")),
         Text.percent(model.rate("attackSuccessRate")),
         Text.seconds(model.seconds().get("total").asDouble()));
+    below(run, "  95 %", model, Intervals::text);
+  }
+
+  private static void below(
+      Run run, String title, Portrayed model, BiFunction<JsonNode, String, Optional<String>> what) {
+    Intervals.line(LINE, title, model.metrics(), SHOWN, what)
+        .ifPresent(line -> run.say("%s", line));
   }
 }

@@ -6,9 +6,12 @@ import io.nepenthe.evaluate.Interval;
 import io.nepenthe.evaluate.LikelihoodRatio;
 import io.nepenthe.evaluate.Predictions;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * How far the shares among a model's metrics would lie with other samples of the same kind, {@link
@@ -119,5 +122,27 @@ final class Intervals {
                 "%.1f–%.1f",
                 100 * interval.get("low").asDouble(),
                 100 * interval.get("high").asDouble()));
+  }
+
+  /**
+   * A line with something of each of some metrics, for below a row of a table; empty if none has
+   * it.
+   *
+   * @param format of the title, and of a text for each metric
+   * @param what {@link #text} or {@link #samples}
+   */
+  static Optional<String> line(
+      String format,
+      String title,
+      JsonNode metrics,
+      List<String> names,
+      BiFunction<JsonNode, String, Optional<String>> what) {
+    List<String> texts = names.stream().map(name -> what.apply(metrics, name).orElse("")).toList();
+    return texts.stream().allMatch(String::isEmpty)
+        ? Optional.empty()
+        : Optional.of(
+            String.format(
+                    Text.LOCALE, format, Stream.concat(Stream.of(title), texts.stream()).toArray())
+                .stripTrailing());
   }
 }

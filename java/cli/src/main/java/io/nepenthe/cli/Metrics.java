@@ -19,6 +19,12 @@ final class Metrics {
 
   private Metrics() {}
 
+  /** Adds the rates, and {@link Intervals} of them. */
+  static void rates(Observed observed, ObjectNode node) {
+    observed.rates(node);
+    Intervals.to(observed, node);
+  }
+
   /**
    * Adds the rates and, where there is something to forget, the membership attacks, and {@link
    * Intervals}.
@@ -109,7 +115,8 @@ final class Metrics {
     };
   }
 
-  private static void put(ObjectNode node, String name, double value) {
+  /** Adds a figure, unless it is no number. */
+  static void put(ObjectNode node, String name, double value) {
     if (Double.isFinite(value)) {
       node.put(name, value);
     }

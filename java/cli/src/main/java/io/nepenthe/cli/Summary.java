@@ -11,6 +11,8 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.SequencedMap;
 import java.util.function.BiFunction;
+import java.util.function.Function;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -172,30 +174,48 @@ record Summary(List<Comparison.Row> rows) {
         : Figures.averageGap(Figures.reduce(gaps(row, other), Figures::mean));
   }
 
+  /**
+   * A column of the table that is printed.
+   *
+   * @param metric below a cell's {@code metrics}
+   * @param scale 100 for percent
+   */
+  private record Column(String title, String metric, int scale) {
+    private static final List<Column> ALL =
+        List.of(
+            new Column("forget", "/forgetAccuracy", 100),
+            new Column("retain", "/retainAccuracy", 100),
+            new Column("test", "/testAccuracy", 100),
+            new Column("attack", "/attackSuccessRate", 100),
+            new Column("member", "/membershipInference/confidence", 100),
+            new Column("relearn", "/relearnTime", 1));
+
+    String pointer() {
+      return "/metrics" + metric;
+    }
+
+    /** With the deviation where there are several: {@code 98.6 ± 0.2}. */
+    String spread(double... values) {
+      double[] scaled = DoubleStream.of(values).map(value -> scale * value).toArray();
+      return switch (values.length) {
+        case 0 -> "–";
+        case 1 -> String.format(Text.LOCALE, scale == 1 ? "%.0f" : "%.1f", scaled[0]);
+        default ->
+            String.format(
+                Text.LOCALE, "%.1f ± %.1f", Figures.mean(scaled), Figures.deviation(scaled));
+      };
+    }
+  }
+
   /** Prints the table, and the warnings. */
   void print(Run run) {
-    String[][] columns = {
-      {"forget", "/metrics/forgetAccuracy"},
-      {"retain", "/metrics/retainAccuracy"},
-      {"test", "/metrics/testAccuracy"},
-      {"attack", "/metrics/attackSuccessRate"},
-      {"member", "/metrics/membershipInference/confidence"}
-    };
-    StringBuilder head = new StringBuilder(String.format(Text.LOCALE, "%-22s", ""));
-    for (String[] column : columns) {
-      if (has(column[1])) {
-        head.append(String.format(Text.LOCALE, "%14s", column[0]));
-      }
-    }
-    run.say("%s%9s%10s", head, "gap", "time");
-    below("", rows.getFirst(), columns, Intervals::samples).ifPresent(line -> run.say("%s", line));
+    List<Column> columns = Column.ALL.stream().filter(it -> has(it.pointer())).toList();
+    List<String> metrics = columns.stream().map(Column::metric).toList();
+    String format = "%-22s" + "%14s".repeat(columns.size());
+    run.say("%s%9s%10s", line(format, "", columns, Column::title), "gap", "time");
+    below(format, "", rows.getFirst(), metrics, Intervals::samples)
+        .ifPresent(line -> run.say("%s", line));
     for (Comparison.Row row : rows) {
-      StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-22s", row.title()));
-      for (String[] column : columns) {
-        if (has(column[1])) {
-          line.append(String.format(Text.LOCALE, "%14s", spread(values(row, column[1]))));
-        }
-      }
       OptionalDouble gap = averageGap(row, row);
       String shown =
           row == rows.getFirst() || gap.isEmpty()
@@ -204,53 +224,43 @@ record Summary(List<Comparison.Row> rows) {
       int measured = row.measured().size();
       run.say(
           "%s%9s%10s%s",
-          line,
+          line(format, row.title(), columns, it -> it.spread(values(row, it.pointer()))),
           shown,
           measured == 0 ? "" : Text.seconds(Figures.mean(values(row, "/seconds/total"))),
           measured == row.cells().size() ? "" : "  failed: " + (row.cells().size() - measured));
-      below("  95 %", row, columns, Intervals::text).ifPresent(below -> run.say("%s", below));
+      below(format, "  95 %", row, metrics, Intervals::text)
+          .ifPresent(below -> run.say("%s", below));
     }
     warnings().forEach(warning -> run.say("warning: %s", warning));
   }
 
-  /** A line with something of each column's figure; empty if no figure has it. */
-  private Optional<String> below(
-      String title,
-      Comparison.Row row,
-      String[][] columns,
-      BiFunction<JsonNode, String, Optional<String>> what) {
-    if (row.measured().isEmpty()) {
-      return Optional.empty();
-    }
-    ObjectNode metrics = means(metrics(row.measured()));
-    StringBuilder line = new StringBuilder(String.format(Text.LOCALE, "%-22s", title));
-    boolean some = false;
-    for (String[] column : columns) {
-      if (has(column[1])) {
-        Optional<String> text = what.apply(metrics, column[1].substring("/metrics".length()));
-        some |= text.isPresent();
-        line.append(String.format(Text.LOCALE, "%14s", text.orElse("")));
-      }
-    }
-    return some ? Optional.of(line.toString().stripTrailing()) : Optional.empty();
+  private static String line(
+      String format, String title, List<Column> columns, Function<Column, String> text) {
+    return String.format(
+        Text.LOCALE, format, Stream.concat(Stream.of(title), columns.stream().map(text)).toArray());
   }
 
+  private static Optional<String> below(
+      String format,
+      String title,
+      Comparison.Row row,
+      List<String> metrics,
+      BiFunction<JsonNode, String, Optional<String>> what) {
+    return row.measured().isEmpty()
+        ? Optional.empty()
+        : Intervals.line(format, title, means(metrics(row.measured())), metrics, what);
+  }
+
+  /** Whether some model has it: how soon the forgotten are known again the one before has not. */
   private boolean has(String pointer) {
-    return rows.getFirst().cells().getFirst().at(pointer).isNumber();
+    return rows.stream().anyMatch(row -> values(row, pointer).length > 0);
   }
 
   private static double[] values(Comparison.Row row, String pointer) {
-    return row.measured().stream().mapToDouble(cell -> cell.at(pointer).asDouble()).toArray();
-  }
-
-  /** Percent, with the deviation where there are several: {@code 98.6 ± 0.2}. */
-  private static String spread(double... values) {
-    if (values.length == 0) {
-      return "–";
-    }
-    String mean = String.format(Text.LOCALE, "%.1f", 100 * Figures.mean(values));
-    return values.length == 1
-        ? mean
-        : mean + String.format(Text.LOCALE, " ± %.1f", 100 * Figures.deviation(values));
+    return row.measured().stream()
+        .map(cell -> cell.at(pointer))
+        .filter(JsonNode::isNumber)
+        .mapToDouble(JsonNode::asDouble)
+        .toArray();
   }
 }

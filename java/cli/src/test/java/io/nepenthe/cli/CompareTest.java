@@ -395,6 +395,21 @@ class CompareTest {
           1e-12);
     }
     assertTrue(json.at("/methods/0/relearnTime").asDouble() > 1, "retraining never knew them");
+    String table = Nepenthe.here((line + " --relearn --out " + out).split(" ")).out();
+    assertTrue(table.lines().anyMatch(it -> it.matches(" .* member +relearn +gap .*")), table);
+    for (int i = 0; i < 2; i++) {
+      String shown =
+          String.format(
+              Text.LOCALE,
+              " %.1f ± %.1f ",
+              json.at("/methods/%d/relearnTime".formatted(i)).asDouble(),
+              json.at("/methods/%d/deviation/relearnTime".formatted(i)).asDouble());
+      assertTrue(table.contains(shown), shown + table);
+    }
+    assertFalse(
+        Nepenthe.here((line + " --out " + folder.resolve("plain")).split(" "))
+            .out()
+            .contains("relearn"));
     assertTrue(Files.readString(out.resolve("report.html")).contains("Relearned after"));
     Path record = out.resolve("seed-2/retrain.json");
     FileTime written = Files.getLastModifiedTime(record);

@@ -5,11 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.nepenthe.evaluate.Interval;
 import io.nepenthe.unlearn.SsdSearch;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -49,8 +54,31 @@ class DemoTest {
     assertTrue(ssd.get("seconds").get("total").asDouble() > 0);
 
     String page = Files.readString(out.resolve("report.html"));
+    Map<String, JsonNode> lines = new LinkedHashMap<>();
+    lines.put("trained with the backdoor", before);
+    lines.put("forgotten by ssd", ssd);
+    lines.put("trained anew, known removed", retrain);
+    lines.forEach((line, model) -> assertIntervals(outcome.out(), line, model, page));
+    assertTrue(outcome.out().lines().anyMatch(it -> it.matches(" +n = 2000 +n = 1\\d{3}")), "n");
     assertSelfContained(page);
     assertTrue(page.contains(Text.percent(rate(ssd, "attackSuccessRate"))));
+  }
+
+  /** In result, on the terminal and in the report the same, and that of the shares. */
+  private static void assertIntervals(String out, String line, JsonNode model, String page) {
+    StringBuilder shown = new StringBuilder();
+    for (String share : List.of("cleanAccuracy", "attackSuccessRate")) {
+      JsonNode found = model.at("/interval95/" + share);
+      Interval wilson =
+          Interval.wilson(model.get(share).asDouble(), found.path("samples").asLong());
+      assertEquals(wilson.low(), found.get("low").asDouble(), found.toString());
+      assertEquals(wilson.high(), found.get("high").asDouble(), found.toString());
+      String words = Intervals.text(model, "/" + share).orElseThrow();
+      shown.append(" +").append(Pattern.quote(words));
+      assertTrue(page.contains(words + " †"), words);
+    }
+    String below = out.lines().dropWhile(it -> !it.startsWith(line)).skip(1).findFirst().get();
+    assertTrue(below.matches("  95 %" + shown), below);
   }
 
   /** The demonstration with a search whose only strength ruins the network. */
