@@ -126,9 +126,12 @@ final class CompareCommand extends Operation {
     }
     recipe.trainer(run.seed());
     Outputs.requireFolder(out);
+    run.resultFile(out.resolve("result.json"));
     Dataset training = run.phase("read", () -> run.data(data));
     Comparison.Plan plan = plan(run, training);
-    List<String> notes = new ArrayList<>(plan.judged().notes());
+    boolean choose = tune > 0 || named.stream().anyMatch(it -> it.method().needsHeldOut());
+    List<String> notes =
+        new ArrayList<>(Caveats.of(plan.judged(), plan.task().heldOut().filter(_ -> choose)));
     List<Chosen> chosen = possible(plan, named, notes);
     ObjectNode json = run.result().json();
     List<Chosen> tuned = tune == 0 ? chosen : tuned(run, plan, chosen, notes);

@@ -230,7 +230,7 @@ final class Comparison {
           ObjectNode metrics = node.putObject("metrics");
           Metrics.of(observed, key.seed(), metrics);
           Metrics.ignorance(plan.judged, file, observed, run.backend(), key.seed(), metrics);
-          observed.classes(plan.judged.test().orElseThrow(), node);
+          observed.classes(plan.judged.classNames(), node);
           run.progress().finish();
           return observed;
         });

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -137,8 +138,13 @@ record ComparisonPage(
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     ArrayNode names = node.putArray("classes");
     Dataset test = task.test().orElseThrow();
-    test.classNames().forEach(names::add);
-    node.put("attack", task.backdoor().isPresent());
+    List<String> known = task.classNames();
+    int shown =
+        Math.max(
+            known.size(), drawn().mapToInt(model -> model.get("confusion").size()).max().orElse(0));
+    IntStream.range(0, shown).forEach(c -> names.add(Text.className(known, c)));
+    node.put(
+        "attack", drawn().anyMatch(model -> model.at("/metrics/attackSuccessRate").isNumber()));
     boolean own = task.forgottenClasses().length > 0 && task.strangers().size() > 0;
     node.put("strangers", own ? "test, of the forgotten classes" : "test");
     ObjectNode points = node.putObject("points");

@@ -36,6 +36,11 @@ final class Confused {
     }
   }
 
+  /** Whether they were. */
+  boolean given() {
+    return classes != null;
+  }
+
   /**
    * The two, if they were given.
    *

@@ -218,7 +218,7 @@ final class Demo {
     Observed observed = run.phase("evaluate", () -> task.observe(file, run.backend()));
     ObjectNode metrics = JsonNodeFactory.instance.objectNode();
     Metrics.rates(observed, metrics);
-    observed.classes(task.test().orElseThrow(), metrics);
+    observed.classes(task.classNames(), metrics);
     return new Portrayed(name, title, file, observed, metrics, seconds);
   }
 

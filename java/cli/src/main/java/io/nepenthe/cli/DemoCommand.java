@@ -72,6 +72,7 @@ final class DemoCommand extends Operation {
       throw new ParameterException(spec.commandLine(), "--epochs takes 1 to 1000");
     }
     Outputs.requireFolder(out);
+    run.resultFile(out.resolve("result.json"));
     try (Demo.Outcome outcome =
         new Demo(run, Demo.Settings.of(train, test, epochs, run.seed())).outcome()) {
       write(run.result().json(), outcome);

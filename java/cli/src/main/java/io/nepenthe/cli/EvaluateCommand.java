@@ -120,13 +120,25 @@ final class EvaluateCommand extends Operation {
           models.stream().map(one -> models.size() == 1 ? "" : key(one)).toArray(String[]::new),
           models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
       List<String> notes = notes(task);
+      files
+          .before
+          .filter(after::isSame)
+          .ifPresent(_ -> notes.add("The model is the one before, to the bit: it forgot nothing"));
+      files
+          .reference
+          .filter(after::isSame)
+          .ifPresent(
+              _ ->
+                  notes.add(
+                      "The model is the one trained anew, to the bit: that nothing is between them"
+                          + " shows nothing of a method"));
       Notes.to(run, notes);
       if (report != null) {
         Portrayed.report(
             run,
             report,
             "Nepenthe: what a model still knows",
-            "A model that was made to forget %s of its %s training examples."
+            "What a model still knows of %s of its %s training examples, which it was to forget."
                 .formatted(
                     Text.count(task.forget().orElseThrow().size()), Text.count(training.size())),
             task,
@@ -139,7 +151,13 @@ final class EvaluateCommand extends Operation {
 
   /** What must be known to read the figures, and what a report lacks. */
   private List<String> notes(Task task) {
-    List<String> notes = new ArrayList<>(task.notes());
+    List<String> notes = new ArrayList<>(Caveats.of(task, Optional.empty()));
+    int least = LikelihoodRatio.LEAST_FOR_ONE_PERCENT;
+    if (shadows != null && task.strangers().size() < least) {
+      notes.add(
+          "The likelihood ratio has no rate at 1 %% of the test samples: it needs %d, found %s"
+              .formatted(least, Text.count(task.strangers().size())));
+    }
     if (report != null && before == null) {
       notes.add(
           "There is no --before: what the model knew before it forgot is not shown, nor how soon"
@@ -215,7 +233,7 @@ final class EvaluateCommand extends Operation {
         () -> {
           Metrics.of(observed, run.seed(), node);
           Metrics.ignorance(task, file, observed, run.backend(), run.seed(), node);
-          observed.classes(task.test().orElseThrow(), node);
+          observed.classes(task.classNames(), node);
         });
     Portrayed portrayed = new Portrayed(name, title, file, observed, node, seconds);
     run.result().json().set(key(portrayed), node);
@@ -246,11 +264,9 @@ final class EvaluateCommand extends Operation {
     for (Portrayed model : models) {
       LikelihoodRatio.Outcome outcome =
           attack.attack(model.observed().forget().orElseThrow(), model.observed().strangers());
-      model
-          .metrics()
-          .withObject("/membershipInference")
-          .put("likelihoodRatio", outcome.areaUnderCurve())
-          .put("likelihoodRatioAtOnePercent", outcome.truePositiveRate());
+      ObjectNode member = model.metrics().withObject("/membershipInference");
+      Metrics.put(member, "likelihoodRatio", outcome.areaUnderCurve());
+      Metrics.put(member, "likelihoodRatioAtOnePercent", outcome.truePositiveRate());
       Intervals.ofArea(outcome, model.metrics());
     }
   }

@@ -115,7 +115,7 @@ final class Metrics {
     };
   }
 
-  /** Adds a figure, unless it is no number. */
+  /** Adds a figure, unless it is no number: {@link Caveats} says why there is none. */
   static void put(ObjectNode node, String name, double value) {
     if (Double.isFinite(value)) {
       node.put(name, value);

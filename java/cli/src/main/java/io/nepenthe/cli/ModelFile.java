@@ -3,6 +3,7 @@ package io.nepenthe.cli;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Parameters;
 import io.nepenthe.onnx.OnnxModel;
 import io.nepenthe.onnx.OnnxReader;
 import io.nepenthe.onnx.OnnxWriter;
@@ -46,6 +47,16 @@ record ModelFile(OnnxModel onnx, Optional<Normalisation> normalisation) implemen
 
   Model model() {
     return onnx.model();
+  }
+
+  /** Whether weights and running statistics are those of another model, to the bit. */
+  boolean isSame(ModelFile other) {
+    return isSame(model().parameters(), other.model().parameters())
+        && isSame(model().buffers(), other.model().buffers());
+  }
+
+  private static boolean isSame(Parameters one, Parameters other) {
+    return one.flat().segment().mismatch(other.flat().segment()) < 0;
   }
 
   /** Reads a model of the user's, and notes its files. */

@@ -2,17 +2,19 @@ package io.nepenthe.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.nepenthe.data.Dataset;
 import io.nepenthe.evaluate.Predictions;
 import io.nepenthe.evaluate.Splits;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * A model's outputs for the parts of a {@link Task}; each part may be absent.
  *
- * @param heldOut for data that stand for the test data in membership attacks where there are none
  * @param triggered for the test images of {@link #keptTest} that carry the backdoor's square, under
  *     their true labels
+ * @param splits the three parts that forgetting is judged by, if all are there
  * @param target the class that the square gives; -1 without a backdoor
  * @param confused two classes that may be taken for each other
  */
@@ -20,35 +22,24 @@ record Observed(
     Optional<Predictions> test,
     Optional<Predictions> forget,
     Optional<Predictions> retain,
-    Optional<Predictions> heldOut,
     Optional<Predictions> triggered,
+    Optional<Splits> splits,
     int target,
     Optional<Confused.Pair> confused) {
-  /** The three parts that forgetting is judged by, if all are there. */
-  Optional<Splits> splits() {
-    return test.or(() -> heldOut).flatMap(this::splits);
-  }
-
-  private Optional<Splits> splits(Predictions neverSeen) {
-    return forget.isEmpty() || retain.isEmpty()
-        ? Optional.empty()
-        : Optional.of(new Splits(retain.get(), forget.get(), neverSeen));
-  }
-
   /** Those for the test data of classes that are not forgotten altogether. */
   Optional<Predictions> keptTest() {
-    return test.flatMap(this::splits).map(Splits::keptTest).or(() -> test);
+    return test.flatMap(_ -> splits).map(Splits::keptTest).or(() -> test);
   }
 
   /** Those for the test data of classes that are forgotten altogether, if there are any. */
   Optional<Predictions> forgottenTest() {
-    return test.flatMap(this::splits).map(Splits::forgottenTest).filter(it -> it.size() > 0);
+    return test.flatMap(_ -> splits).map(Splits::forgottenTest).filter(it -> it.size() > 0);
   }
 
   /** Those for {@link Task#strangers}. */
   Predictions strangers() {
-    Splits splits = splits().orElseThrow();
-    return splits.forgottenClasses().length == 0 ? splits.test() : splits.likeForgotten();
+    Splits parts = splits.orElseThrow();
+    return parts.forgottenClasses().length == 0 ? parts.test() : parts.likeForgotten();
   }
 
   /** Those for the test data of the two classes that may be taken for each other. */
@@ -65,25 +56,33 @@ record Observed(
         .ifPresent(
             it -> node.put("testAccuracy", it.accuracy()).put("cleanAccuracy", it.accuracy()));
     forgottenTest().ifPresent(it -> node.put("forgottenClassTestAccuracy", it.accuracy()));
-    test.ifPresent(it -> confused.ifPresent(pair -> pair.to(it, node)));
-    triggered.ifPresent(
-        it ->
-            node.put("attackSuccessRate", it.share(n -> it.answer(n) == target))
-                .put("correctedAccuracy", it.accuracy()));
+    ofConfused().filter(it -> it.size() > 0).ifPresent(_ -> confused.get().to(test.get(), node));
+    triggered
+        .filter(it -> it.size() > 0)
+        .ifPresent(
+            it ->
+                node.put("attackSuccessRate", it.share(n -> it.answer(n) == target))
+                    .put("correctedAccuracy", it.accuracy()));
     forget.ifPresent(
         it ->
             node.put("forgetAccuracy", it.accuracy()).put("unlearningAccuracy", 1 - it.accuracy()));
     retain.ifPresent(it -> node.put("retainAccuracy", it.accuracy()));
   }
 
-  /** Adds each class's accuracy on the test data, and how often each was taken for each. */
-  void classes(Dataset named, ObjectNode node) {
+  /**
+   * Adds each class's accuracy on the test data, and how often each was taken for each.
+   *
+   * @param names of the classes; an answer beyond them has its number for a name
+   */
+  void classes(List<String> names, ObjectNode node) {
     test.ifPresent(
         it -> {
+          long[][] counts = it.confusion();
+          int shown = Math.max(names.size(), 1 + largest(it));
           ArrayNode classes = node.putArray("classes");
           double[] accuracy = it.accuracyByClass();
-          for (int c = 0; c < named.classes(); c++) {
-            ObjectNode one = classes.addObject().put("name", named.classNames().get(c));
+          for (int c = 0; c < shown; c++) {
+            ObjectNode one = classes.addObject().put("name", Text.className(names, c));
             if (Double.isNaN(accuracy[c])) {
               one.putNull("accuracy");
             } else {
@@ -91,13 +90,14 @@ record Observed(
             }
           }
           ArrayNode confusion = node.putArray("confusion");
-          long[][] counts = it.confusion();
-          for (int c = 0; c < named.classes(); c++) {
+          for (int c = 0; c < shown; c++) {
             ArrayNode cells = confusion.addArray();
-            for (long cell : counts[c]) {
-              cells.add(cell);
-            }
+            Arrays.stream(counts[c], 0, shown).forEach(cells::add);
           }
         });
+  }
+
+  private static int largest(Predictions answers) {
+    return IntStream.range(0, answers.size()).map(answers::answer).max().orElse(0);
   }
 }

@@ -33,6 +33,7 @@ final class Run implements AutoCloseable {
   private final Outputs outputs = new Outputs();
   private final Device device;
   private Backend backend;
+  private Path resultFile;
   private int exitCode;
 
   Run(CommandSpec spec, CommonOptions common) {
@@ -46,9 +47,15 @@ final class Run implements AutoCloseable {
             common.quiet ? ProgressBar.Style.SILENT : ProgressBar.Style.ofThisProcess(),
             System::nanoTime);
     this.result = new Result(spec, common.seed, common.threads(), device);
+    this.resultFile = common.json;
     if (common.json != null) {
       writes(common.json);
     }
+  }
+
+  /** Says where the command itself will write its result. */
+  void resultFile(Path file) {
+    resultFile = file;
   }
 
   long seed() {
@@ -155,6 +162,8 @@ final class Run implements AutoCloseable {
               .formatted(
                   Text.count(forgotten.get("ids").size()), forgotten.get("idsSha256").asText()));
     }
+    files("Read", "inputs", lines);
+    files("Written", "outputs", lines);
     lines.add(
         "On %s, in %s, %d threads; nepenthe %s, Java %s, %s."
             .formatted(
@@ -167,8 +176,21 @@ final class Run implements AutoCloseable {
                 Runtime.version(),
                 json.at("/versions/system").asText()));
     lines.add(
-        "Every figure and setting is in result.json. Charts: Apache ECharts, embedding: UMAP.");
+        (resultFile == null
+                ? "Every figure and setting would be in the file that --json names."
+                : "Every figure and setting is in %s.".formatted(resultFile.getFileName()))
+            + " Charts: Apache ECharts, embedding: UMAP.");
     return lines;
+  }
+
+  private void files(String word, String list, List<String> lines) {
+    for (JsonNode file : result.json().get(list)) {
+      if (file.has("sha256")) {
+        lines.add(
+            "%s: %s, SHA-256 %s."
+                .formatted(word, file.get("file").asText(), file.get("sha256").asText()));
+      }
+    }
   }
 
   /** Prints a line of the command's answer, unless it is to be quiet. */

@@ -10,6 +10,7 @@ import io.nepenthe.evaluate.Predictions;
 import io.nepenthe.evaluate.Splits;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.Predictor;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -65,17 +66,22 @@ record Task(
   /** Asks a model for its outputs, once for each part. */
   Observed observe(ModelFile model, Backend backend) {
     try (Predictor predictor = new Predictor(model.model(), backend, BATCH)) {
+      Function<Dataset, Predictions> answers =
+          data -> Predictions.of(predictor, data, model.normalisationFor(data));
+      Optional<Predictions> tested = test.map(answers);
+      Optional<Predictions> forgotten = forget.map(answers);
+      Optional<Predictions> retained = retain.map(answers);
+      Optional<Splits> splits =
+          tested
+              .or(() -> heldOut.map(answers))
+              .filter(_ -> forget.isPresent() && retain.isPresent())
+              .map(seen -> new Splits(retained.get(), forgotten.get(), seen));
       return new Observed(
-          test.map(data -> predictions(model, predictor, data)),
-          forget.map(data -> predictions(model, predictor, data)),
-          retain.map(data -> predictions(model, predictor, data)),
-          heldOut.map(data -> predictions(model, predictor, data)),
-          test.flatMap(
-              data ->
-                  backdoor.map(
-                      attack ->
-                          predictions(
-                              model, predictor, attack.triggered(kept(data, forgottenClasses()))))),
+          tested,
+          forgotten,
+          retained,
+          test.flatMap(data -> backdoor.map(attack -> answers.apply(attacked(data, attack)))),
+          splits,
           backdoor.map(BadNets::target).orElse(-1),
           confused);
     }
@@ -90,6 +96,15 @@ record Task(
         Optional.empty(),
         Optional.empty(),
         Optional.empty());
+  }
+
+  /** What the classes are called: the training data may have more of them than the test data. */
+  List<String> classNames() {
+    return Stream.of(test, forget)
+        .flatMap(Optional::stream)
+        .map(Dataset::classNames)
+        .max(Comparator.comparingInt(List::size))
+        .orElseThrow();
   }
 
   /** The classes that are forgotten altogether. */
@@ -114,6 +129,11 @@ record Task(
         : Datasets.ofClasses(tested, labels(forget.orElseThrow()));
   }
 
+  /** The test samples of kept classes but the target, with the backdoor's square. */
+  Dataset attacked(Dataset tested, BadNets attack) {
+    return attack.triggered(kept(tested, forgottenClasses()));
+  }
+
   private static int[] labels(Dataset data) {
     return LongStream.range(0, data.size()).mapToInt(data::label).distinct().toArray();
   }
@@ -127,54 +147,14 @@ record Task(
   }
 
   /** {@code class 3}, {@code classes 3, 5}. */
-  private static String classes(Dataset named, int... labels) {
+  static String classes(Dataset named, int... labels) {
     return (labels.length == 1 ? "class " : "classes ")
         + IntStream.of(labels).mapToObj(named.classNames()::get).collect(Collectors.joining(", "));
   }
 
-  /** What else must be known to read the figures, a sentence each without its full stop. */
-  List<String> notes() {
-    Optional<Dataset> neverSeen = test.or(() -> heldOut);
-    return Stream.concat(
-            neverSeen.filter(_ -> forgottenClasses().length > 0).map(this::ofClasses).stream(),
-            neverSeen.filter(_ -> isRepair() && forget.isPresent()).map(_ -> ofLabels()).stream())
-        .toList();
-  }
-
-  private boolean isRepair() {
+  /** Whether something is to be healed: training anew without what is known is no aim then. */
+  boolean isRepair() {
     return backdoor.isPresent() || confused.isPresent();
-  }
-
-  private static String ofLabels() {
-    return "Where the forgotten bear wrong labels, as a backdoor's, a healed model is wrong by them:"
-        + " attacks then tell them from other samples however well they are forgotten, and unknown"
-        + " ones among what is kept lower right on the kept";
-  }
-
-  private String ofClasses(Dataset neverSeen) {
-    int[] gone = forgottenClasses();
-    String data = test.isPresent() ? "test" : "held-out";
-    String which = classes(forget.orElseThrow(), gone);
-    long samples = Datasets.ofClasses(neverSeen, gone).size();
-    return samples == 0
-        ? "The %s data have no sample of %s, forgotten altogether: nothing tells whether the class"
-                .formatted(data, which)
-            + " is forgotten or its training samples alone, and attacks that compare the forgotten"
-            + " with samples of their own class (loss, threshold, likelihood ratio) are not made"
-        : "Of %s, forgotten altogether, the %s %s samples %s samples never seen of which attacks"
-                .formatted(
-                    which,
-                    Text.count(samples),
-                    data,
-                    test.isPresent()
-                        ? "are measured apart: they count neither for test accuracy nor as"
-                        : "do not count as")
-            + " learn; attacks that compare the forgotten with samples of their own class (loss,"
-            + " threshold, likelihood ratio) use them alone";
-  }
-
-  private static Predictions predictions(ModelFile model, Predictor predictor, Dataset data) {
-    return Predictions.of(predictor, data, model.normalisationFor(data));
   }
 
   /** Prints the rates of several measurements beside each other. */
@@ -219,7 +199,9 @@ record Task(
       run.say(
           "%s",
           line(
-              "  class " + name, measured, node -> node.get("classes").get(place).get("accuracy")));
+              "  class " + name,
+              measured,
+              node -> node.at("/classes/%d/accuracy".formatted(place))));
     }
   }
 

@@ -1,5 +1,6 @@
 package io.nepenthe.cli;
 
+import java.util.List;
 import java.util.Locale;
 
 /** Numbers as people read them, the same on every machine. */
@@ -16,6 +17,11 @@ final class Text {
   /** A choice as it is given on the command line. */
   static String word(Enum<?> choice) {
     return choice.name().toLowerCase(LOCALE);
+  }
+
+  /** A class by its name; one beyond the names by its number. */
+  static String className(List<String> names, int label) {
+    return label < names.size() ? names.get(label) : Integer.toString(label);
   }
 
   /** 12345 as {@code 12,345}. */

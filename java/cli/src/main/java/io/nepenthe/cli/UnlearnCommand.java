@@ -122,6 +122,10 @@ final class UnlearnCommand extends Operation {
       }
       run.writes(report);
     }
+    if (test == null && (backdoor.target != null || confused.given())) {
+      throw new ParameterException(
+          spec.commandLine(), "--target and --confused are measured on --test, which is missing");
+    }
     Method how = method();
     Trainer trainer = recipe.trainer(run.seed());
     run.writesModel(out);
@@ -150,9 +154,18 @@ final class UnlearnCommand extends Operation {
                 .put("train", training.size());
         Forgotten.to(told, judged);
         ObjectNode seconds = forget(run, how, copy, task);
-        measure(run, judged, notes(how, judged, told), before, after, seconds);
+        List<String> notes = notes(how, judged, task.heldOut(), told);
+        List<Portrayed> models = measure(run, judged, before, after, seconds);
+        if (after.isSame(before)) {
+          notes.add(method + " changed no weight: the model is the one before, to the bit");
+        }
+        Optional<String> warning = warn(run, models);
+        Notes.to(run, notes);
         after.write(out);
         run.result().output(out);
+        if (report != null) {
+          report(run, judged, models, Stream.concat(notes.stream(), warning.stream()).toList());
+        }
         run.say("%s", out);
       }
     }
@@ -162,28 +175,32 @@ final class UnlearnCommand extends Operation {
    * What must be known to read the figures; which samples stand for those never seen, and whether
    * the method chose by them, joins the task.
    */
-  private List<String> notes(Method how, Task judged, ObjectNode told) {
+  private List<String> notes(Method how, Task judged, Optional<Dataset> trusted, ObjectNode told) {
+    Optional<Dataset> chosenBy = trusted.filter(_ -> how.needsHeldOut());
+    List<String> notes = new ArrayList<>(Caveats.of(judged, chosenBy));
     Optional<Dataset> neverSeen = judged.test().or(judged::heldOut);
     if (neverSeen.isEmpty()) {
-      return List.of();
+      return notes;
     }
-    boolean chose = how.needsHeldOut() && (test == null || test.equals(heldOut));
+    boolean chose =
+        chosenBy
+            .filter(it -> test == null || Overlap.between(judged.test().orElseThrow(), it))
+            .isPresent();
     told.putObject("nonMembers")
         .put("data", test == null ? "heldOut" : "test")
         .put("samples", neverSeen.get().size())
         .put("independent", !chose);
-    List<String> notes = new ArrayList<>(judged.notes());
     if (test == null) {
       notes.add(
           "There are no test data: in membership attacks the %s held-out samples stand for samples"
                   .formatted(Text.count(neverSeen.get().size()))
               + " never seen");
     }
-    if (chose) {
+    if (chose && test == null) {
       notes.add(
-          "%s chose by the %s data, so that no figure in which they have a part is independent of"
-                  .formatted(method, test == null ? "held-out" : "test")
-              + " that choice");
+          "%s chose by the held-out data, so that no figure in which they have a part is independent"
+                  .formatted(method)
+              + " of that choice");
     }
     if (report != null && !method.equals(Chosen.STANDARD)) {
       notes.add(
@@ -233,13 +250,8 @@ final class UnlearnCommand extends Operation {
     return seconds;
   }
 
-  private void measure(
-      Run run,
-      Task judged,
-      List<String> notes,
-      ModelFile before,
-      ModelFile after,
-      ObjectNode seconds) {
+  private List<Portrayed> measure(
+      Run run, Task judged, ModelFile before, ModelFile after, ObjectNode seconds) {
     ObjectNode nothing = seconds.objectNode();
     List<Portrayed> models =
         List.of(
@@ -250,6 +262,10 @@ final class UnlearnCommand extends Operation {
         run,
         new String[] {"before", "after"},
         models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
+    return models;
+  }
+
+  private Optional<String> warn(Run run, List<Portrayed> models) {
     ObjectNode json = run.result().json();
     Optional<String> warning =
         TooStrong.of(
@@ -264,24 +280,25 @@ final class UnlearnCommand extends Operation {
           warnings.add(it);
           run.say("warning: %s", it);
         });
-    Notes.to(run, notes);
-    if (report != null) {
-      Portrayed.report(
-          run,
-          report,
-          "Nepenthe: a model forgets",
-          "A model was made to forget %s of its %s training examples by %s, in %s."
-              .formatted(
-                  Text.count(judged.forget().orElseThrow().size()),
-                  Text.count(
-                      judged.forget().orElseThrow().size() + judged.retain().orElseThrow().size()),
-                  Methods.named(method).title(),
-                  Text.seconds(seconds.get("total").asDouble())),
-          judged,
-          models,
-          ComparisonPage.Extras.notes(Stream.concat(notes.stream(), warning.stream()).toList()));
-      run.say("%s", report);
-    }
+    return warning;
+  }
+
+  private void report(Run run, Task judged, List<Portrayed> models, List<String> notes) {
+    long forgotten = judged.forget().orElseThrow().size();
+    Portrayed.report(
+        run,
+        report,
+        "Nepenthe: a model forgets",
+        "A model was made to forget %s of its %s training examples by %s, in %s."
+            .formatted(
+                Text.count(forgotten),
+                Text.count(forgotten + judged.retain().orElseThrow().size()),
+                Methods.named(method).title(),
+                Text.seconds(models.getLast().seconds().get("total").asDouble())),
+        judged,
+        models,
+        ComparisonPage.Extras.notes(notes));
+    run.say("%s", report);
   }
 
   private static Portrayed measured(
@@ -290,7 +307,7 @@ final class UnlearnCommand extends Operation {
     Observed observed = run.phase("evaluate", () -> judged.observe(file, run.backend()));
     ObjectNode node = run.result().json().putObject(name);
     run.phase("metrics", () -> Metrics.brief(observed, run.seed(), node));
-    judged.test().ifPresent(data -> observed.classes(data, node));
+    observed.classes(judged.classNames(), node);
     return new Portrayed(name, title, file, observed, node, seconds);
   }
 }

@@ -144,12 +144,7 @@ public final class Datasets {
    * @return 64 digits
    */
   public static String sha256(Dataset dataset) {
-    MessageDigest digest;
-    try {
-      digest = MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+    MessageDigest digest = sha256();
     String text = dataset.image() + " " + dataset.classes() + " " + dataset.size() + "\n";
     digest.update(text.getBytes(StandardCharsets.UTF_8));
     MemorySegment pixels = Memory.allocate(dataset.name(), dataset.image().floats() * Float.BYTES);
@@ -160,6 +155,14 @@ public final class Datasets {
       digest.update(pixels.asByteBuffer());
     }
     return HexFormat.of().formatHex(digest.digest());
+  }
+
+  static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
   }
 
   /**

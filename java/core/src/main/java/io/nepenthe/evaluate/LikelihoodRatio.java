@@ -28,6 +28,9 @@ import java.util.stream.DoubleStream;
  * have a mean of the sample's own and the variance of all samples together.
  */
 public final class LikelihoodRatio {
+  /** So many strangers are the least of which one in a hundred may be called a member. */
+  public static final int LEAST_FOR_ONE_PERCENT = 100;
+
   private final double[][] means;
   private final double[] deviations;
   private final int forget;
@@ -45,7 +48,8 @@ public final class LikelihoodRatio {
    *
    * @param areaUnderCurve how often a sample of D_f looks more like a member than one of D_t; 0.5
    *     is ideal
-   * @param truePositiveRate the share of D_f called members where 1 % of D_t is; 0.01 is ideal
+   * @param truePositiveRate the share of D_f called members where 1 % of D_t is; 0.01 is ideal; NaN
+   *     if D_t has fewer than {@link LikelihoodRatio#LEAST_FOR_ONE_PERCENT} samples
    * @param forgetScores log ratios of D_f, in its order; above 0 more like a member
    * @param strangerScores log ratios of D_t, in its order
    */
@@ -213,6 +217,9 @@ public final class LikelihoodRatio {
   }
 
   private static double atOnePercent(double[] members, double[] others) {
+    if (others.length < LEAST_FOR_ONE_PERCENT) {
+      return Double.NaN;
+    }
     double[] sorted = DoubleStream.of(others).sorted().toArray();
     double threshold = sorted[sorted.length - 1 - sorted.length / 100];
     return (double) DoubleStream.of(members).filter(s -> s > threshold).count() / members.length;

@@ -23,6 +23,15 @@ import java.util.stream.IntStream;
  * @param seed of every draw
  */
 public record MembershipInference(int most, long seed) {
+  /** Of each side so many samples are the least for {@link #lossAttack}. */
+  public static final int LEAST_FOR_LOSS = 10;
+
+  /** Of each side, and of one class, so many are the least for {@link #thresholdAttack}. */
+  public static final int LEAST_FOR_THRESHOLD = 2;
+
+  /** Of each side so many are the least for {@link #trainingPrivacy}. */
+  public static final int LEAST_FOR_PRIVACY = 2;
+
   /** Checks the number. */
   public MembershipInference {
     if (most < 2) {
@@ -65,7 +74,7 @@ public record MembershipInference(int most, long seed) {
   public double trainingPrivacy(Splits splits, Feature feature) {
     Predictions test = splits.keptTest();
     int side = smaller(splits.retain(), test) / 2 * 2;
-    if (side == 0) {
+    if (side < LEAST_FOR_PRIVACY) {
       return Double.NaN;
     }
     double[][] members = drawn(splits.retain(), feature, side, 1);
@@ -105,7 +114,7 @@ public record MembershipInference(int most, long seed) {
   public double lossAttack(Splits splits) {
     Predictions others = splits.likeForgotten();
     int side = smaller(splits.forget(), others);
-    if (side < 10) {
+    if (side < LEAST_FOR_LOSS) {
       return Double.NaN;
     }
     double[][] members = losses(splits.forget(), side, 3);
@@ -147,7 +156,7 @@ public record MembershipInference(int most, long seed) {
       for (int c = 0; c < others.classes(); c++) {
         double[] members = scores(splits.forget(), feature, sign, c, 2L * round);
         double[] strangers = scores(others, feature, sign, c, 2L * round + 1);
-        if (members.length >= 2 && strangers.length >= 2) {
+        if (Math.min(members.length, strangers.length) >= LEAST_FOR_THRESHOLD) {
           double threshold = threshold(firstHalf(members), firstHalf(strangers));
           int weight = members.length;
           sum += weight * balanced(secondHalf(members), secondHalf(strangers), threshold);

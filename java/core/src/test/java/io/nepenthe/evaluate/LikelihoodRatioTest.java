@@ -114,6 +114,7 @@ class LikelihoodRatioTest {
     assertEquals(-9.0 / 4, outcome.strangerScores()[0], 1e-12);
     assertEquals(1, outcome.areaUnderCurve());
     assertEquals(Interval.wilson(1, 1), outcome.areaInterval());
+    assertTrue(Double.isNaN(outcome.truePositiveRate()), "1 % of one sample is none");
   }
 
   private static LinearCka.Layers layers(Model model, Backend backend) {
