@@ -9,7 +9,7 @@ read -r -a more <<<"${NEPENTHE_JVM_OPTIONS:-}"
 java+=(${more[@]+"${more[@]}"})
 classes=$here/test/classes:$here/test/console.jar:$here/lib/*
 kernel=io.nepenthe.kernel
-all=(kernel.Cuda{Device,Operations,Dense,Squares,Plain,PerSample,Losses,LossVectors,Objectives} kernel.{NotANumber,Pixels} nn.Cuda{Gradient,Trainer}
+all=(kernel.Cuda{Device,Operations,Dense,Squares,HopperSquares,Plain,PerSample,Losses,LossVectors,Objectives} kernel.{NotANumber,Pixels} nn.Cuda{Gradient,Trainer}
   curvature.{Cuda{Fisher,Influence,Scores},JoinedNormalisation} detect.CudaFeatures evaluate.CudaRelearnTime unlearn.Cuda{EveryMethod,Methods,WorstCase})
 PATH=$PATH:/usr/local/cuda/bin # compute-sanitizer's, on many machines
 usage() {
@@ -94,7 +94,7 @@ first() {
   touch "$folder/first.txt"
   step runs.txt 60 doctor
   for class in "${all[@]}"; do step tests.txt 240 tests "$class"; done
-  step sanitize.txt 120 sanitizer memcheck kernel.CudaSquares
+  for class in Squares HopperSquares; do step sanitize.txt 120 sanitizer memcheck kernel.Cuda$class; done
   for precision in FP32 TF32 BF16; do step bench.jsonl 240 bench 1 $precision; done
   NEPENTHE_PASSES=$folder/passes.jsonl step runs.txt 480 passes
   step runs.txt 240 demo

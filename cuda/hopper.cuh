@@ -102,10 +102,16 @@ __device__ __forceinline__ void wgmma_bf16(float (&d)[COLUMNS / 2], uint64_t a, 
 // The same of 8 TF32 terms, which are contiguous in both operands.
 template <int COLUMNS>
 __device__ __forceinline__ void wgmma_tf32(float (&d)[COLUMNS / 2], uint64_t a, uint64_t b, bool accumulate) {
-  static_assert(COLUMNS == 256);
-  asm volatile(NEP_WGMMA("m64n256k8", "f32.tf32.tf32", NEP_REGISTERS_128, "%128", "%129", "%130", "")
-               : NEP_OUT_128(d)
-               : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));
+  static_assert(COLUMNS == 96 || COLUMNS == 256);
+  if constexpr (COLUMNS == 96) {
+    asm volatile(NEP_WGMMA("m64n96k8", "f32.tf32.tf32", NEP_REGISTERS_48, "%48", "%49", "%50", "")
+                 : NEP_OUT_48(d)
+                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));
+  } else {
+    asm volatile(NEP_WGMMA("m64n256k8", "f32.tf32.tf32", NEP_REGISTERS_128, "%128", "%129", "%130", "")
+                 : NEP_OUT_128(d)
+                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));
+  }
 }
 #endif
 

@@ -6,6 +6,7 @@ import java.util.Optional;
  * Launches of cuda/square_gradients_sm90a.cu, squared gradients by Hopper's wgmma: how a block uses
  * its shared memory, and for which layers it suffices.
  *
+ * @param precision of the factors, BF16 or TF32
  * @param point a window of one pixel; else one of up to 3 by 3
  * @param call the sizes, of which the kernel sees those positions that need not be rows as rows
  * @param stages filled ahead of what is multiplied, one after the other
@@ -14,7 +15,13 @@ import java.util.Optional;
  * @param sharedBytes all of it
  */
 record CudaHopperSquares(
-    boolean point, LayerGeometry call, int stages, int batch, int band, int sharedBytes) {
+    Precision precision,
+    boolean point,
+    LayerGeometry call,
+    int stages,
+    int batch,
+    int band,
+    int sharedBytes) {
   /** The compute capability whose machine code the kernel is: 9.0, no other. */
   static final int CAPABILITY = 90;
 
@@ -23,18 +30,42 @@ record CudaHopperSquares(
 
   private static final int MOST_STAGES = 4;
 
-  /** Small samples share a stage until it has about so many bytes. */
-  private static final long STAGE = 32 << 10;
+  /** Small samples share a stage until it has about the bytes of so many positions in a plane. */
+  private static final long STAGE = 2048;
 
   private static final int MOST_WINDOW = 3;
   private static final int ROWS = 64;
   private static final int PIECE = 8;
-  private static final int STEP = 16;
   private static final int LINE = 16;
   private static final int PIXEL = 8;
 
-  /** How a layer is cut, or empty where the window is too large or a row of it too long. */
-  static Optional<CudaHopperSquares> of(LayerGeometry layer) {
+  /**
+   * How factors lie in shared memory (cuda/layer_sm90a.cuh).
+   *
+   * @param step terms of a product
+   * @param together positions that lie together
+   * @param bytes of a position in a plane
+   * @param apart lines of a plane beyond a multiple of eight
+   */
+  private record Factors(int step, int together, int bytes, int apart) {
+    static Factors of(Precision precision) {
+      return precision == Precision.BF16 ? new Factors(16, 1, 16, 2) : new Factors(8, 4, 32, 1);
+    }
+
+    long plane(long positions) {
+      long lines = up(positions, together) * bytes / LINE;
+      return (lines + Math.floorMod(apart - lines, 8)) * LINE;
+    }
+  }
+
+  /**
+   * How a layer is cut, or empty where the window is too large, a row of it too long, or factors
+   * are not rounded.
+   */
+  static Optional<CudaHopperSquares> of(Precision precision, LayerGeometry layer) {
+    if (precision == Precision.FP32) {
+      return Optional.empty();
+    }
     Window window = layer.convolution().window();
     boolean point = window.kernelHeight() * window.kernelWidth() == 1;
     boolean small =
@@ -43,9 +74,10 @@ record CudaHopperSquares(
     if (!small || window.kernelHeight() > MOST_WINDOW || window.kernelWidth() > MOST_WINDOW) {
       return Optional.empty();
     }
+    Factors factors = Factors.of(precision);
     LayerGeometry call = point ? asRows(layer) : layer;
     long most = call.outHeight();
-    while (most > 0 && bytes(call, point, 2, 1, most) > MOST_SHARED) {
+    while (most > 0 && bytes(factors, call, point, 2, 1, most) > MOST_SHARED) {
       most--;
     }
     if (most == 0) {
@@ -55,19 +87,23 @@ record CudaHopperSquares(
     long batch =
         band < call.outHeight()
             ? 1
-            : Math.clamp(STAGE / unit(call, point, band), 1, Math.max(1, call.samples()));
+            : Math.clamp(
+                STAGE * factors.bytes / unit(factors, call, point, band),
+                1,
+                Math.max(1, call.samples()));
     int stages = MOST_STAGES;
-    while (bytes(call, point, stages, batch, band) > MOST_SHARED) {
+    while (bytes(factors, call, point, stages, batch, band) > MOST_SHARED) {
       stages--;
     }
     return Optional.of(
         new CudaHopperSquares(
+            precision,
             point,
             call,
             stages,
             (int) batch,
             (int) band,
-            (int) bytes(call, point, stages, batch, band)));
+            (int) bytes(factors, call, point, stages, batch, band)));
   }
 
   /** Where every position reads the pixel of its own, each is a row. */
@@ -99,19 +135,25 @@ record CudaHopperSquares(
     return band + (window.kernelHeight() - 1L) * window.dilationHeight() / window.strideHeight();
   }
 
-  /** The bytes of a sample's band in a stage: planes of an odd number of lines. */
-  private static long unit(LayerGeometry call, boolean point, long band) {
+  private static long up(long count, long to) {
+    return CudaLayer.ceiling(count, to) * to;
+  }
+
+  /** The bytes of a sample's band in a stage: planes of outputs, then of the input's columns. */
+  private static long unit(Factors factors, LayerGeometry call, boolean point, long band) {
     Window window = call.convolution().window();
-    long positions = CudaLayer.ceiling(band * call.outWidth(), STEP) * STEP;
+    long length =
+        window.kernelHeight() == 1 ? call.outWidth() : up(call.outWidth(), factors.together);
+    long positions = up(band * length, factors.step);
     long rows = phaseRows(window, band);
     long last = 0;
     for (int y = 0; y < window.kernelHeight(); y++) {
       int at = y * window.dilationHeight();
       last = Math.max(last, at % window.strideHeight() * rows + at / window.strideHeight());
     }
-    long input =
-        Math.max(last * call.outWidth() + positions, phases(window) * rows * call.outWidth());
-    return LINE * (ROWS / PIECE * (positions | 1) + (point ? pieces(true) : 12) * (input | 1));
+    long input = Math.max(last * length + positions, phases(window) * rows * length);
+    return ROWS / PIECE * factors.plane(positions)
+        + (point ? pieces(true) : 12) * factors.plane(input);
   }
 
   /** Pieces of eight channels that a block multiplies. */
@@ -119,7 +161,8 @@ record CudaHopperSquares(
     return point ? 36 : 4;
   }
 
-  private static long bytes(LayerGeometry call, boolean point, int stages, long batch, long band) {
+  private static long bytes(
+      Factors factors, LayerGeometry call, boolean point, int stages, long batch, long band) {
     Window window = call.convolution().window();
     long width =
         (call.outWidth() - 1) * window.strideWidth()
@@ -127,7 +170,7 @@ record CudaHopperSquares(
             + 1;
     long entries = phases(window) * phaseRows(window, band) * width;
     long table = stages * 2L * Long.BYTES + entries * (PIXEL + 2L * window.kernelWidth());
-    return CudaLayer.ceiling(table, LINE) * LINE + stages * batch * unit(call, point, band);
+    return up(table, LINE) + stages * batch * unit(factors, call, point, band);
   }
 
   /** Blocks of a run of samples. */
@@ -150,7 +193,7 @@ record CudaHopperSquares(
    */
   void launch(CudaContext.Operation op, long runs, long[] pointers, int phase) {
     op.launch(
-        point ? "nep_square_gradients_sm90a_point" : "nep_square_gradients_sm90a_window",
+        "nep_square_gradients_sm90a_" + (point ? "point_" : "window_") + precision.suffix(),
         new CudaDriver.Grid(tiles(), call.convolution().groups(), runs),
         sharedBytes,
         CudaSquares.arguments(call, pointers, phase, stages, batch, band));

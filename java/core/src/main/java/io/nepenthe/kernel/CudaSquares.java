@@ -15,7 +15,7 @@ final class CudaSquares {
 
   private static final long CHANNELS = 32;
 
-  /** Which instructions form products in BF16: the values of {@link #PROPERTY}. */
+  /** Which instructions form products in BF16 or TF32: the values of {@link #PROPERTY}. */
   enum Instructions {
     /** Of a warp, mma.sync: every chip has them. */
     MMA,
@@ -79,10 +79,8 @@ final class CudaSquares {
       Strategy used = call.positions() == 1 ? strategy : Strategy.PRODUCTS;
       long tiles = CudaLayer.tiles(call.outputs() / groups, columns);
       Optional<CudaHopperSquares> hopper =
-          precision == Precision.BF16
-                  && used == Strategy.PRODUCTS
-                  && instructions == Instructions.WGMMA
-              ? CudaHopperSquares.of(call)
+          used == Strategy.PRODUCTS && instructions == Instructions.WGMMA
+              ? CudaHopperSquares.of(precision, call)
               : Optional.empty();
       long runs =
           hopper

@@ -148,7 +148,7 @@ record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof
     for (CudaSquares.Instructions instructions : CudaSquares.Instructions.values()) {
       boolean wgmma = instructions == CudaSquares.Instructions.WGMMA;
       if (!wgmma
-          || (precision == Precision.BF16
+          || (precision != Precision.FP32
               && context.driver().capability() == CudaHopperSquares.CAPABILITY)) {
         watch.flops(
             "squareGradients" + (wgmma ? " by wgmma" : "") + layer,

@@ -1,12 +1,7 @@
 package io.nepenthe.kernel;
 
 import static io.nepenthe.kernel.CudaTest.everySchedule;
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.kernel.CudaTest.Board;
 import io.nepenthe.kernel.CudaTest.TwinSum;
@@ -15,16 +10,11 @@ import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
-import java.util.Optional;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
 /** Squared sample gradients lie within the bound of float64, under every schedule. */
 class CudaSquaresTest {
-  private static Convolution window(Board board) {
+  static Convolution window(Board board) {
     int kernel = board.random().nextInt(1, 4);
     Window window = Window.square(kernel).withStride(board.random().nextInt(1, 3));
     if (kernel > 1) {
@@ -37,12 +27,12 @@ class CudaSquaresTest {
   }
 
   /** Rounded factors: each product is off by two unit roundoffs, and so twice that its square. */
-  private static double steps(long positions, Strategy strategy, Precision precision) {
+  static double steps(long positions, Strategy strategy, Precision precision) {
     double rounding = precision == Precision.FP32 ? 0 : 5 * precision.unitRoundoff() * 0x1p24;
     return SquareGradients.steps(positions, strategy) + rounding;
   }
 
-  private static Tensor value(Board board, DriftFreeSum state) {
+  static Tensor value(Board board, DriftFreeSum state) {
     Tensor out = Tensor.zeros(board.arena(), state.shape());
     state.value(out);
     return out;
@@ -129,183 +119,6 @@ class CudaSquaresTest {
     convolutions(Precision.BF16);
   }
 
-  /** What cuda/square_gradients_sm90a.cu is asked for. */
-  private static void hopper(
-      Board board, LayerGeometry call, Tensor input, Tensor gradient, DriftFreeSum state) {
-    CudaSquares.weights(
-        board.cuda().context(),
-        Precision.BF16,
-        call,
-        input,
-        gradient,
-        state,
-        Strategy.PRODUCTS,
-        CudaSquares.Instructions.WGMMA);
-  }
-
-  private static void assumeHopper() {
-    try (CudaBackend cuda = CudaTest.emulated(1, Precision.BF16)) {
-      Assumptions.assumeTrue(
-          cuda.context().driver().capability() == CudaHopperSquares.CAPABILITY,
-          "the device has no wgmma: its compute capability is not 9.0");
-    }
-  }
-
-  /**
-   * Windows with gaps, strides, padding and groups; pieces, tiles, batches and bands that are not
-   * full.
-   */
-  @Test
-  void convolutionsByWgmma() {
-    assumeHopper();
-    everySchedule(
-        Precision.BF16,
-        board -> {
-          Convolution convolution = window(board);
-          int groups = convolution.groups();
-          long channels = groups * board.pick(3, 8, 33);
-          long outputs = groups * board.pick(2, 33, 8, 65);
-          int samples = board.pick(1, 3, 2, 5);
-          Tensor input = board.normal(samples, 5, board.pick(5, 6, 7), channels);
-          Window w = convolution.window();
-          Tensor gradient =
-              board.normal(
-                  samples,
-                  w.outputHeight(input.shape().size(1)),
-                  w.outputWidth(input.shape().size(2)),
-                  outputs);
-          wgmma(board, convolution, input, gradient);
-        });
-  }
-
-  /** Rows that two stages cannot hold, and larger windows, are left to the other kernel. */
-  @Test
-  void whatWgmmaIsNotFor() {
-    assertTrue(layer(Window.square(4), 8, 8).isEmpty());
-    assertTrue(layer(Window.square(3).withPadding(1), 3, 1024).isEmpty());
-    CudaHopperSquares first = layer(Window.square(3).withPadding(1), 32, 32).orElseThrow();
-    assertEquals(List.of(2, 1, 8), List.of(first.stages(), first.batch(), first.band()));
-    CudaHopperSquares last = layer(Window.square(3).withPadding(1), 4, 4).orElseThrow();
-    assertEquals(List.of(4, 4, 4), List.of(last.stages(), last.batch(), last.band()));
-  }
-
-  private static Optional<CudaHopperSquares> layer(Window window, int height, int width) {
-    return CudaHopperSquares.of(
-        new LayerGeometry(
-            window.convolution(1),
-            256,
-            height,
-            width,
-            64,
-            window.outputHeight(height),
-            window.outputWidth(width),
-            64));
-  }
-
-  @Test
-  void aPropertyChoosesTheInstructions() {
-    try (CudaBackend cuda = CudaTest.emulated(1, Precision.BF16)) {
-      CudaDriver driver = cuda.context().driver();
-      assertEquals(CudaSquares.Instructions.MMA, CudaSquares.chosen(driver));
-      System.setProperty(CudaSquares.PROPERTY, "some");
-      CudaException seen = assertThrows(CudaException.class, () -> CudaSquares.chosen(driver));
-      assertEquals("-Dnepenthe.cuda.squares=some: expected mma or wgmma", seen.getMessage());
-      Assumptions.assumeTrue(driver.capability() == CudaHopperSquares.CAPABILITY);
-      System.setProperty(CudaSquares.PROPERTY, "wgmma");
-      assertEquals(CudaSquares.Instructions.WGMMA, CudaSquares.chosen(driver));
-    } finally {
-      System.clearProperty(CudaSquares.PROPERTY);
-    }
-  }
-
-  @Test
-  void kernelsOfAnOlderCompilerAreNotTrustedWithWgmma() {
-    for (String wrong : List.of("0", "12.8.93", "12.9.999", "13.0.48", "13.0.87")) {
-      assertTrue(CudaKernels.isWrongForWgmma(wrong), wrong);
-    }
-    for (String right : List.of("13.0.88", "13.1.0", "14.0.1")) {
-      assertFalse(CudaKernels.isWrongForWgmma(right), right);
-    }
-    Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
-    assertNotEquals(Optional.of("0"), CudaKernels.wrongForWgmma(), "the build says what it was");
-  }
-
-  /**
-   * Over a fold of the drift-free sum within a run, and in several runs: whatever the schedule, the
-   * same bits.
-   */
-  @Test
-  void wgmmaLeavesTheSameBitsUnderEverySchedule() {
-    assumeHopper();
-    List<int[]> first = new ArrayList<>();
-    everySchedule(
-        Precision.BF16,
-        board -> {
-          KernelTest.Values normal = KernelTest.normal(7);
-          Tensor[] operands = {
-            Tensor.zeros(board.arena(), 66, 2, 3, 9), Tensor.zeros(board.arena(), 66, 2, 3, 6)
-          };
-          for (Tensor tensor : operands) {
-            for (long i = 0; i < tensor.elements(); i++) {
-              tensor.set(i, normal.next());
-            }
-          }
-          Convolution convolution = Window.square(3).withPadding(1).convolution(1);
-          TwinSum state = new TwinSum(board, convolution.weights(9, 6));
-          LayerGeometry call =
-              SquareGradients.convolution(convolution, operands[0], operands[1], state.host);
-          hopper(board, call, operands[0], operands[1], state.device);
-          hopper(board, call, operands[0], operands[1], state.device);
-          for (Tensor part : new Tensor[] {state.sum.now(), state.rest.now()}) {
-            int[] bits = new int[Math.toIntExact(part.elements())];
-            Arrays.setAll(bits, i -> Float.floatToRawIntBits(part.get(i)));
-            first.add(bits);
-            assertArrayEquals(first.get((first.size() - 1) % 2), bits);
-          }
-        });
-  }
-
-  /**
-   * Rows that fill several stages, and so many channels that a window of one pixel takes two tiles.
-   */
-  @Test
-  void largeLayersByWgmma() {
-    assumeHopper();
-    everySchedule(
-        Precision.BF16,
-        board -> {
-          boolean point = board.seed() % 2 == 0;
-          Convolution convolution =
-              (point ? Window.square(1) : Window.square(3).withPadding(1)).convolution(1);
-          Tensor input = point ? board.normal(2, 12, 16, 290) : board.normal(2, 13, 32, 9);
-          Tensor gradient = point ? board.normal(2, 12, 16, 7) : board.normal(2, 13, 32, 5);
-          assertTrue(wgmma(board, convolution, input, gradient).band() < (point ? 12 * 16 : 13));
-        });
-  }
-
-  /** Added twice, its result is within the bound. */
-  private static CudaHopperSquares wgmma(
-      Board board, Convolution convolution, Tensor input, Tensor gradient) {
-    Shape weights = convolution.weights(input.shape().size(3), gradient.shape().size(3));
-    TwinSum state = new TwinSum(board, weights);
-    LayerGeometry call = SquareGradients.convolution(convolution, input, gradient, state.host);
-    Tensor x = board.twin(input).device;
-    Tensor g = board.twin(gradient).device;
-    for (int round = 0; round < 2; round++) {
-      hopper(board, call, x, g, state.device);
-    }
-    assertEquals(2 * call.samples(), state.device.count());
-    SquareGradients.Reference want =
-        SquareGradients.reference(convolution, input, gradient, weights);
-    KernelTest.assertWithin(
-        doubled(want.sum()),
-        doubled(want.magnitude()),
-        steps(call.positions(), Strategy.PRODUCTS, Precision.BF16),
-        value(board, state.device));
-    state.rest.now();
-    return CudaHopperSquares.of(call).orElseThrow();
-  }
-
   @Test
   void linearLayersOverSeveralTilesAndPeriods() {
     for (Precision precision : Precision.values()) {
@@ -333,7 +146,7 @@ class CudaSquaresTest {
     }
   }
 
-  private static double[] doubled(double[] values) {
+  static double[] doubled(double[] values) {
     double[] result = values.clone();
     for (int i = 0; i < result.length; i++) {
       result[i] *= 2;
