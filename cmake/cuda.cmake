@@ -37,6 +37,7 @@ else()
   endforeach()
   list(APPEND all_targets -gencode arch=compute_${ptx},code=compute_${ptx})
   set(fatbins)
+  set(texts)
   foreach(source IN LISTS cuda_sources)
     get_filename_component(stem "${source}" NAME_WE)
     set(fatbin "${NEPENTHE_CUDA_RESOURCES}/${stem}.fatbin")
@@ -52,8 +53,16 @@ else()
               "${source}" -o "${fatbin}"
       COMMENT "CUDA ${stem}")
     list(APPEND fatbins "${fatbin}")
+    # What the same compiler makes of it for the H200, as text: the interpreter below runs it.
+    set(text "${CMAKE_BINARY_DIR}/ptx/${stem}.ptx")
+    add_custom_command(OUTPUT "${text}" DEPENDS "${source}" ${cuda_headers} VERBATIM
+      COMMAND "${NVCC}" -std=c++17 -ptx -fmad=false -Werror all-warnings -arch=compute_90a "${source}" -o "${text}"
+      COMMENT "PTX ${stem}")
+    list(APPEND texts "${text}")
   endforeach()
+  file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/ptx")
   add_custom_target(cuda-kernels ALL DEPENDS ${fatbins})
+  add_custom_target(cuda-ptx ALL DEPENDS ${texts})
 endif()
 
 # The emulator: -fsanitize=thread makes every access to memory a call, -fsanitize=bounds every index into an array of
@@ -88,6 +97,15 @@ add_emulator(nepenthe-planted planted-kernels)
 add_emulator(nepenthe-driver checked-kernels "${root}/cuda/emulator/driver.cpp")
 set_source_files_properties("${root}/cuda/emulator/driver.cpp" PROPERTIES COMPILE_OPTIONS "-Wno-conversion")
 set_target_properties(nepenthe-driver PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/driver"
+  OUTPUT_NAME cuda SUFFIX ".so.1")
+
+# The driver API's names over an interpreter of PTX, which runs what nvcc made.
+add_library(nepenthe-ptx SHARED "${root}/cuda/emulator/driver.cpp" "${root}/cuda/emulator/ptx/parse.cpp"
+  "${root}/cuda/emulator/ptx/arithmetic.cpp" "${root}/cuda/emulator/ptx/memory.cpp"
+  "${root}/cuda/emulator/ptx/warp.cpp" "${root}/cuda/emulator/ptx/run.cpp")
+target_link_libraries(nepenthe-ptx PRIVATE emulated)
+target_link_options(nepenthe-ptx PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+set_target_properties(nepenthe-ptx PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/ptx"
   OUTPUT_NAME cuda SUFFIX ".so.1")
 
 # What the tests put in the place of CUDA's libraries.
