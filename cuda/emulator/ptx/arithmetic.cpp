@@ -4,64 +4,10 @@
 #include <limits>
 #include <type_traits>
 
-#include "ptx.h"
+#include "lanes.h"
 
 namespace ptx {
 namespace {
-
-template <typename D, typename A, auto F>
-void unary(Warp& w, const Instruction& i, Mask mask) {
-  uint64_t* d = w.at(i.d[0]);
-  const uint64_t* a = w.at(i.s[0]);
-  if (mask == ALL) {
-    for (unsigned l = 0; l < LANES; l++) d[l] = bits<D>(F(value<A>(a[l])));
-  } else {
-    each(mask, [&](unsigned l) { d[l] = bits<D>(F(value<A>(a[l]))); });
-  }
-}
-template <typename D, typename A, typename B, auto F>
-void binary(Warp& w, const Instruction& i, Mask mask) {
-  uint64_t* d = w.at(i.d[0]);
-  const uint64_t *a = w.at(i.s[0]), *b = w.at(i.s[1]);
-  if (mask == ALL) {
-    for (unsigned l = 0; l < LANES; l++) d[l] = bits<D>(F(value<A>(a[l]), value<B>(b[l])));
-  } else {
-    each(mask, [&](unsigned l) { d[l] = bits<D>(F(value<A>(a[l]), value<B>(b[l]))); });
-  }
-}
-template <typename D, typename A, typename B, typename C, auto F>
-void ternary(Warp& w, const Instruction& i, Mask mask) {
-  uint64_t* d = w.at(i.d[0]);
-  const uint64_t *a = w.at(i.s[0]), *b = w.at(i.s[1]), *c = w.at(i.s[2]);
-  if (mask == ALL) {
-    for (unsigned l = 0; l < LANES; l++) d[l] = bits<D>(F(value<A>(a[l]), value<B>(b[l]), value<C>(c[l])));
-  } else {
-    each(mask, [&](unsigned l) { d[l] = bits<D>(F(value<A>(a[l]), value<B>(b[l]), value<C>(c[l]))); });
-  }
-}
-
-// Calls what with a value of the type's C++ type.
-template <typename F>
-Handler of_integer(const std::string& t, F&& what) {
-  if (t == "u16" || t == "b16") return what(uint16_t{});
-  if (t == "s16") return what(int16_t{});
-  if (t == "u32" || t == "b32") return what(uint32_t{});
-  if (t == "s32") return what(int32_t{});
-  if (t == "u64" || t == "b64") return what(uint64_t{});
-  if (t == "s64") return what(int64_t{});
-  return nullptr;
-}
-template <typename F>
-Handler of_float(const std::string& t, F&& what) {
-  if (t == "f32") return what(float{});
-  if (t == "f64") return what(double{});
-  return nullptr;
-}
-template <typename F>
-Handler of_any(const std::string& t, F&& what) {
-  const Handler integer = of_integer(t, what);
-  return integer != nullptr ? integer : of_float(t, what);
-}
 
 template <typename T>
 using Unsigned = std::make_unsigned_t<T>;
@@ -99,18 +45,6 @@ T maximum(T a, T b) {
     return std::max(a, b);
   }
 }
-uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
-  const uint64_t all = static_cast<uint64_t>(b) << 32 | a;
-  uint32_t result = 0;
-  for (unsigned n = 0; n < 4; n++) {
-    const uint32_t which = selector >> 4 * n & 0xf;
-    uint32_t byte = static_cast<uint32_t>(all >> 8 * (which & 7)) & 0xff;
-    if ((which & 8) != 0) byte = (byte & 0x80) != 0 ? 0xff : 0;
-    result |= byte << 8 * n;
-  }
-  return result;
-}
-
 template <typename T>
 Handler integer_operation(const std::string& op, const Words& words) {
   using U = Unsigned<T>;
@@ -260,119 +194,6 @@ void combine(Warp& w, const Instruction& i, Mask mask) {
   each(mask, [&](unsigned l) { d[l] = F(d[l] != 0, c[l] != 0) ? 1 : 0; });
 }
 
-// Rounds to a whole number by a word of cvt.
-template <typename A>
-A whole(A a, int64_t how) {
-  return how == 'z'   ? std::trunc(a)
-         : how == 'm' ? std::floor(a)
-         : how == 'p' ? std::ceil(a)
-                      : std::nearbyint(a);
-}
-
-template <typename D, typename A>
-Handler conversion(const Words& words) {
-  if constexpr (std::is_floating_point_v<A> && !std::is_floating_point_v<D>) {
-    // Out of range is the nearest that there is; what is no number is 0, of 64 bits the highest bit alone.
-    return [](Warp& w, const Instruction& i, Mask mask) {
-      each(mask, [&](unsigned l) {
-        const A a = whole(value<A>(w.at(i.s[0])[l]), i.k[0]);
-        D d;
-        if (std::isnan(a)) {
-          d = sizeof(D) == 8 ? static_cast<D>(uint64_t{1} << 63) : D{0};
-        } else if (a >= std::ldexp(A{1}, std::numeric_limits<D>::digits)) {
-          d = std::numeric_limits<D>::max();
-        } else if (a < static_cast<A>(std::numeric_limits<D>::min())) {
-          d = std::numeric_limits<D>::min();
-        } else {
-          d = static_cast<D>(a);
-        }
-        w.at(i.d[0])[l] =
-            sizeof(D) < 4 && std::is_signed_v<D> ? bits<int64_t>(static_cast<int64_t>(d)) : bits<D>(d);
-      });
-    };
-  } else if constexpr (std::is_floating_point_v<D> && std::is_floating_point_v<A>) {
-    if (has(words, "rni") || has(words, "rzi") || has(words, "rmi") || has(words, "rpi")) {
-      return [](Warp& w, const Instruction& i, Mask mask) {
-        each(mask, [&](unsigned l) {
-          w.at(i.d[0])[l] = bits<D>(static_cast<D>(whole(value<A>(w.at(i.s[0])[l]), i.k[0])));
-        });
-      };
-    }
-    if (has(words, "rz") || has(words, "rm") || has(words, "rp") || has(words, "sat")) return nullptr;
-    return unary<D, A, [](A a) { return static_cast<D>(a); }>;
-  } else if constexpr (std::is_floating_point_v<D>) {
-    if (has(words, "rz") || has(words, "rm") || has(words, "rp")) return nullptr;
-    return unary<D, A, [](A a) { return static_cast<D>(a); }>;
-  } else {
-    if (has(words, "sat")) return nullptr;
-    // A narrow signed result fills its register.
-    if constexpr (std::is_signed_v<D>)
-      return unary<int64_t, A, [](A a) { return static_cast<int64_t>(static_cast<D>(a)); }>;
-    return unary<D, A, [](A a) { return static_cast<D>(a); }>;
-  }
-}
-
-template <typename F>
-Handler of_all(const std::string& t, F&& what) {
-  if (t == "u8") return what(uint8_t{});
-  if (t == "s8") return what(int8_t{});
-  return of_any(t, what);
-}
-
-uint32_t to_bf16(uint32_t a) {
-  return (a & 0x7fffffff) > 0x7f800000 ? 0x7fff : (a + 0x7fff + (a >> 16 & 1)) >> 16;
-}
-
-Handler convert(const Words& words, Instruction& into) {
-  const std::string &to = words[words.size() - 2], &from = words.back();
-  if (to == "tf32" && has(words, "rna")) {
-    return unary<uint32_t, uint32_t, [](uint32_t a) {
-      return (a & 0x7f800000) == 0x7f800000 ? a : (a + 0x1000) & ~uint32_t{0x1fff};
-    }>;
-  }
-  if (to == "bf16x2" && has(words, "rn")) {
-    // The first operand is the upper half.
-    return binary<uint32_t, uint32_t, uint32_t,
-                  [](uint32_t a, uint32_t b) { return to_bf16(a) << 16 | to_bf16(b); }>;
-  }
-  for (const char* way : {"rni", "rzi", "rmi", "rpi"}) {
-    if (has(words, way)) into.k[0] = way[1] == 'n' ? 'n' : way[1];
-  }
-  return of_all(to, [&](auto d) {
-    return of_all(from, [&](auto a) { return conversion<decltype(d), decltype(a)>(words); });
-  });
-}
-
-// mov between a register and the parts of another, and of one to one.
-Handler move(const std::string& type, const Instruction& i) {
-  if (i.d.size() > 1) {
-    return [](Warp& w, const Instruction& in, Mask mask) {
-      each(mask, [&](unsigned l) {
-        const uint64_t all = w.at(in.s[0])[l];
-        for (size_t n = 0; n < in.d.size(); n++) {
-          const int64_t width = in.k[0] / static_cast<int64_t>(in.d.size());
-          if (in.d[n] >= 0)
-            w.at(in.d[n])[l] = all >> (width * static_cast<int64_t>(n)) & ((uint64_t{1} << width) - 1);
-        }
-      });
-    };
-  }
-  if (i.s.size() > 1) {
-    return [](Warp& w, const Instruction& in, Mask mask) {
-      each(mask, [&](unsigned l) {
-        uint64_t all = 0;
-        for (size_t n = 0; n < in.s.size(); n++) {
-          const int64_t width = in.k[0] / static_cast<int64_t>(in.s.size());
-          all |= (w.at(in.s[n])[l] & ((uint64_t{1} << width) - 1)) << (width * static_cast<int64_t>(n));
-        }
-        w.at(in.d[0])[l] = all;
-      });
-    };
-  }
-  (void)type;
-  return unary<uint64_t, uint64_t, [](uint64_t a) { return a; }>;
-}
-
 Handler predicate(const std::string& op) {
   if (op == "and") return binary<bool, bool, bool, [](bool a, bool b) { return a && b; }>;
   if (op == "or") return binary<bool, bool, bool, [](bool a, bool b) { return a || b; }>;
@@ -393,53 +214,6 @@ Handler setp(const Words& words, Instruction& into) {
   return nullptr;
 }
 
-Handler bit_operation(const Words& words) {
-  const std::string& op = words[0];
-  if (op == "prmt" && words.size() == 2) return ternary<uint32_t, uint32_t, uint32_t, uint32_t, permute>;
-  if (op == "shf") {
-    const bool clamp = has(words, "clamp");
-    if (has(words, "l") && !clamp)
-      return ternary<uint32_t, uint32_t, uint32_t, uint32_t, [](uint32_t a, uint32_t b, uint32_t c) {
-        return static_cast<uint32_t>((static_cast<uint64_t>(b) << 32 | a) << (c & 31) >> 32);
-      }>;
-    if (has(words, "r") && !clamp)
-      return ternary<uint32_t, uint32_t, uint32_t, uint32_t, [](uint32_t a, uint32_t b, uint32_t c) {
-        return static_cast<uint32_t>((static_cast<uint64_t>(b) << 32 | a) >> (c & 31));
-      }>;
-    return nullptr;
-  }
-  if (op == "lop3") {
-    return [](Warp& w, const Instruction& i, Mask mask) {
-      each(mask, [&](unsigned l) {
-        const uint32_t a = value<uint32_t>(w.at(i.s[0])[l]), b = value<uint32_t>(w.at(i.s[1])[l]),
-                       c = value<uint32_t>(w.at(i.s[2])[l]);
-        const uint32_t table = value<uint32_t>(w.at(i.s[3])[l]);
-        uint32_t out = 0;
-        for (unsigned n = 0; n < 8; n++) {
-          if ((table >> n & 1) == 0) continue;
-          out |= ((n & 4) != 0 ? a : ~a) & ((n & 2) != 0 ? b : ~b) & ((n & 1) != 0 ? c : ~c);
-        }
-        w.at(i.d[0])[l] = out;
-      });
-    };
-  }
-  if (op == "bfi") {
-    return [](Warp& w, const Instruction& i, Mask mask) {
-      each(mask, [&](unsigned l) {
-        const uint64_t width = static_cast<uint64_t>(i.k[0]), from = w.at(i.s[2])[l] & 0xff,
-                       length = w.at(i.s[3])[l] & 0xff;
-        uint64_t out = w.at(i.s[1])[l];
-        for (uint64_t n = 0; n < length && from + n < width; n++) {
-          const uint64_t bit = w.at(i.s[0])[l] >> n & 1;
-          out = (out & ~(uint64_t{1} << (from + n))) | bit << (from + n);
-        }
-        w.at(i.d[0])[l] = out;
-      });
-    };
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 bool decode_arithmetic(const Words& words, Instruction& into) {
@@ -447,16 +221,8 @@ bool decode_arithmetic(const Words& words, Instruction& into) {
   Handler handler = nullptr;
   if (type == "pred" && op != "setp") {
     handler = predicate(op);
-  } else if (op == "mov") {
-    into.k[0] = type_bytes(type) * 8;
-    handler = move(type, into);
   } else if (op == "setp") {
     handler = setp(words, into);
-  } else if (op == "cvt") {
-    handler = convert(words, into);
-  } else if (op == "prmt" || op == "shf" || op == "lop3" || op == "bfi") {
-    into.k[0] = type_bytes(type) * 8;
-    handler = bit_operation(words);
   } else {
     handler = of_integer(type, [&](auto t) { return integer_operation<decltype(t)>(op, words); });
     if (handler == nullptr)

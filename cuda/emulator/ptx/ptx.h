@@ -131,9 +131,11 @@ void each(Mask mask, F&& what) {
 
 [[noreturn]] void fail(const Warp& warp, const std::string& what);
 
-// What an instruction's words mean; false where they are not known. arithmetic.cpp, memory.cpp, warp.cpp.
+// What an instruction's words mean; false where they are not known. arithmetic.cpp, convert.cpp, memory.cpp,
+// warp.cpp.
 using Words = std::vector<std::string>;
 bool decode_arithmetic(const Words& words, Instruction& into);
+bool decode_conversion(const Words& words, Instruction& into);
 bool decode_memory(const Words& words, Instruction& into);
 bool decode_warp(const Words& words, Instruction& into);
 bool has(const Words& words, const char* word);
