@@ -6,13 +6,11 @@ import java.io.OutputStream;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
-import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
@@ -116,9 +114,9 @@ final class PackagedLibrary {
   }
 
   private Path extract(Path cache, List<String> files) {
-    Path directory = cache.resolve(key(files));
+    String key = key(files);
     try {
-      createPrivate(directory);
+      Path directory = new LibraryCache(cache).folder(key);
       for (String file : files) {
         Path target = directory.resolve(file);
         // oneDNN's 90 MB are hashed when they are written; the library itself at every start.
@@ -128,15 +126,15 @@ final class PackagedLibrary {
           extract(file, target);
         }
       }
+      return directory;
     } catch (IOException e) {
       throw LoadFailure.message(
-          directory,
+          cache.resolve(key),
           "jar",
           e.toString(),
           "the cache folder cannot be written, or the disk is full",
           "make it writable, free some space, or set XDG_CACHE_HOME to another folder");
     }
-    return directory;
   }
 
   private void extract(String file, Path target) throws IOException {
@@ -204,9 +202,8 @@ final class PackagedLibrary {
       }
       byte[] bytes = in.readAllBytes();
       String digest = HexFormat.of().formatHex(sha256().digest(bytes));
-      Path directory = cache.resolve(digest);
+      Path directory = new LibraryCache(cache).folder(digest);
       Path target = directory.resolve(name);
-      createPrivate(directory);
       if (!Files.exists(target) || !hash(target).equals(digest)) {
         deleteAbandoned(directory);
         Path part = Files.createTempFile(directory, name, PART);
@@ -237,16 +234,6 @@ final class PackagedLibrary {
     files.forEach(
         file -> digest.update(expected(file).getBytes(java.nio.charset.StandardCharsets.UTF_8)));
     return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private static void createPrivate(Path directory) throws IOException {
-    if (FileSystems.getDefault().supportedFileAttributeViews().contains("posix")) {
-      Files.createDirectories(
-          directory,
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-    } else {
-      Files.createDirectories(directory);
-    }
   }
 
   private static String hash(Path file) throws IOException {
