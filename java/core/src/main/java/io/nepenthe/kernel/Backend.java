@@ -13,8 +13,11 @@ import java.util.stream.IntStream;
 /**
  * The operations of one device. Every output is the caller's; arguments are checked before anything
  * is touched: a wrong shape, an output that overlaps another argument or a bad option is an {@link
- * IllegalArgumentException}, memory that was closed an {@link IllegalStateException}. A backend is
- * used by one thread at a time.
+ * IllegalArgumentException}, memory that was closed an {@link IllegalStateException}.
+ *
+ * <p>A backend is used by one thread at a time. A thread whose operation would share scratch memory
+ * or a device with one that is under way in another gets an {@link IllegalStateException} that
+ * names it, and nothing is touched.
  *
  * <p>Tensors of {@link #zeros} lie where the operations run. A backend of a CUDA device also takes
  * tensors of the host: it copies them to the device for the call, and what it wrote back, which
@@ -267,7 +270,7 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
    * one on each core at a time. They are begun in their order, so that the largest should come
    * first.
    *
-   * @param matrices gives each by its number, perhaps in several threads
+   * @param matrices gives each by its number, perhaps in several threads, one after the other
    * @param count how many there are
    * @return in their order
    * @see SymmetricEigen#of(double[], int)
@@ -281,11 +284,18 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
         .forEach(
             _ -> {
               for (int i = next.getAndIncrement(); i < count; i = next.getAndIncrement()) {
-                SymmetricEigen.Matrix matrix = matrices.apply(i);
+                SymmetricEigen.Matrix matrix = one(matrices, i);
                 found[i] = SymmetricEigen.of(matrix.values(), matrix.size());
               }
             });
     return List.of(found);
+  }
+
+  /** What gives them may copy them from the device. */
+  private static SymmetricEigen.Matrix one(IntFunction<SymmetricEigen.Matrix> matrices, int i) {
+    synchronized (matrices) {
+      return matrices.apply(i);
+    }
   }
 
   /** What steps follow: losses and their gradients, where the outputs are. */

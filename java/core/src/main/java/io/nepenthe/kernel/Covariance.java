@@ -88,10 +88,10 @@ public final class Covariance {
       int threads) {
     check(geometry, input, mask, bias, covariance);
     if (input.elements() > 0) {
-      try {
-        MemorySegment sizes = geometry.reserve(workspace, 0);
+      try (Workspace.Turn turn = workspace.begin()) {
+        MemorySegment sizes = geometry.reserve(turn, 0);
         long needed = (long) WORKSPACE.invokeExact(sizes, bias ? 1 : 0, threads);
-        MemorySegment block = geometry.reserve(workspace, needed);
+        MemorySegment block = geometry.reserve(turn, needed);
         CPU.invokeExact(
             input.segment(),
             mask,
@@ -101,7 +101,7 @@ public final class Covariance {
             covariance.phase(),
             covariance.sum().segment(),
             covariance.rest().segment(),
-            workspace.after(LayerGeometry.BYTES),
+            turn.after(LayerGeometry.BYTES),
             threads);
       } catch (Throwable thrown) {
         throw NativeLibrary.rethrow(thrown);

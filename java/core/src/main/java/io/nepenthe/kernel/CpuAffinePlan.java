@@ -107,10 +107,10 @@ final class CpuAffinePlan implements AffinePlan {
       Tensor out,
       MemorySegment secondOut,
       boolean accumulate) {
-    Primitive primitive = primitive(direction);
-    MemorySegment scratch = workspace.reserve(primitive.workspaceBytes);
     int status;
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      Primitive primitive = primitive(direction);
+      MemorySegment scratch = turn.reserve(primitive.workspaceBytes);
       status =
           (int)
               EXECUTE.invokeExact(
@@ -213,17 +213,17 @@ final class CpuAffinePlan implements AffinePlan {
 
   @Override
   public void close() {
-    closed = true;
-    for (int i = 0; i < primitives.length; i++) {
-      Primitive primitive = primitives[i];
-      primitives[i] = null;
-      if (primitive != null) {
-        try {
+    try (Workspace.Turn _ = workspace.begin()) {
+      closed = true;
+      for (int i = 0; i < primitives.length; i++) {
+        Primitive primitive = primitives[i];
+        primitives[i] = null;
+        if (primitive != null) {
           DESTROY.invokeExact(primitive.handle);
-        } catch (Throwable thrown) {
-          throw NativeLibrary.rethrow(thrown);
         }
       }
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
     }
   }
 }

@@ -190,8 +190,8 @@ final class CpuDense implements Dense {
   @Override
   public void batchNormStatistics(Tensor x, Tensor mean, Tensor variance) {
     long channels = DenseChecks.statistics(x, mean, variance);
-    MemorySegment scratch = workspace.reserve(SUM_DOUBLES * Double.BYTES * channels);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment scratch = turn.reserve(SUM_DOUBLES * Double.BYTES * channels);
       STATISTICS.invokeExact(
           x.segment(),
           x.elements() / channels,
@@ -242,8 +242,8 @@ final class CpuDense implements Dense {
   public void batchNormSums(
       Tensor normalised, Tensor dy, Tensor dScale, Tensor dShift, boolean accumulate) {
     long channels = DenseChecks.sums(normalised, dy, dScale, dShift);
-    MemorySegment scratch = workspace.reserve(SUM_DOUBLES * Double.BYTES * channels);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment scratch = turn.reserve(SUM_DOUBLES * Double.BYTES * channels);
       SUMS.invokeExact(
           normalised.segment(),
           dy.segment(),

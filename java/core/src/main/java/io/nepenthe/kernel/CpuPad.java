@@ -27,9 +27,9 @@ final class CpuPad {
   }
 
   void pad(Tensor x, Tensor y, Padding padding) {
-    MemorySegment geometry = geometry(x.shape(), y.shape(), padding);
-    Checks.disjoint("y", y, "x", x);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment geometry = geometry(turn, x.shape(), y.shape(), padding);
+      Checks.disjoint("y", y, "x", x);
       PAD.invokeExact(x.segment(), y.segment(), geometry, padding.value(), threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
@@ -37,9 +37,9 @@ final class CpuPad {
   }
 
   void gradient(Tensor dy, Tensor dx, Padding padding) {
-    MemorySegment geometry = geometry(dx.shape(), dy.shape(), padding);
-    Checks.disjoint("dx", dx, "dy", dy);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment geometry = geometry(turn, dx.shape(), dy.shape(), padding);
+      Checks.disjoint("dx", dx, "dy", dy);
       PAD_GRADIENT.invokeExact(dy.segment(), dx.segment(), geometry, threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
@@ -47,9 +47,9 @@ final class CpuPad {
   }
 
   /** Checks the two shapes against the padding and writes the kernel's argument. */
-  private MemorySegment geometry(Shape x, Shape y, Padding p) {
+  private static MemorySegment geometry(Workspace.Turn turn, Shape x, Shape y, Padding p) {
     DenseChecks.padding(x, y, p);
-    MemorySegment at = workspace.reserve(9L * Long.BYTES);
+    MemorySegment at = turn.reserve(9L * Long.BYTES);
     for (int i = 0; i < 4; i++) {
       put(at, i, x.size(i));
     }

@@ -33,9 +33,9 @@ final class CpuPool {
   }
 
   void max(Tensor x, Tensor y, Window window) {
-    MemorySegment geometry = geometry(x.shape(), y.shape(), window);
-    Checks.disjoint("y", y, "x", x);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment geometry = geometry(turn, x.shape(), y.shape(), window);
+      Checks.disjoint("y", y, "x", x);
       MAX.invokeExact(x.segment(), y.segment(), geometry, threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
@@ -44,8 +44,8 @@ final class CpuPool {
 
   void maxGradient(Tensor x, Tensor y, Tensor dy, Tensor dx, Window window) {
     DenseChecks.maxPoolGradient(x, y, dy, dx, window);
-    MemorySegment geometry = geometry(x.shape(), y.shape(), window);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment geometry = geometry(turn, x.shape(), y.shape(), window);
       MAX_GRADIENT.invokeExact(
           x.segment(), y.segment(), dy.segment(), dx.segment(), geometry, threads);
     } catch (Throwable thrown) {
@@ -54,9 +54,9 @@ final class CpuPool {
   }
 
   void average(Tensor x, Tensor y, Window window, boolean paddingCounts) {
-    MemorySegment geometry = geometry(x.shape(), y.shape(), window);
-    Checks.disjoint("y", y, "x", x);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment geometry = geometry(turn, x.shape(), y.shape(), window);
+      Checks.disjoint("y", y, "x", x);
       AVERAGE.invokeExact(x.segment(), y.segment(), geometry, paddingCounts ? 1 : 0, threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
@@ -64,9 +64,9 @@ final class CpuPool {
   }
 
   void averageGradient(Tensor dy, Tensor dx, Window window, boolean paddingCounts) {
-    MemorySegment geometry = geometry(dx.shape(), dy.shape(), window);
-    Checks.disjoint("dx", dx, "dy", dy);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment geometry = geometry(turn, dx.shape(), dy.shape(), window);
+      Checks.disjoint("dx", dx, "dy", dy);
       AVERAGE_GRADIENT.invokeExact(
           dy.segment(), dx.segment(), geometry, paddingCounts ? 1 : 0, threads);
     } catch (Throwable thrown) {
@@ -75,9 +75,9 @@ final class CpuPool {
   }
 
   /** Checks the two shapes against the window and writes the kernel's argument. */
-  private MemorySegment geometry(Shape x, Shape y, Window w) {
+  private static MemorySegment geometry(Workspace.Turn turn, Shape x, Shape y, Window w) {
     DenseChecks.pooling(x, y, w);
-    MemorySegment at = workspace.reserve(GEOMETRY * Long.BYTES);
+    MemorySegment at = turn.reserve(GEOMETRY * Long.BYTES);
     for (int i = 0; i < 4; i++) {
       put(at, i, x.size(i));
     }

@@ -1,5 +1,6 @@
 package io.nepenthe.kernel;
 
+import io.nepenthe.tensor.OneThread;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -192,7 +193,9 @@ final class CudaBackend implements Backend {
       return frozen;
     }
     Tensor words = zeros(arena, Shape.of(bytes / Float.BYTES));
-    context.driver().upload(words.address(), frozen.segment());
+    try (var _ = context.begin("freeze", words.shape(), bytes, 0)) {
+      context.driver().upload(words.address(), frozen.segment());
+    }
     return frozen.with(words);
   }
 
@@ -377,11 +380,13 @@ final class CudaBackend implements Backend {
 
   @Override
   public void close() {
-    if (!closed) {
-      closed = true;
-      try (context;
-          dense) {
-        solver.flatMap(CudaSolver.Choice::library).ifPresent(CudaSolver::close);
+    try (OneThread _ = context.users().enter()) {
+      if (!closed) {
+        closed = true;
+        try (context;
+            dense) {
+          solver.flatMap(CudaSolver.Choice::library).ifPresent(CudaSolver::close);
+        }
       }
     }
   }

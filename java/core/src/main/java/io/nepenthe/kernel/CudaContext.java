@@ -1,5 +1,6 @@
 package io.nepenthe.kernel;
 
+import io.nepenthe.tensor.OneThread;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -11,13 +12,14 @@ final class CudaContext implements AutoCloseable {
   private static final int WAVES = 16;
 
   private final CudaDriver driver;
+  private final OneThread users = new OneThread("backend");
   private final CudaMemory memory;
   private final CudaArguments arguments = new CudaArguments();
   private final CudaRanges ranges = CudaRanges.find();
 
   CudaContext(CudaDriver driver) {
     this.driver = driver;
-    this.memory = new CudaMemory(driver);
+    this.memory = new CudaMemory(driver, users);
   }
 
   CudaDriver driver() {
@@ -28,14 +30,21 @@ final class CudaContext implements AutoCloseable {
     return memory;
   }
 
+  /** Who is within an operation or a copy. */
+  OneThread users() {
+    return users;
+  }
+
   /**
    * Begins an operation: a range on the profiler's time line. Its tensors may lie on the host; then
    * they are copied to the device, and the written ones back when it is closed.
    *
    * @param sizes for messages
+   * @throws IllegalStateException if another thread is within one
    */
   Operation begin(String name, Object sizes, long bytes, long flops) {
     driver.enter();
+    users.enter();
     ranges.push(name);
     return new Operation(name, sizes, bytes, flops);
   }
@@ -187,9 +196,11 @@ final class CudaContext implements AutoCloseable {
     /** Ends the range and gives the memory back; {@link #finish} must have come before. */
     @Override
     public void close() {
-      borrowed.forEach(memory::giveBack);
-      borrowed.clear();
-      ranges.pop();
+      try (users) {
+        borrowed.forEach(memory::giveBack);
+        borrowed.clear();
+        ranges.pop();
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.DeviceMemory;
+import io.nepenthe.tensor.OneThread;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -23,14 +24,16 @@ final class CudaMemory implements DeviceMemory, AutoCloseable {
   private static final long LARGE = 2L << 20;
 
   private final CudaDriver driver;
+  private final OneThread users;
   private final TreeMap<Long, Deque<Long>> spare = new TreeMap<>();
   private final Map<Long, Long> sizes = new HashMap<>();
   private final Map<Long, Throwable> sites = new HashMap<>();
   private final boolean traced = Boolean.getBoolean("nepenthe.cuda.trace");
   private boolean closed;
 
-  CudaMemory(CudaDriver driver) {
+  CudaMemory(CudaDriver driver, OneThread users) {
     this.driver = driver;
+    this.users = users;
   }
 
   /** Zeros in memory that the arena gives back when it closes. */
@@ -130,28 +133,36 @@ final class CudaMemory implements DeviceMemory, AutoCloseable {
   @Override
   public void upload(MemorySegment to, MemorySegment from) {
     if (to.byteSize() > 0) {
-      driver.upload(to.address(), from);
+      try (OneThread _ = users.enter()) {
+        driver.upload(to.address(), from);
+      }
     }
   }
 
   @Override
   public void download(MemorySegment to, MemorySegment from) {
     if (to.byteSize() > 0) {
-      driver.download(to, from.address());
+      try (OneThread _ = users.enter()) {
+        driver.download(to, from.address());
+      }
     }
   }
 
   @Override
   public void copy(MemorySegment to, MemorySegment from) {
     if (to.byteSize() > 0) {
-      driver.copy(to.address(), from.address(), to.byteSize());
+      try (OneThread _ = users.enter()) {
+        driver.copy(to.address(), from.address(), to.byteSize());
+      }
     }
   }
 
   @Override
   public void clear(MemorySegment to) {
     if (to.byteSize() > 0) {
-      driver.clear(to.address(), to.byteSize());
+      try (OneThread _ = users.enter()) {
+        driver.clear(to.address(), to.byteSize());
+      }
     }
   }
 

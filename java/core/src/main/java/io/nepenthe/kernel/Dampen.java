@@ -118,9 +118,9 @@ public final class Dampen {
       Workspace workspace,
       int threads) {
     check(weights, forget, reference);
-    MemorySegment counts = workspace.reserve((COUNTS + MAGNITUDES) * Long.BYTES);
-    MemorySegment magnitudes = counts.asSlice(COUNTS * Long.BYTES, MAGNITUDES * Double.BYTES);
-    try {
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment counts = turn.reserve((COUNTS + MAGNITUDES) * Long.BYTES);
+      MemorySegment magnitudes = counts.asSlice(COUNTS * Long.BYTES, MAGNITUDES * Double.BYTES);
       CPU.invokeExact(
           weights.segment(),
           forget.segment(),
@@ -132,17 +132,17 @@ public final class Dampen {
           counts,
           magnitudes,
           threads);
+      return new Result(
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 0),
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 1),
+          counts.getAtIndex(ValueLayout.JAVA_LONG, 2),
+          magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 0),
+          magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 1),
+          magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 2),
+          magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 3));
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }
-    return new Result(
-        counts.getAtIndex(ValueLayout.JAVA_LONG, 0),
-        counts.getAtIndex(ValueLayout.JAVA_LONG, 1),
-        counts.getAtIndex(ValueLayout.JAVA_LONG, 2),
-        magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 0),
-        magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 1),
-        magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 2),
-        magnitudes.getAtIndex(ValueLayout.JAVA_DOUBLE, 3));
   }
 
   /** The same in plain Java. */

@@ -129,8 +129,8 @@ record LayerGeometry(
    * These sizes and, {@link #BYTES} on, this many bytes for a kernel to work in. What the kernel
    * needs it says from the sizes alone.
    */
-  MemorySegment reserve(Workspace workspace, long bytes) {
-    MemorySegment block = workspace.reserve(BYTES + bytes);
+  MemorySegment reserve(Workspace.Turn turn, long bytes) {
+    MemorySegment block = turn.reserve(BYTES + bytes);
     write(block);
     return block;
   }

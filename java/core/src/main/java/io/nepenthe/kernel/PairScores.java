@@ -116,10 +116,10 @@ public final class PairScores {
       scores.clear();
       return;
     }
-    try {
-      MemorySegment sizes = geometry.reserve(workspace, 0);
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment sizes = geometry.reserve(turn, 0);
       long needed = (long) WORKSPACE.invokeExact(sizes, bias ? 1 : 0, count, threads);
-      MemorySegment block = geometry.reserve(workspace, needed);
+      MemorySegment block = geometry.reserve(turn, needed);
       CPU.invokeExact(
           input.segment(),
           outputGradient.segment(),
@@ -128,7 +128,7 @@ public final class PairScores {
           queries.values().segment(),
           count,
           scores.segment(),
-          workspace.after(LayerGeometry.BYTES),
+          turn.after(LayerGeometry.BYTES),
           threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);

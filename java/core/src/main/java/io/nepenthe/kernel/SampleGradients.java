@@ -82,17 +82,17 @@ public final class SampleGradients {
       out.clear();
       return;
     }
-    try {
-      MemorySegment sizes = geometry.reserve(workspace, 0);
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment sizes = geometry.reserve(turn, 0);
       long needed = (long) WORKSPACE.invokeExact(sizes, threads);
-      MemorySegment block = geometry.reserve(workspace, needed);
+      MemorySegment block = geometry.reserve(turn, needed);
       CPU.invokeExact(
           input.segment(),
           outputGradient.segment(),
           block,
           bias ? 1 : 0,
           out.segment(),
-          workspace.after(LayerGeometry.BYTES),
+          turn.after(LayerGeometry.BYTES),
           threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);

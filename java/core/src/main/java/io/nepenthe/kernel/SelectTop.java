@@ -97,7 +97,9 @@ public final class SelectTop {
       List<Tensor> values, MaskStack out, double[] ratios, Workspace workspace, int threads) {
     List<Tensor> fixed = List.copyOf(values);
     long total = check(fixed, out, ratios);
-    return new Run(fixed, out, ratios, total, workspace, threads).select();
+    try (Workspace.Turn turn = workspace.begin()) {
+      return new Run(fixed, out, ratios, total, turn, threads).select();
+    }
   }
 
   /** One run: the tensors, and the scratch memory cut into cuts, ties, invalid and histograms. */
@@ -118,7 +120,7 @@ public final class SelectTop {
         MaskStack out,
         double[] ratios,
         long total,
-        Workspace workspace,
+        Workspace.Turn turn,
         int threads) {
       this.values = values;
       this.out = out;
@@ -129,8 +131,7 @@ public final class SelectTop {
       long cutWords = (long) FIELDS * count;
       long tieWords = blocks * count;
       long histogramWords = counters * Math.max(HIGH_WORDS, LOW_WORDS * count);
-      MemorySegment scratch =
-          workspace.reserve((cutWords + tieWords + 1 + histogramWords) * Long.BYTES);
+      MemorySegment scratch = turn.reserve((cutWords + tieWords + 1 + histogramWords) * Long.BYTES);
       cuts = scratch.asSlice(0, cutWords * Long.BYTES);
       ties = scratch.asSlice(cuts.byteSize(), tieWords * Long.BYTES);
       invalid = scratch.asSlice(cuts.byteSize() + ties.byteSize(), Long.BYTES);

@@ -83,10 +83,10 @@ public final class SelfScores {
       scores.clear();
       return;
     }
-    try {
-      MemorySegment sizes = geometry.reserve(workspace, 0);
+    try (Workspace.Turn turn = workspace.begin()) {
+      MemorySegment sizes = geometry.reserve(turn, 0);
       long needed = (long) WORKSPACE.invokeExact(sizes, threads);
-      MemorySegment block = geometry.reserve(workspace, needed);
+      MemorySegment block = geometry.reserve(turn, needed);
       CPU.invokeExact(
           input.segment(),
           outputGradient.segment(),
@@ -94,7 +94,7 @@ public final class SelfScores {
           weights.segment(),
           strategy.ordinal(),
           scores.segment(),
-          workspace.after(LayerGeometry.BYTES),
+          turn.after(LayerGeometry.BYTES),
           threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);

@@ -116,10 +116,10 @@ public final class SquareGradients {
     check(call, input, outputGradient, weights);
     requireFew(call, strategy);
     if (input.elements() > 0 && outputGradient.elements() > 0 && weights.shape().elements() > 0) {
-      try {
-        MemorySegment sizes = call.reserve(workspace, 0);
+      try (Workspace.Turn turn = workspace.begin()) {
+        MemorySegment sizes = call.reserve(turn, 0);
         long needed = (long) WORKSPACE.invokeExact(sizes, threads);
-        MemorySegment block = call.reserve(workspace, needed);
+        MemorySegment block = call.reserve(turn, needed);
         CPU.invokeExact(
             input.segment(),
             outputGradient.segment(),
@@ -128,7 +128,7 @@ public final class SquareGradients {
             strategy.ordinal(),
             weights.sum().segment(),
             weights.rest().segment(),
-            workspace.after(LayerGeometry.BYTES),
+            turn.after(LayerGeometry.BYTES),
             threads);
       } catch (Throwable thrown) {
         throw NativeLibrary.rethrow(thrown);

@@ -134,7 +134,7 @@ public final class SquareVectorGradients {
     Shape shape = outputGradient.shape();
     checkEmbedding(tokens, outputGradient, rows);
     if (outputGradient.elements() > 0) {
-      try {
+      try (Workspace.Turn turn = workspace.begin()) {
         long needed =
             (long) EMBEDDING_WORKSPACE.invokeExact(shape.size(1), rows.shape().size(0), threads);
         EMBEDDING.invokeExact(
@@ -147,7 +147,7 @@ public final class SquareVectorGradients {
             rows.phase(),
             rows.sum().segment(),
             rows.rest().segment(),
-            workspace.reserve(needed),
+            turn.reserve(needed),
             threads);
       } catch (Throwable thrown) {
         throw NativeLibrary.rethrow(thrown);

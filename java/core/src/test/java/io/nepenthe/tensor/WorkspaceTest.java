@@ -12,15 +12,21 @@ import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;
 
 class WorkspaceTest {
+  private static MemorySegment reserve(Workspace workspace, long bytes) {
+    try (Workspace.Turn turn = workspace.begin()) {
+      return turn.reserve(bytes);
+    }
+  }
+
   @Test
   void reuseAllocatesNothing() {
     try (Workspace workspace = new Workspace()) {
-      MemorySegment block = workspace.reserve(1000);
+      MemorySegment block = reserve(workspace, 1000);
       ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
       int repetitions = 100_000;
       long before = threads.getCurrentThreadAllocatedBytes();
       for (int i = 0; i < repetitions; i++) {
-        if (workspace.reserve(i % 1001) != block) {
+        if (reserve(workspace, i % 1001) != block) {
           throw new AssertionError("another block at " + i);
         }
       }
@@ -34,13 +40,13 @@ class WorkspaceTest {
   void itGrowsAndGivesBackTheOldBlock() {
     try (Workspace workspace = new Workspace()) {
       assertEquals(0, workspace.bytes());
-      MemorySegment small = workspace.reserve(8);
-      MemorySegment large = workspace.reserve(100_000);
+      MemorySegment small = reserve(workspace, 8);
+      MemorySegment large = reserve(workspace, 100_000);
       assertTrue(large.byteSize() >= 100_000);
       assertEquals(0, large.address() % Tensor.ALIGNMENT);
       large.set(ValueLayout.JAVA_BYTE, 99_999, (byte) 1);
       assertThrows(IllegalStateException.class, () -> small.get(ValueLayout.JAVA_BYTE, 0));
-      assertSame(large, workspace.reserve(8));
+      assertSame(large, reserve(workspace, 8));
     }
   }
 
@@ -48,24 +54,59 @@ class WorkspaceTest {
   void misuseIsRefused() {
     Workspace workspace = new Workspace();
     IllegalArgumentException negative =
-        assertThrows(IllegalArgumentException.class, () -> workspace.reserve(-1));
+        assertThrows(IllegalArgumentException.class, () -> reserve(workspace, -1));
     assertEquals("workspace of -1 bytes", negative.getMessage());
-    MemorySegment block = workspace.reserve(8);
+    MemorySegment block = reserve(workspace, 8);
     workspace.close();
     workspace.close();
     assertThrows(IllegalStateException.class, () -> block.get(ValueLayout.JAVA_BYTE, 0));
     IllegalStateException closed =
-        assertThrows(IllegalStateException.class, () -> workspace.reserve(0));
+        assertThrows(IllegalStateException.class, () -> reserve(workspace, 0));
     assertEquals("the workspace is closed", closed.getMessage());
   }
 
   @Test
   void aBlockThatNoMachineHasLeavesTheOldOne() {
     try (Workspace workspace = new Workspace()) {
-      MemorySegment block = workspace.reserve(8);
-      assertThrows(OutOfMemoryError.class, () -> workspace.reserve(1L << 60));
-      assertSame(block, workspace.reserve(8));
+      MemorySegment block = reserve(workspace, 8);
+      assertThrows(OutOfMemoryError.class, () -> reserve(workspace, 1L << 60));
+      assertSame(block, reserve(workspace, 8));
       block.set(ValueLayout.JAVA_BYTE, 0, (byte) 1);
     }
+  }
+
+  @Test
+  void anotherThreadIsRefusedUntilTheTurnEnds() throws Exception {
+    try (Workspace workspace = new Workspace()) {
+      Workspace.Turn turn = workspace.begin();
+      workspace.begin().close(); // within its own
+      String refusal =
+          "a backend is for one thread at a time: thread "
+              + Thread.currentThread().getName()
+              + " uses this one now";
+      assertEquals(refusal, elsewhere(workspace::begin));
+      assertEquals(refusal, elsewhere(workspace::close));
+      turn.reserve(8).set(ValueLayout.JAVA_BYTE, 0, (byte) 1);
+      turn.close();
+      assertEquals("", elsewhere(() -> workspace.begin().close()));
+      assertEquals("", elsewhere(workspace::close));
+    }
+  }
+
+  /** What another thread is told, which has ended then. */
+  private static String elsewhere(Runnable use) throws InterruptedException {
+    String[] told = {""};
+    Thread other =
+        new Thread(
+            () -> {
+              try {
+                use.run();
+              } catch (IllegalStateException e) {
+                told[0] = e.getMessage();
+              }
+            });
+    other.start();
+    other.join();
+    return told[0];
   }
 }
