@@ -2,7 +2,6 @@ package io.nepenthe.cli;
 
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
-import io.nepenthe.data.IdList;
 import io.nepenthe.data.Subset;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -72,10 +71,8 @@ final class ForgetOptions {
     }
     long[] chosen;
     if (ids != null) {
-      chosen = IdList.read(ids);
+      chosen = Datasets.ids(Subset.ofIds(dataset, ids));
       run.reads(ids);
-      // Says what is wrong with the list.
-      Subset.ofIds(dataset, ids);
     } else if (fraction != null) {
       Dataset drawn = Datasets.split(dataset, fraction, run.seed()).first();
       chosen = LongStream.range(0, drawn.size()).map(drawn::id).toArray();

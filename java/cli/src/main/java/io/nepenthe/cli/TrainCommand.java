@@ -3,7 +3,7 @@ package io.nepenthe.cli;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
-import io.nepenthe.data.IdList;
+import io.nepenthe.data.Subset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.nn.CrossEntropy;
 import io.nepenthe.nn.Model;
@@ -93,7 +93,7 @@ final class TrainCommand extends Operation {
       return whole;
     }
     run.reads(without);
-    return Datasets.without(whole, IdList.read(without));
+    return Datasets.without(whole, Datasets.ids(Subset.ofIds(whole, without)));
   }
 
   private ModelFile start(Run run, Dataset training) {

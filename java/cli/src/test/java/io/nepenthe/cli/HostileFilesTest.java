@@ -75,6 +75,7 @@ class HostileFilesTest {
             + "--queries glyphs:test#0-1 --factors F/factors",
         "factors/lambda.safetensors | inspect F/VICTIM --json F/out",
         "ids.txt | fisher --model F/model.onnx --data glyphs:train/20#@F/VICTIM",
+        "ids.txt | train --arch mlp --width 2 --epochs 1 --data glyphs:train/20 --without F/VICTIM",
         "ids.txt | unlearn --method ssd --model F/model.onnx --data glyphs:train/20 "
             + "--forget F/VICTIM --selection 4"
       })

@@ -59,8 +59,13 @@ public final class DataSource {
    */
   public static Dataset open(String spec, long seed, Limits limits) {
     int hash = hash(spec);
-    Dataset whole = whole(spec, hash < 0 ? spec : spec.substring(0, hash), seed, limits);
-    return hash < 0 ? whole : subset(spec, whole, spec.substring(hash + 1));
+    try {
+      Dataset whole = whole(spec, hash < 0 ? spec : spec.substring(0, hash), seed, limits);
+      return hash < 0 ? whole : subset(spec, whole, spec.substring(hash + 1));
+    } catch (OutOfMemoryError e) {
+      throw new DataException(
+          spec, "data that memory can hold (-Xmx sets the limit)", "" + e.getMessage(), e);
+    }
   }
 
   /**

@@ -103,7 +103,7 @@ public final class Subset implements Dataset {
    *     or one twice
    */
   public static Subset ofIds(Dataset base, Path list) {
-    long[] ids = IdList.read(list);
+    long[] ids = IdList.read(list, base.size());
     if (ids.length == 0) {
       throw new DataException(list.toString(), "at least one id", "none");
     }

@@ -2,13 +2,19 @@ package io.nepenthe.data;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertLinesMatch;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.kernel.ChildJvm;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -126,6 +132,51 @@ class IdxTest {
       Files.writeString(file, "7\n" + wrong);
       Fixtures.refused(() -> IdList.read(file), file.toString(), "line 2", wrong);
     }
+  }
+
+  /** Of any length within what there can be: by chunks, and no further than needed. */
+  @Test
+  void longIdListsAreReadAsFarAsTheyMake() throws IOException {
+    Path file = folder.resolve("ids.txt");
+    long[] ids = LongStream.range(0, 50_000).map(i -> i * i).toArray();
+    IdList.write(file, ids);
+    assertArrayEquals(ids, IdList.read(file));
+    assertArrayEquals(ids, IdList.read(file, ids.length));
+    Fixtures.refused(() -> IdList.read(file, 49_999), file.toString(), "at most 49999 ids", "more");
+    Files.write(file, new byte[200_000]);
+    Fixtures.refused(() -> IdList.read(file), file + ", line 1", "an id");
+    Files.writeString(file, "1\n".repeat(4_000_000));
+    long before = Memories.allocated();
+    Fixtures.refused(() -> DataSource.open("glyphs:test/4#@" + file, 1), "at most 4 ids");
+    long used = Memories.allocated() - before;
+    assertTrue(used < 1 << 20, used + " bytes for four ids");
+  }
+
+  /** Prints what is wrong with a list. */
+  static final class Lister {
+    public static void main(String[] arguments) {
+      try {
+        IdList.read(Path.of(arguments[0]));
+      } catch (DataException e) {
+        System.out.println(e.getMessage());
+      }
+    }
+  }
+
+  @Test
+  void aListThatMemoryCannotHoldIsNamed() throws Exception {
+    Path file = folder.resolve("ids.txt");
+    Files.writeString(file, "1\n".repeat(8_000_000));
+    Map<String, String> small = Map.of("JDK_JAVA_OPTIONS", "-Xmx16m");
+    ChildJvm.Outcome outcome =
+        ChildJvm.finish(ChildJvm.start(Lister.class, List.of(), small, file.toString()));
+    assertEquals(0, outcome.status(), outcome.output());
+    assertLinesMatch(
+        List.of(
+            ">> NOTE: Picked up >>",
+            Pattern.quote(file + ": expected ids that memory can hold (-Xmx sets the limit), found")
+                + " more than [0-9]+ in 16000000 bytes"),
+        outcome.output().lines().toList());
   }
 
   @Test
