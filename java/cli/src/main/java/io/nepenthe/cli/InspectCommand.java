@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.nepenthe.data.SafetensorsFile;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -48,7 +47,7 @@ final class InspectCommand extends Operation {
       }
       return found;
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      throw new CommandException(folder + ": expected a folder that can be listed, found " + e, e);
     }
   }
 

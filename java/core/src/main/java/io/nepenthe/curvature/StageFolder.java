@@ -4,7 +4,6 @@ import io.nepenthe.data.AtomicFile;
 import io.nepenthe.data.DataException;
 import io.nepenthe.data.SafetensorsFile;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -77,7 +76,7 @@ record StageFolder(Path path) {
     try {
       Files.deleteIfExists(file);
     } catch (IOException e) {
-      throw new UncheckedIOException("deleting " + file, e);
+      throw new DataException(file.toString(), "a file that can be deleted", e.toString(), e);
     }
   }
 }

@@ -101,6 +101,14 @@ public final class StageMerge {
       if (number(piece, 3) != count) {
         throw new DataException(piece.toString(), "one of " + count + " chunks", "another cut");
       }
+      int chunk = number(piece, 2);
+      // Under another name a chunk would count twice.
+      if (chunk < 1 || chunk > count || !piece.equals(folder.piece(stage, chunk - 1, count))) {
+        throw new DataException(
+            piece.toString(),
+            "chunks " + folder.piece(stage, 0, count).getFileName() + " and so on",
+            "another name");
+      }
     }
     if (!missing.isEmpty()) {
       throw new DataException(
@@ -204,13 +212,19 @@ public final class StageMerge {
 
   /** Matrices of as many rows, beside each other. */
   private static SafetensorsPart concatenation(List<SafetensorsFile> open, String name) {
-    long rows = open.getFirst().shape(name).size(0);
+    Shape first = open.getFirst().shape(name);
+    long rows = first.rank() == 2 ? first.size(0) : 0;
     long columns = 0;
     for (SafetensorsFile file : open) {
       Shape shape = file.shape(name);
-      if (file.type(name) != SafetensorsType.F32 || shape.rank() != 2 || shape.size(0) != rows) {
+      if (file.type(name) != SafetensorsType.F32
+          || shape.rank() != 2
+          || shape.size(0) != rows
+          || rows == 0) {
         throw new DataException(
-            file.toString(), name + " as F32 of " + rows + " rows", "another type or shape");
+            file.toString(),
+            name + " as F32, as many rows as in " + open.getFirst(),
+            file.type(name) + " " + shape);
       }
       columns += shape.size(1);
     }

@@ -1,5 +1,6 @@
 package io.nepenthe.curvature;
 
+import io.nepenthe.data.DataException;
 import io.nepenthe.data.SafetensorsFile;
 import io.nepenthe.data.SafetensorsPart;
 import io.nepenthe.tensor.Tensor;
@@ -45,6 +46,10 @@ record SumState(SequencedMap<String, ChunkedSum> sums) implements Checkpoint.Sta
             copy(from, name + ".rest", sum.current().rest(), arena);
           }
           long[] counts = from.integers(name + ".counts", 2);
+          if (counts[0] < 0 || counts[1] < 0) {
+            throw new DataException(
+                from.toString(), name + ".counts from 0 on", counts[0] + " and " + counts[1]);
+          }
           sum.resume(counts[0], counts[1]);
         });
   }

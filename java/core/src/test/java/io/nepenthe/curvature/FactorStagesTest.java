@@ -10,7 +10,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.nepenthe.data.DataException;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
+import io.nepenthe.data.Safetensors;
 import io.nepenthe.data.SafetensorsFile;
+import io.nepenthe.data.SafetensorsPart;
+import io.nepenthe.data.SafetensorsType;
 import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
@@ -18,6 +21,7 @@ import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -28,9 +32,12 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -304,6 +311,9 @@ class FactorStagesTest {
     Files.copy(first, second);
     Files.copy(first, fourth);
     refused(() -> StageMerge.all(folder, new Heard(new long[] {-1})), "chunk = 2 of 4", "1 of 4");
+    Path again = Files.copy(first, folder.resolve("covariance.001-of-004.safetensors"));
+    refused(() -> StageMerge.all(folder, new Heard(new long[] {-1})), "001-of-004", "another name");
+    Files.delete(again);
     IllegalArgumentException many =
         assertThrows(
             IllegalArgumentException.class,
@@ -312,6 +322,51 @@ class FactorStagesTest {
                     .covariance());
     assertEquals("200 samples have at most 4 partitions, found 5", many.getMessage());
     assertThrows(IllegalArgumentException.class, () -> StageOptions.in(folder).withPartition(3, 2));
+  }
+
+  /** Of scores, which stand beside each other. */
+  @Test
+  void matricesThatDoNotStandBesideEachOtherAreRefused() throws IOException {
+    for (Shape shape : List.of(Shape.of(), Shape.of(2), Shape.of(0, 1L << 60))) {
+      for (int i = 1; i <= 4; i++) {
+        try (Arena arena = Arena.ofConfined()) {
+          SequencedMap<String, Tensor> tensors = new TreeMap<>();
+          tensors.put("all_modules", Tensor.zeros(arena, shape));
+          Safetensors.write(
+              folder.resolve("scores.0" + i + "-of-04.safetensors"),
+              Map.of("chunk", i + " of 4", "merge", "concatenate"),
+              tensors);
+        }
+      }
+      refused(
+          () -> StageMerge.all(folder, new Heard(new long[] {-1})),
+          "scores.01-of-04.safetensors",
+          "all_modules as F32",
+          "found F32 " + shape);
+    }
+  }
+
+  @Test
+  void aCheckpointThatCountedLessThanNothingIsRefused() throws IOException {
+    StageOptions often = new StageOptions(folder, 1, 1, Duration.ZERO, true);
+    assertThrows(Heard.Interrupted.class, () -> stages(often, OPTIONS, 5).covariance());
+    Path file = folder.resolve("covariance.checkpoint.safetensors");
+    try (Arena arena = Arena.ofConfined();
+        SafetensorsFile open = SafetensorsFile.open(file)) {
+      SequencedMap<String, SafetensorsPart> parts = new LinkedHashMap<>();
+      for (String name : open.names()) {
+        MemorySegment values = open.values(name, arena);
+        if (open.type(name) == SafetensorsType.I64) {
+          values.set(ValueLayout.JAVA_LONG, 0, -7);
+        }
+        parts.put(name, new SafetensorsPart(open.type(name), open.shape(name), _ -> values));
+      }
+      SafetensorsFile.write(file, open.metadata(), parts);
+    }
+    refused(
+        () -> stages(often, OPTIONS, -1).covariance(),
+        file.toString(),
+        ".counts from 0 on, found -7 and ");
   }
 
   private static void refused(Executable run, String... words) {
