@@ -20,19 +20,22 @@ final class Caveats {
   private static final int NAMED = 12;
 
   private final Task task;
+  private final boolean thorough;
   private final List<String> sentences = new ArrayList<>();
 
-  private Caveats(Task task) {
+  private Caveats(Task task, boolean thorough) {
     this.task = task;
+    this.thorough = thorough;
   }
 
   /**
    * All that there are.
    *
    * @param chosenBy trusted data by which methods choose, if any do
+   * @param thorough whether all attacks are made, as {@link Metrics#of} does
    */
-  static List<String> of(Task task, Optional<Dataset> chosenBy) {
-    Caveats caveats = new Caveats(task);
+  static List<String> of(Task task, Optional<Dataset> chosenBy, boolean thorough) {
+    Caveats caveats = new Caveats(task, thorough);
     Optional<Dataset> neverSeen = task.test().or(task::heldOut);
     if (neverSeen.isPresent() && task.forget().isPresent()) {
       caveats.attacks(
@@ -132,7 +135,7 @@ final class Caveats {
           Text.count(side),
           Text.count(side),
           samples.name,
-          side < least ? ", and training privacy is not measured" : "");
+          thorough && side < least ? ", and training privacy is not measured" : "");
     }
   }
 
@@ -153,7 +156,7 @@ final class Caveats {
           Text.count(side), samples.name);
     }
     least = MembershipInference.LEAST_FOR_THRESHOLD;
-    if (samples.mostOfAClass() < least) {
+    if (thorough && samples.mostOfAClass() < least) {
       say(
           "There is no threshold attack: it needs %d of the forgotten and %d %s samples of one"
               + " class, found no such class",
@@ -167,7 +170,7 @@ final class Caveats {
       say(
           "The %s data have no sample of %s, forgotten altogether: nothing tells whether the class"
               + " is forgotten or its training samples alone, and attacks that compare the forgotten"
-              + " with samples of their own class (loss, threshold, likelihood ratio) %s",
+              + " with samples of their own classes (loss, threshold, likelihood ratio) %s",
           samples.name,
           which,
           samples.like() == 0
@@ -177,8 +180,8 @@ final class Caveats {
     }
     say(
         "Of %s, forgotten altogether, the %s %s samples %s samples never seen of which attacks"
-            + " learn; attacks that compare the forgotten with samples of their own class (loss,"
-            + " threshold, likelihood ratio) use them alone",
+            + " learn; attacks that compare the forgotten with samples of their own classes (loss,"
+            + " threshold, likelihood ratio) use all samples of these, and no others",
         which,
         Text.count(samples.gone()),
         samples.name,

@@ -131,7 +131,7 @@ final class CompareCommand extends Operation {
     Comparison.Plan plan = plan(run, training);
     boolean choose = tune > 0 || named.stream().anyMatch(it -> it.method().needsHeldOut());
     List<String> notes =
-        new ArrayList<>(Caveats.of(plan.judged(), plan.task().heldOut().filter(_ -> choose)));
+        new ArrayList<>(Caveats.of(plan.judged(), plan.task().heldOut().filter(_ -> choose), true));
     List<Chosen> chosen = possible(plan, named, notes);
     ObjectNode json = run.result().json();
     List<Chosen> tuned = tune == 0 ? chosen : tuned(run, plan, chosen, notes);
@@ -148,6 +148,9 @@ final class CompareCommand extends Operation {
     Summary summary = new Summary(rows);
     summary.to(json);
     summary.print(run);
+    if (!plan.judged().isRepair()) {
+      Inconclusive.of(json.get("before"), json.at("/methods/0")).ifPresent(notes::add);
+    }
     Notes.to(run, notes);
     report(run, plan, summary, Stream.concat(notes.stream(), summary.warnings().stream()).toList());
     run.result().total(run.elapsed());

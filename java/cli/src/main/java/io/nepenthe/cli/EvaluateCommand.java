@@ -120,6 +120,10 @@ final class EvaluateCommand extends Operation {
           models.stream().map(one -> models.size() == 1 ? "" : key(one)).toArray(String[]::new),
           models.stream().map(Portrayed::metrics).toArray(ObjectNode[]::new));
       List<String> notes = notes(task);
+      if (files.before.isPresent() && files.reference.isPresent() && !task.isRepair()) {
+        Inconclusive.of(models.getFirst().metrics(), models.getLast().metrics())
+            .ifPresent(notes::add);
+      }
       files
           .before
           .filter(after::isSame)
@@ -151,7 +155,7 @@ final class EvaluateCommand extends Operation {
 
   /** What must be known to read the figures, and what a report lacks. */
   private List<String> notes(Task task) {
-    List<String> notes = new ArrayList<>(Caveats.of(task, Optional.empty()));
+    List<String> notes = new ArrayList<>(Caveats.of(task, Optional.empty(), true));
     int least = LikelihoodRatio.LEAST_FOR_ONE_PERCENT;
     if (shadows != null && task.strangers().size() < least) {
       notes.add(

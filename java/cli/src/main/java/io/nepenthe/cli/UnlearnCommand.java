@@ -177,7 +177,7 @@ final class UnlearnCommand extends Operation {
    */
   private List<String> notes(Method how, Task judged, Optional<Dataset> trusted, ObjectNode told) {
     Optional<Dataset> chosenBy = trusted.filter(_ -> how.needsHeldOut());
-    List<String> notes = new ArrayList<>(Caveats.of(judged, chosenBy));
+    List<String> notes = new ArrayList<>(Caveats.of(judged, chosenBy, false));
     Optional<Dataset> neverSeen = judged.test().or(judged::heldOut);
     if (neverSeen.isEmpty()) {
       return notes;

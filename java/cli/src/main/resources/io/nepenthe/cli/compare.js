@@ -100,8 +100,11 @@
     );
   }
 
-  /** Labels of points: those that lie close to each other share the first one's, a line each; x goes from low to 100. */
-  function together(models, place, low) {
+  /**
+   * Labels of points: those that lie close to each other share the first one's, a line each; x goes from low to 100.
+   * Where there is no room for titles they are numbers, above the highest.
+   */
+  function together(models, place, low, numbered) {
     const span = 100 - percents(models.map((model) => place(model)[1])).min;
     const groups = [];
     for (const model of models.toSorted((a, b) => place(b)[1] - place(a)[1])) {
@@ -116,14 +119,17 @@
     for (const group of groups) {
       const left = Math.min(...group.map((model) => place(model)[0])) > (low + 100) / 2;
       const end = group.toSorted((a, b) => (left ? 1 : -1) * (place(a)[0] - place(b)[0]))[0];
-      labels.set(end, {
-        show: true,
-        position: left ? "left" : "right",
-        align: left ? "right" : "left",
-        verticalAlign: "top",
-        offset: [0, -7],
-        formatter: group.map((model) => model.title).join("\n"),
-      });
+      const numbers = group.map((model) => models.indexOf(model) + 1).sort((a, b) => a - b);
+      numbered
+        ? labels.set(group[0], { show: true, position: "top", align: left ? "right" : "left", distance: 3, formatter: numbers.join(", ") })
+        : labels.set(end, {
+            show: true,
+            position: left ? "left" : "right",
+            align: left ? "right" : "left",
+            verticalAlign: "top",
+            offset: [0, -7],
+            formatter: group.map((model) => model.title).join("\n"),
+          });
     }
     return labels;
   }
@@ -143,9 +149,8 @@
     const shown = data.models.filter((model) => model.metrics[x] != null);
     // An attack's aim is 0; of what is forgotten by chance most is known still.
     const across = percents(data.attack ? [0] : shown.map((model) => 100 * model.metrics[x]));
-    const labels = narrow("tradeoff")
-      ? new Map(shown.map((model, i) => [model, { show: true, position: "top", distance: 3, formatter: String(i + 1) }]))
-      : together(shown, (model) => [100 * model.metrics[x], 100 * model.metrics.testAccuracy], across.min);
+    const place = (model) => [100 * model.metrics[x], 100 * model.metrics.testAccuracy];
+    const labels = together(shown, place, across.min, narrow("tradeoff"));
     const shapes = (model) => (model === before ? "rect" : model === standard ? "diamond" : "circle");
     draw(
       "tradeoff",
@@ -153,7 +158,7 @@
         ...option,
         legend: undefined,
         grid: { left: 8, right: 24, top: 34, bottom: 28, containLabel: true },
-        xAxis: { ...axis, ...across, name, nameLocation: "middle", nameGap: 28 },
+        xAxis: { ...axis, ...across, name, nameLocation: "middle", nameGap: 28, axisLabel: { ...axis.axisLabel, margin: 11 } },
         yAxis: { ...axis, ...percents(shown.map((model) => 100 * model.metrics.testAccuracy)), name: "test accuracy, %", nameLocation: "end", nameTextStyle: { align: "left", color: css("--soft") } },
         tooltip: {
           ...option.tooltip,
@@ -164,7 +169,7 @@
             type: "scatter",
             data: shown.map((model) => ({
               name: model.title,
-              value: [100 * model.metrics[x], 100 * model.metrics.testAccuracy],
+              value: place(model),
               symbol: shapes(model),
               symbolSize: model === chosen || model === standard || model === before ? 15 : 11,
               itemStyle: { color: colour(model, chosen), borderColor: css("--card"), borderWidth: 1 },
@@ -201,7 +206,7 @@
       {
         ...option,
         grid: { left: 20, right: 52, top: narrow("seconds") ? 56 : 34, bottom: 8, containLabel: true },
-        xAxis: { ...axis, type: "value", axisLabel: { ...axis.axisLabel, formatter: "{value} s", hideOverlap: true } },
+        xAxis: { ...axis, type: "value", splitNumber: narrow("seconds") ? 3 : 5, axisLabel: { ...axis.axisLabel, formatter: "{value} s", hideOverlap: true } },
         yAxis: { ...axis, type: "category", data: shown.map((model) => model.title), axisTick: { show: false }, axisLabel: { ...axis.axisLabel, color: css("--ink"), interval: 0, width: narrow("seconds") ? 110 : 170, overflow: "truncate" } },
         tooltip: { ...option.tooltip, trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: (value) => seconds(value) },
         series: phases.map((phase, i) => ({

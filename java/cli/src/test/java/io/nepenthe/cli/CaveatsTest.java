@@ -56,7 +56,7 @@ class CaveatsTest {
   }
 
   private static List<String> of(Task task) {
-    return Caveats.of(task, Optional.empty());
+    return Caveats.of(task, Optional.empty(), true);
   }
 
   /** Not a number means that the attack makes no statement: then, and only then, that is said. */
@@ -69,6 +69,10 @@ class CaveatsTest {
         new Splits(
             predictions(task.retain()), predictions(task.forget()), predictions(task.test()));
     MembershipInference attack = MembershipInference.defaults(1);
+    assertEquals(
+        notes.stream().filter(note -> !note.contains("threshold attack")).toList(),
+        Caveats.of(task, Optional.empty(), false),
+        "where it is not made anyway");
     boolean loss = Double.isNaN(attack.lossAttack(splits));
     boolean threshold = Double.isNaN(attack.thresholdAttack(splits, Feature.MODIFIED_ENTROPY));
     assertEquals(count < 10, loss);
@@ -231,7 +235,7 @@ class CaveatsTest {
     Dataset retain = Subset.range(all, 20, 249);
     Dataset test = Subset.range(all, 25, 299);
     List<String> notes =
-        Caveats.of(task(test, forget, retain), Optional.of(Subset.range(all, 290, 299)));
+        Caveats.of(task(test, forget, retain), Optional.of(Subset.range(all, 290, 299)), true);
     assertEquals(
         List.of(
             "10 of the 30 forgotten samples are, pixel for pixel, among those that are kept as"

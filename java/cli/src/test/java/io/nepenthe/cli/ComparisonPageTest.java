@@ -186,12 +186,14 @@ class ComparisonPageTest {
                   holder.textContent = JSON.stringify(data);
                   document.querySelectorAll(".chart").forEach((place) => echarts.getInstanceByDom(place)?.dispose());
                   document.body.append(Object.assign(document.createElement("script"), { textContent: source }));
-                  const numbers = [...document.querySelectorAll("#tradeoff svg text")].filter((it) => /^[0-9.]+$/.test(it.textContent));
+                  const numbers = [...document.querySelectorAll("#tradeoff svg text")].filter((it) => /^[0-9., ]+$/.test(it.textContent));
                   const boxes = numbers.map((it) => ({ text: it.textContent, end: it.getAttribute("text-anchor") === "end", ...it.getBoundingClientRect().toJSON() }));
                   const lowest = Math.max(...boxes.map(({ top }) => top));
+                  const beside = Math.min(...boxes.filter(({ end }) => end).map(({ right }) => right));
                   seen.push({
                     least,
-                    up: boxes.filter(({ end }) => end).sort((a, b) => b.top - a.top).map(({ text, top, bottom }) => [text, -bottom, -top]),
+                    up: boxes.filter(({ end, right }) => end && right - beside < 1).sort((a, b) => b.top - a.top).map(({ text, top, bottom }) => [text, -bottom, -top]),
+                    over: boxes.flatMap((one, i) => boxes.slice(i + 1).filter((other) => one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom).map((other) => one.text + " over " + other.text)),
                     across: boxes.filter(({ end, top }) => !end && Math.abs(top - lowest) < 1).map(({ text, left, right }) => [text, left, right]),
                   });
                 }
@@ -200,6 +202,7 @@ class ComparisonPageTest {
     assertEquals("[]", answer.get("problems").toString());
     assertEquals(24, answer.get("seen").size());
     for (JsonNode seen : answer.get("seen")) {
+      assertEquals("[]", seen.get("over").toString(), seen.toString());
       for (String axis : new String[] {"up", "across"}) {
         JsonNode ticks = seen.get(axis);
         assertTrue(ticks.size() >= 4 && ticks.size() <= 8, seen.toString());

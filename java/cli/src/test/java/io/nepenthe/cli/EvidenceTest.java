@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What somebody reads who must know whether data were removed: nothing that is not so. */
@@ -169,6 +171,47 @@ class EvidenceTest {
     assertTrue(notes.toString().contains("The model is the one before, to the bit: it forgot"));
     assertTrue(notes.toString().contains("The model is the one trained anew, to the bit"));
     assertFalse(Files.readString(page).contains("A model that was made to forget"));
+  }
+
+  /** Two forgotten samples prove nothing; a class that one model knows and the other does not. */
+  @ParameterizedTest
+  @CsvSource({"id < 2,true", "label = 3,false"})
+  void whereEvenTrainingAnewCannotBeToldFromTheModelBeforeThatIsSaid(String where, boolean said)
+      throws Exception {
+    String note = "In no figure of the forgotten are the 95 % intervals of the model before";
+    Path out = folder.resolve("telling-" + said);
+    List<String> line =
+        new ArrayList<>(
+            List.of(
+                words(
+                    "compare --arch mlp --width 16 --epochs 2 --seeds 1 --methods fine-tune --out "
+                        + out
+                        + " --test glyphs:test/200 --forget-where"
+                        + DATA)));
+    line.add(line.indexOf("--forget-where") + 1, where);
+    List<String> notes =
+        notes(
+            Nepenthe.here(line.toArray(String[]::new)),
+            out.resolve("result.json"),
+            out.resolve("report.html"));
+    assertEquals(said, notes.toString().contains(note), notes.toString());
+    List<String> evaluate =
+        new ArrayList<>(
+            List.of(
+                words(
+                    "evaluate --model %s --before %s --reference %s --data glyphs:test/200"
+                            .formatted(
+                                out.resolve("seed-1/fine-tune.onnx"),
+                                out.resolve("seed-1/before.onnx"),
+                                out.resolve("seed-1/retrain.onnx"))
+                        + " --train glyphs:train/300 --json JSON --report PAGE --forget-where")));
+    evaluate.add(where);
+    notes =
+        notes(
+            Nepenthe.here(evaluate.toArray(String[]::new)),
+            folder.resolve("result.json"),
+            folder.resolve("report.html"));
+    assertEquals(said, notes.toString().contains(note), notes.toString());
   }
 
   @Test
