@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.ImageShape;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -195,6 +196,41 @@ class DetectorFormulasTest {
       assertThrows(
           IllegalArgumentException.class,
           () -> DeltaInfluence.queries(affected, 1, wrong, options, new ArrayList<>()));
+    }
+  }
+
+  @Test
+  void anImageIsWrittenWhereItIsAskedFor() {
+    Dataset two =
+        new HeldImages(
+            "two",
+            new ImageShape(1, 2, 1),
+            List.of("0"),
+            List.of(new float[] {1, 2}, new float[] {3, 4}),
+            new int[2]);
+    float[] out = new float[7];
+    two.pixels(1, MemorySegment.ofArray(out), 4);
+    two.pixels(0, MemorySegment.ofArray(out), 1);
+    assertArrayEquals(new float[] {0, 1, 2, 0, 3, 4, 0}, out);
+  }
+
+  @Test
+  void optionsAreWithinTheirLimits() {
+    int most = DeltaInfluence.MOST_TRANSFORMS;
+    for (int[] good : new int[][] {{1, 0, 1}, {most, most - 1, 1}}) {
+      new DeltaInfluence.Options(good[0], 0, good[1], true, 0, good[2]);
+    }
+    for (int[] wrong :
+        new int[][] {{0, 0, 1}, {most + 1, 0, 1}, {5, -1, 1}, {5, 5, 1}, {5, 0, 0}}) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> new DeltaInfluence.Options(wrong[0], 0, wrong[1], true, 0, wrong[2]),
+          Arrays.toString(wrong));
+    }
+    for (double wrong : new double[] {Double.NaN, Double.NEGATIVE_INFINITY}) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> new DeltaInfluence.Options(5, wrong, 0, true, 0, 1));
     }
   }
 

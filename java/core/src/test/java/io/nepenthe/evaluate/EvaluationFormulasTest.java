@@ -20,6 +20,7 @@ import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.Predicate;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
@@ -86,6 +87,10 @@ class EvaluationFormulasTest {
     assertEquals(inside - outside, found.forgetScores()[0], 1e-12);
     double second = -Math.log(2) - 9.0 / 8 + 4.0 / 2;
     assertEquals(second, found.strangerScores()[0], 1e-12);
+    // Of three: outside mean 0, deviation √(4 / (2·2)); inside mean 5, deviation √(16 / (2·2)).
+    double[][][] three = {{{-1, 0, 1}, {-1, 0, 1}}, {{3, 5, 7}, {3, 5, 7}}};
+    double of = LikelihoodRatio.fit(three, 1, 1).attack(member, member).forgetScores()[0];
+    assertEquals(-Math.log(2) - 1.0 / 8 + 8, of, 1e-12);
     double[][][] alike = {{{1, 1}, {1, 1}}, {{2, 2}, {2, 2}}};
     double score = LikelihoodRatio.fit(alike, 1, 1).attack(member, member).forgetScores()[0];
     assertEquals((9.0 - 4) / 2e-12, score, 1e3, "of deviation 10⁻⁶");
@@ -106,9 +111,29 @@ class EvaluationFormulasTest {
       assertEquals(6, time.rounds(model, backend, 0, data, data, PLAIN), "not reached");
       assertEquals(loss, predictor.evaluate(data, PLAIN).meanLoss(), "of a copy");
     }
+    assertEquals(1, new RelearnTime(1, 1, 0.1, 1, 1).most());
     assertThrows(IllegalArgumentException.class, () -> new RelearnTime(0, 1, 1, 1, 1));
     assertThrows(IllegalArgumentException.class, () -> new RelearnTime(1, 0, 1, 1, 1));
     assertThrows(IllegalArgumentException.class, () -> new RelearnTime(1, 1, 1, 0, 1));
+  }
+
+  /** A feature that a fifth of one side and nine tenths of the other have, sides of all sizes. */
+  @Test
+  void logisticRegressionCountsBothSidesTheSame() {
+    for (boolean few : new boolean[] {false, true}) {
+      double[][] members = ones(few ? 10 : 90, few ? 9 : 18);
+      double[][] others = ones(few ? 90 : 10, few ? 18 : 9);
+      Predicate<double[]> member = Classifiers.logistic(members, others);
+      assertEquals(few, member.test(new double[] {1005}));
+      assertEquals(!few, member.test(new double[] {1000}));
+    }
+  }
+
+  /** So many values 1000, of which some are 1005: far from 0, to be brought to one scale. */
+  private static double[][] ones(int count, int larger) {
+    double[][] rows = new double[count][1];
+    Arrays.setAll(rows, i -> new double[] {i < larger ? 1005 : 1000});
+    return rows;
   }
 
   @Test
@@ -154,6 +179,10 @@ class EvaluationFormulasTest {
     double expected = squares(x, y) / Math.sqrt(squares(x, x) * squares(y, y));
     assertEquals(expected, LinearCka.of(x, y), 1e-9);
     assertEquals(LinearCka.of(y, x), LinearCka.of(x, y), 1e-12);
+    float[][] fewer = Arrays.copyOf(y, n - 1);
+    assertThrows(IllegalArgumentException.class, () -> LinearCka.of(x, fewer));
+    float[][] one = Arrays.copyOf(x, 1);
+    assertThrows(IllegalArgumentException.class, () -> LinearCka.of(one, one));
   }
 
   private static float[][] draw(SplittableRandom random, int n, int width) {

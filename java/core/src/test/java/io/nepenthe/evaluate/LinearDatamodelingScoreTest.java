@@ -86,6 +86,45 @@ class LinearDatamodelingScoreTest {
     assertEquals(0, none.high());
   }
 
+  /** Half of the queries predicted exactly and half the wrong way round, on whatever subsets. */
+  @Test
+  void theIntervalIsOverQueries() {
+    int queries = 16;
+    double[][] scores = new double[queries][12];
+    boolean[][] subsets = new boolean[12][12];
+    double[][] measured = new double[12][queries];
+    for (int i = 0; i < 12; i++) {
+      subsets[i][i] = true;
+      for (int q = 0; q < queries; q++) {
+        scores[q][i] = q % 2 == 0 ? i : -i;
+        measured[i][q] = i;
+      }
+    }
+    LinearDatamodelingScore found = LinearDatamodelingScore.of(scores, subsets, measured, 1);
+    assertEquals(0, found.value(), 1e-12);
+    // A mean of 16 signs: deviation a quarter.
+    assertEquals(-1.96 / 4, found.low(), 0.13);
+    assertEquals(1.96 / 4, found.high(), 0.13);
+  }
+
+  @Test
+  void theIntervalIsOverSubsets() {
+    SplittableRandom random = new SplittableRandom(2);
+    double[][] scores = new double[1][40];
+    boolean[][] subsets = new boolean[40][40];
+    double[][] measured = new double[40][1];
+    for (int i = 0; i < 40; i++) {
+      subsets[i][i] = true;
+      scores[0][i] = random.nextGaussian();
+      measured[i][0] = random.nextGaussian();
+    }
+    LinearDatamodelingScore found = LinearDatamodelingScore.of(scores, subsets, measured, 1);
+    // A rank correlation of 40 pairs of which neither tells of the other: deviation 1/√39.
+    double expected = 2 * 1.96 / Math.sqrt(39);
+    assertEquals(expected, found.high() - found.low(), 0.4 * expected);
+    assertTrue(found.low() < found.value() && found.value() < found.high());
+  }
+
   @Test
   void ranksShareTies() {
     assertEquals(

@@ -134,4 +134,30 @@ class MembershipInferenceTest {
     Splits splits = new Splits(same, same, Predictions.of(2, labels, test));
     assertEquals(0.5, ATTACK.lossAttack(splits));
   }
+
+  /**
+   * Class 0: of members at 0.9 and 0.1 and strangers at 0.5 one of each is learnt, and the other
+   * then judged half right. Class 1, twice as large: all is told.
+   */
+  @Test
+  void theThresholdAttackLearnsOnOneHalfAndIsJudgedOnTheOther() {
+    Predictions members = confident(new int[] {0, 0, 1, 1, 1, 1}, 0.9, 0.1, 0.95, 0.95, 0.95, 0.95);
+    Predictions strangers = confident(new int[] {0, 0, 1, 1, 1, 1}, 0.5, 0.5, 0.2, 0.2, 0.2, 0.2);
+    Splits splits = new Splits(members, members, strangers);
+    assertEquals(
+        (2 * 0.5 + 4 * 1.0) / 6, ATTACK.thresholdAttack(splits, Feature.CONFIDENCE), 1e-12);
+    assertThrows(
+        IllegalArgumentException.class, () -> ATTACK.thresholdAttack(splits, Feature.CORRECTNESS));
+    assertThrows(IllegalArgumentException.class, () -> new MembershipInference(1, 1));
+    assertEquals(2, new MembershipInference(2, 1).most());
+  }
+
+  /** Two classes, with these probabilities of the samples' own labels. */
+  private static Predictions confident(int[] labels, double... own) {
+    float[] logits = new float[2 * labels.length];
+    for (int n = 0; n < labels.length; n++) {
+      logits[2 * n + labels[n]] = (float) Math.log(own[n] / (1 - own[n]));
+    }
+    return Predictions.of(2, labels, logits);
+  }
 }

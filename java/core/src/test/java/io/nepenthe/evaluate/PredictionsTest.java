@@ -67,6 +67,20 @@ class PredictionsTest {
   }
 
   @Test
+  void largeOutputsDoNotOverflowAndOfEqualOnesTheFirstIsTheAnswer() {
+    Predictions large = Predictions.of(2, new int[] {0, 1}, 2000, 1999, 7, 7);
+    assertEquals(StrictMath.log1p(StrictMath.exp(-1)), large.loss(0), 1e-12);
+    assertEquals(1 / (1 + StrictMath.exp(-1)), large.confidence(0), 1e-6);
+    assertEquals(1, large.logOdds(0));
+    assertEquals(0, large.answer(1));
+    for (int[] shape : new int[][] {{0, 1, 1}, {2, 1, 3}}) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> Predictions.of(shape[0], new int[shape[1]], new float[shape[2]]));
+    }
+  }
+
+  @Test
   void accuracyIsCorrectOverAll() {
     Predictions predictions = Predictions.of(2, new int[] {0, 0, 1}, 1, 0, 0, 1, 0, 1);
     assertEquals(2.0 / 3, predictions.accuracy());

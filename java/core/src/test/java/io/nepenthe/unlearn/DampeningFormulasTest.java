@@ -11,6 +11,7 @@ import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Model;
+import io.nepenthe.nn.Predictor;
 import io.nepenthe.nn.Progress;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -156,6 +157,8 @@ class DampeningFormulasTest {
       assertEquals(List.of(64f, 32f, 16f, 8f, 4f), strengths);
       SsdSearch.Cut last = found.cuts().getLast();
       assertTrue(last.selected() > 0 && last.forgetAccuracy() < found.before().forgetAccuracy());
+      // Ten classes: by chance one in ten is right.
+      assertEquals(search.choose(found.before(), found.cuts(), 0.1), found);
       // What loses more than is tolerated ends it.
       SsdSearch careful = new SsdSearch(64, 4, 2, 0.1f, 0, 100);
       List<SsdSearch.Cut> fewer =
@@ -207,6 +210,7 @@ class DampeningFormulasTest {
         double alpha = ratios[below] + (place - below) * (ratios[below + 1] - ratios[below]);
         assertEquals(alpha, trace.figures().get("selection"), 1e-5 * alpha);
         assertEquals(tries, trace.figures().get("tries"));
+        assertEquals(Arrays.stream(ratios).filter(r -> r > alpha).count(), selected(trace));
         double[] theta = doubles(before.parameters().flat().toArray());
         double[] expected =
             dampened(
@@ -218,14 +222,43 @@ class DampeningFormulasTest {
     }
   }
 
+  private static long selected(Trace trace) {
+    return Math.round(trace.figures().get("selected"));
+  }
+
+  /** As the accuracies of searches that go on tell. */
   @Test
   void theOutlierResistantSearchEndsAsSoonAsItsGoalIsReached() {
     Forgetting task = SoftmaxByHand.TASK;
-    OutlierResistantSsd any =
-        new OutlierResistantSsd(OutlierResistantSsd.published().importance(), 1, 1.5, 25, 9);
+    double before;
+    List<Double> left = new ArrayList<>();
+    for (int tries = 1; tries <= 20; tries++) {
+      left.add(outlierResistant(task, 0, tries).figures().get("forgetAccuracy"));
+    }
+    try (Model model = Model.initialise(SoftmaxByHand.NETWORK, 1);
+        Predictor predictor = new Predictor(model, backend, 12)) {
+      before = predictor.evaluate(task.forget(), task.normalisation()).accuracy();
+    }
+    assertTrue(before < 1, "a goal that is not the share itself");
+    int ends = 0;
+    for (double stop : new double[] {0.5, 0.9, 1}) {
+      int first = 20;
+      for (int tries = 20; tries >= 1; tries--) {
+        first = left.get(tries - 1) <= stop * before ? tries : first;
+      }
+      Trace trace = outlierResistant(task, stop, 20);
+      assertEquals(first, trace.figures().get("tries"), "to " + stop + " of " + before + left);
+      ends += first > 1 && first < 20 ? 1 : 0;
+    }
+    assertTrue(ends > 0, "ends on the way " + left);
+  }
+
+  private static Trace outlierResistant(Forgetting task, double stop, int tries) {
+    OutlierResistantSsd method =
+        new OutlierResistantSsd(
+            OutlierResistantSsd.published().importance(), stop, 100, 200, tries);
     try (Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
-      Trace trace = any.forget(model, backend, task, 7, Listener.NONE);
-      assertEquals(1, trace.figures().get("tries"), "all of what it was is enough");
+      return method.forget(model, backend, task, 7, Listener.NONE);
     }
   }
 }

@@ -218,9 +218,12 @@ class DistillationTest {
       assertArrayEquals(found.get(0), found.get(1));
       Forgetting none = ones.withHeldOut(Datasets.ofClasses(trusted, 0, 2));
       try (Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
-        assertThrows(
-            IllegalArgumentException.class,
-            () -> small(5, true).forget(model, backend, none, 1, Listener.NONE));
+        String refusal =
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> small(5, true).forget(model, backend, none, 1, Listener.NONE))
+                .getMessage();
+        assertTrue(refusal.contains("none of the forgotten classes"), refusal);
       }
     }
   }

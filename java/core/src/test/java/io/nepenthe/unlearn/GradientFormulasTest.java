@@ -8,6 +8,7 @@ import io.nepenthe.curvature.TinyData;
 import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
+import io.nepenthe.data.Subset;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Extent;
@@ -20,7 +21,6 @@ import io.nepenthe.nn.Trainer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -299,7 +299,7 @@ class GradientFormulasTest {
     }
   }
 
-  /** With all samples in one batch the seed decides nothing else. */
+  /** Where one sample is kept the seed decides nothing else. */
   @Test
   void dropoutFollowsTheSeed() {
     Network network =
@@ -308,20 +308,45 @@ class GradientFormulasTest {
             .then(new Layer.Dropout(0.5))
             .then(new Layer.Linear("fc", 6, 3, true))
             .build();
-    Supplier<Model> fresh = () -> Model.initialise(network, 1);
-    float[] once = tuned(fresh, 1);
-    assertArrayEquals(once, tuned(fresh, 1));
+    float[] once = tuned(network, 1);
+    assertArrayEquals(once, tuned(network, 1));
     double furthest = 0;
-    float[] other = tuned(fresh, 2);
+    float[] other = tuned(network, 2);
     for (int j = 0; j < once.length; j++) {
       furthest = Math.max(furthest, Math.abs(once[j] - other[j]));
     }
     assertTrue(furthest > 1e-3, "furthest " + furthest);
   }
 
-  private static float[] tuned(Supplier<Model> fresh, long seed) {
-    try (Model model = fresh.get()) {
-      new FineTune(new Steps(2, 48, SGD)).forget(model, backend, TASK, seed, Listener.NONE);
+  private static float[] tuned(Network network, long seed) {
+    Forgetting task =
+        new Forgetting(
+            Subset.range(RETAIN, 0, 0),
+            FORGET,
+            TASK.heldOut(),
+            TASK.normalisation(),
+            TASK.recipe());
+    try (Model model = Model.initialise(network, 1)) {
+      new FineTune(new Steps(4, 8, SGD)).forget(model, backend, task, seed, Listener.NONE);
+      return model.parameters().flat().toArray();
+    }
+  }
+
+  /** A share too small for a sample would leave nothing to stay with. */
+  @Test
+  void aShareOfNoSampleIsAllOfThem() {
+    double share = 1e-9;
+    Steps steps = new Steps(2, 7, SGD);
+    assertArrayEquals(after(new BadTeacher(steps, 1, 1)), after(new BadTeacher(steps, 1, share)));
+    InfluenceStep influence = InfluenceStep.ekfac();
+    assertArrayEquals(
+        after(new DatamodelMatching(steps, 1, influence)),
+        after(new DatamodelMatching(steps, share, influence)));
+  }
+
+  private static float[] after(Method method) {
+    try (Model model = model()) {
+      method.forget(model, backend, TASK, SEED, Listener.NONE);
       return model.parameters().flat().toArray();
     }
   }

@@ -3,14 +3,25 @@ package io.nepenthe.unlearn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.nepenthe.curvature.Damping;
+import io.nepenthe.curvature.EkFac;
+import io.nepenthe.curvature.FactorOptions;
+import io.nepenthe.curvature.FisherDiagonal;
+import io.nepenthe.curvature.InverseCurvature;
+import io.nepenthe.curvature.KroneckerFactors;
+import io.nepenthe.curvature.Labels;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Datasets;
 import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Optimiser;
+import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.Progress;
 import io.nepenthe.unlearn.InfluenceStep.Curvature;
+import java.lang.foreign.Arena;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -95,6 +106,106 @@ class InfluenceFormulasTest {
           double figure = trace.figures().get("stepLength");
           assertEquals(length(step) / HUGE, figure, 1e-5 * figure, curvature.toString());
         }
+      }
+    }
+  }
+
+  private static double[] step(InfluenceStep method) {
+    try (Model model = model();
+        Model before = model()) {
+      method.forget(model, backend, TASK, SEED, Listener.NONE);
+      double[] step = new double[Math.toIntExact(model.parameters().count())];
+      for (int j = 0; j < step.length; j++) {
+        step[j] = (double) model.parameters().flat().get(j) - before.parameters().flat().get(j);
+      }
+      return step;
+    }
+  }
+
+  private static Dataset both() {
+    return Datasets.concatenate("both", List.of(TASK.retain(), TASK.forget()));
+  }
+
+  /** The inverses themselves are held to their definitions by tests of their own. */
+  @Test
+  void everyBlockwiseCurvatureIsItsOwn() {
+    double rate = 0.5;
+    FactorOptions options = FactorOptions.defaults().withBatchSize(7).withSeed(SEED);
+    FisherDiagonal.Options sampled =
+        FisherDiagonal.Options.defaults()
+            .withLabels(Labels.SAMPLED)
+            .withBatchSize(7)
+            .withSeed(SEED);
+    Damping damping = Damping.relative(0.2);
+    try (Arena arena = Arena.ofConfined();
+        Model model = model();
+        KroneckerFactors factors =
+            KroneckerFactors.of(
+                model, backend, both(), SoftmaxByHand.PLAIN, options, Progress.NONE);
+        EkFac ekfac =
+            EkFac.of(factors, model, backend, both(), SoftmaxByHand.PLAIN, Progress.NONE);
+        FisherDiagonal diagonal =
+            FisherDiagonal.of(model, backend, both(), SoftmaxByHand.PLAIN, sampled, Progress.NONE);
+        InverseCurvature corrected = InverseCurvature.ekfac(ekfac, damping);
+        InverseCurvature plain = InverseCurvature.kfac(ekfac, damping);
+        InverseCurvature only = InverseCurvature.diagonal(model, diagonal.values(), damping)) {
+      for (Curvature curvature : List.of(Curvature.EKFAC, Curvature.KFAC, Curvature.DIAGONAL)) {
+        Parameters expected = model.parameters().zerosLike(arena);
+        double[] v = direction(false);
+        for (int j = 0; j < v.length; j++) {
+          expected.flat().set(j, (float) v[j]);
+        }
+        (curvature == Curvature.EKFAC ? corrected : curvature == Curvature.KFAC ? plain : only)
+            .apply(backend, expected);
+        double[] found = step(new InfluenceStep(curvature, rate, 0.2, false, 1, 1, 7));
+        double scale = length(found);
+        for (int j = 0; j < v.length; j++) {
+          assertEquals(
+              rate * expected.flat().get(j), found[j], 1e-5 * scale, curvature + " weight " + j);
+        }
+      }
+    }
+  }
+
+  /** Multiplied back by (1/N) Σ Jᵀ M J + λ, with M = diag p − ppᵀ, or (p − y)(p − y)ᵀ. */
+  @Test
+  void conjugateGradientsAndWoodFisherSolveOnSamplesDrawnBySeed() {
+    double damping = 0.05;
+    int samples = 25;
+    Dataset drawn = Datasets.shuffled(both(), SEED);
+    double[] v = direction(false);
+    for (Curvature curvature : List.of(Curvature.CONJUGATE_GRADIENTS, Curvature.WOODFISHER)) {
+      double[] x = step(new InfluenceStep(curvature, 1, damping, false, samples, 60, 7));
+      double[] back = new double[x.length];
+      Arrays.setAll(back, j -> damping * x[j]);
+      SoftmaxByHand hand = byHand();
+      SoftmaxByHand along = byHand();
+      System.arraycopy(x, 0, along.theta(), 0, x.length);
+      for (int n = 0; n < samples; n++) {
+        double[] u = along.logits(SoftmaxByHand.pixels(drawn, n));
+        hand.add(
+            drawn,
+            n,
+            drawn.label(n),
+            1.0 / samples,
+            (id, label, z, slope) -> {
+              double[] p = SoftmaxByHand.softmax(z, 1);
+              boolean empirical = curvature == Curvature.WOODFISHER;
+              double product = 0;
+              for (int c = 0; c < p.length; c++) {
+                product += (empirical ? p[c] - (c == label ? 1 : 0) : p[c]) * u[c];
+              }
+              for (int c = 0; c < p.length; c++) {
+                slope[c] =
+                    empirical ? (p[c] - (c == label ? 1 : 0)) * product : p[c] * (u[c] - product);
+              }
+              return 0;
+            });
+      }
+      for (int j = 0; j < v.length; j++) {
+        // Conjugate gradients end at a thousandth of ‖v‖.
+        double found = back[j] + hand.gradient()[j];
+        assertEquals(v[j], found, 1.1e-3 * length(v), curvature + " weight " + j);
       }
     }
   }

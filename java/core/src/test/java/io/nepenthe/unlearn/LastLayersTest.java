@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.data.Datasets;
 import io.nepenthe.data.Subset;
@@ -11,12 +12,14 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.kernel.Device;
 import io.nepenthe.nn.Architectures;
 import io.nepenthe.nn.Extent;
+import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Optimiser;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Schedule;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
@@ -101,11 +104,38 @@ class LastLayersTest {
     }
   }
 
+  /** Its weights would change what comes before the tail. */
+  @Test
+  void aTiedLayerIsInTheTailAltogetherOrNotAtAll() {
+    Layer.Linear tied = new Layer.Linear("tied", 6, 6, true);
+    Network network =
+        Network.builder(Extent.vector(6))
+            .then(tied)
+            .then(new Layer.Relu())
+            .then(tied)
+            .then(new Layer.Linear("head", 6, 3, true))
+            .build();
+    try (Model model = Model.initialise(network, 1)) {
+      assertEquals(List.of("head"), names(Tail.of(model, 1)));
+      assertEquals(List.of("tied", "head"), names(Tail.of(model, 3)));
+      IllegalArgumentException refusal =
+          assertThrows(IllegalArgumentException.class, () -> Tail.of(model, 2));
+      assertTrue(refusal.getMessage().startsWith("tied is also used"), refusal.getMessage());
+    }
+  }
+
+  private static List<String> names(Tail tail) {
+    return tail.layers().stream().map(layer -> layer.layer().name()).toList();
+  }
+
   @Test
   void aTaskNeedsBothParts() {
     assertThrows(
         IllegalArgumentException.class,
         () -> Forgetting.random(TinyTask.CLEAN, 0, 1, TinyTask.NORMALISATION, TinyTask.RECIPE));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> Forgetting.random(TinyTask.CLEAN, 1, 1, TinyTask.NORMALISATION, TinyTask.RECIPE));
     Forgetting tenth =
         Forgetting.random(TinyTask.CLEAN, 0.1, 1, TinyTask.NORMALISATION, TinyTask.RECIPE);
     assertEquals(150, tenth.forget().size());

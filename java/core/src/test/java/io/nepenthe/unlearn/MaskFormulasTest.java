@@ -1,6 +1,7 @@
 package io.nepenthe.unlearn;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.data.Dataset;
@@ -105,5 +106,17 @@ class MaskFormulasTest {
     assertTrue(pruned > 0 && pruned < 10, "pruned " + pruned);
     Method method = new Masked(new Prune(Prune.Scope.ALL_WEIGHTS, 0.55, TUNE), 0.5);
     assertSame(method, hand, selected - pruned);
+  }
+
+  @Test
+  void aNetworkWithoutConvolutionsHasNoneToPrune() {
+    Prune convolutions = new Prune(Prune.Scope.CONVOLUTIONS, 0.5, TUNE);
+    Prune weights = new Prune(Prune.Scope.ALL_WEIGHTS, 0.5, TUNE);
+    weights.require(SoftmaxByHand.NETWORK, TASK);
+    IllegalArgumentException refusal =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> convolutions.require(SoftmaxByHand.NETWORK, TASK));
+    assertTrue(refusal.getMessage().contains("no convolutions"), refusal.getMessage());
   }
 }

@@ -23,6 +23,7 @@ import io.nepenthe.unlearn.SsdSearch.Cut;
 import io.nepenthe.unlearn.SsdSearch.Verdict;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 class SsdTest {
   private static final SsdSearch SEARCH = SsdSearch.defaults();
@@ -117,10 +118,28 @@ class SsdTest {
     try (Backend backend = Device.cpu(1).open();
         Model lenet = Model.initialise(Architectures.lenet(Extent.image(28, 28, 1), 10), 1);
         Model mlp = Model.initialise(Architectures.mlp(Extent.image(28, 28, 1), 10, 8), 1);
-        FisherDiagonal of = fisher(mlp, backend, data, normalisation)) {
-      assertThrows(
-          IllegalArgumentException.class,
-          () -> Ssd.apply(lenet, backend, of, of, Ssd.Options.mass(1)));
+        FisherDiagonal of = fisher(mlp, backend, data, normalisation);
+        FisherDiagonal own = fisher(lenet, backend, data, normalisation)) {
+      for (Ssd.Options options : List.of(Ssd.Options.mass(1), Ssd.Options.published())) {
+        for (Executable wrong :
+            List.<Executable>of(
+                () -> Ssd.apply(lenet, backend, of, of, options),
+                () -> Ssd.apply(lenet, backend, own, of, options),
+                () -> Ssd.apply(lenet, backend, of, own, options))) {
+          IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, wrong);
+          assertTrue(refusal.getMessage().contains("another model's"), refusal.getMessage());
+        }
+      }
+      own.values().flat().clear();
+      try (FisherDiagonal some = fisher(lenet, backend, data, normalisation)) {
+        for (Executable zero :
+            List.<Executable>of(
+                () -> Ssd.apply(lenet, backend, some, own, Ssd.Options.mass(1)),
+                () -> Ssd.apply(lenet, backend, own, some, Ssd.Options.mass(1)))) {
+          IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, zero);
+          assertTrue(refusal.getMessage().contains("one scale"), refusal.getMessage());
+        }
+      }
     }
   }
 }

@@ -19,9 +19,11 @@ import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
 class StatisticMethodsTest {
@@ -206,6 +208,56 @@ class StatisticMethodsTest {
     double n = was.elements();
     // χ² of 6 values is below 0.15·6 once in a hundred draws, of ten times less noise mostly.
     assertTrue(chi > 0.15 * n && chi < n + 6 * Math.sqrt(2 * n), name + ": " + chi + " of " + n);
+  }
+
+  /** Many draws of a small model: row 1 from variance 10⁻³ around 0, its bias from 10⁻². */
+  @Test
+  void aForgottenRowIsDrawnAroundZero() {
+    Forgetting ones =
+        Forgetting.ofClass(SoftmaxByHand.DATA, 1, SoftmaxByHand.PLAIN, SoftmaxByHand.RECIPE);
+    double weights = 0;
+    double biases = 0;
+    int draws = 100;
+    try (Backend backend = Device.cpu(1).open()) {
+      for (int seed = 0; seed < draws; seed++) {
+        try (Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+          new FisherForgetting(0, 64).forget(model, backend, ones, seed, Listener.NONE);
+          for (int i = 0; i < 6; i++) {
+            weights += Math.pow(model.parameters().get("fc1.weight").value().get(6 + i), 2);
+          }
+          biases += Math.pow(model.parameters().get("fc1.bias").value().get(1), 2);
+        }
+      }
+    }
+    // χ²: standard deviation √(2n); six of them.
+    assertEquals(6 * draws, weights / 1e-3, 6 * Math.sqrt(12 * draws));
+    assertEquals(draws, biases / 1e-2, 6 * Math.sqrt(2 * draws));
+  }
+
+  /** Its row is still needed, or there is more than one that is not. */
+  @Test
+  void aClassThatIsForgottenInPartKeepsItsRow() {
+    Dataset data = SoftmaxByHand.DATA;
+    long[] ones = LongStream.range(0, 60).filter(i -> data.label(i) == 1).toArray();
+    long[] but = Arrays.copyOf(ones, ones.length - 1);
+    long[] and = LongStream.concat(Arrays.stream(ones), zero(data)).toArray();
+    try (Backend backend = Device.cpu(1).open();
+        Model before = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+      for (long[] forgotten : new long[][] {but, and}) {
+        long[] ids = Arrays.stream(forgotten).map(data::id).toArray();
+        Forgetting task = Forgetting.ofIds(data, ids, SoftmaxByHand.PLAIN, SoftmaxByHand.RECIPE);
+        try (Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+          new FisherForgetting(0, 64).forget(model, backend, task, 3, Listener.NONE);
+          assertArrayEquals(
+              before.parameters().flat().toArray(), model.parameters().flat().toArray());
+        }
+      }
+    }
+  }
+
+  /** The last sample of class 0: the first that is forgotten is of class 1. */
+  private static LongStream zero(Dataset data) {
+    return LongStream.iterate(59, i -> i - 1).filter(i -> data.label(i) == 0).limit(1);
   }
 
   @Test

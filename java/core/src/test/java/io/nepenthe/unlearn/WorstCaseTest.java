@@ -159,6 +159,28 @@ class WorstCaseTest {
     }
   }
 
+  /** Weights that never move are all equal. */
+  @Test
+  void ofEqualWeightsTheLossDecides() {
+    for (boolean easiest : new boolean[] {false, true}) {
+      WorstCase method = new WorstCase(20, 1, 1, 0.02, 0, 0, easiest, 16, 5);
+      try (Backend backend = Device.cpu(1).open();
+          Model model = Model.initialise(SoftmaxByHand.NETWORK, 1)) {
+        WorstCase.Chosen chosen =
+            method.choose(model, backend, SoftmaxByHand.DATA, SoftmaxByHand.PLAIN, Listener.NONE);
+        double[] sorted = chosen.losses();
+        Arrays.sort(sorted);
+        for (int i = 0; i < 60; i++) {
+          double loss = chosen.losses()[i];
+          assertEquals(
+              easiest ? loss >= sorted[40] : loss <= sorted[19],
+              Arrays.binarySearch(chosen.ids(), 100 + i) >= 0,
+              "sample " + i);
+        }
+      }
+    }
+  }
+
   @Test
   void asManyAsThereAreIsNoChoice() {
     try (Backend backend = Device.cpu(1).open();
