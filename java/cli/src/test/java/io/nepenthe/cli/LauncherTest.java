@@ -87,6 +87,24 @@ class LauncherTest {
     assertTrue(lines.get(2).startsWith("nepenthe: the build failed, see above and "), answer);
   }
 
+  @Test
+  void aBuildThatIsInterruptedDidNotFailAndIsMadeAtTheNextStart() throws Exception {
+    Path launcher =
+        checkout(
+            "[ -e ../go ] || { sleep 2; exit 130; }; cat ../ready.jar > java/cli/target/nepenthe.jar");
+    // A shell in the background ignores being interrupted, and so would what it starts.
+    Process process = start(Path.of("env"), Map.of(), "--default-signal=INT", launcher.toString());
+    while (process.isAlive() && !Files.exists(folder.resolve("builds"))) {
+      Thread.sleep(10);
+    }
+    new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+    String answer = answer(130, process);
+    assertTrue(answer.endsWith("nepenthe: the build was interrupted"), answer);
+    Files.createFile(folder.resolve("go"));
+    answer = answer(0, start(launcher, Map.of(), "--version"));
+    assertTrue(answer.endsWith("nepenthe " + Version.text()), answer);
+  }
+
   private Path distribution() throws IOException {
     Path distribution = Files.createDirectory(folder.resolve("a folder"));
     launcher(distribution);
