@@ -1,11 +1,12 @@
 // Formula: U[(n, oy, ox), (g, ky, kx, c)] = input[n, y, x, channel] or 0 in the padding; its transpose sums
-//          U back into images.
+//          U back into images, or adds the sum to what they hold.
 // Layout:  images [n, h, w, c]; unfolded [n·oh·ow, kh·kw·c], a group's columns side by side; 4-byte
 //          aligned.
 // Threads: an element of the result a thread, channels along the warp; folding gathers, so nothing is added
 //          by two threads.
-// Cost:    8 bytes an element of U; no arithmetic: bound by memory.
-// Sums:    copies; folding adds windows in ascending order: the same bits at every launch.
+// Cost:    8 bytes an element of U, folding 4 and 4 an element of the images, 8 where it adds to them; no
+//          arithmetic: bound by memory.
+// Sums:    copies; folding adds windows in ascending order, then what is there: the same bits at every launch.
 // Tried:   nothing else yet; not measured on a GPU.
 #include "images.cuh"
 
@@ -52,14 +53,17 @@ KERNEL_UNSPILLED(128, nep_unfold_plain, (const float* images, float* unfolded, U
                              [&](int64_t from, int64_t to) { unfolded[to] = from >= 0 ? images[from] : 0; });
 }
 
-KERNEL(128, nep_unfold_back_plain, (const float* unfolded, float* images, UNFOLD_SIZES)) {
+KERNEL_UNSPILLED(128, nep_unfold_back_plain, (const float* unfolded, float* images, int add, UNFOLD_SIZES)) {
   const int64_t i = grid_thread();
   if (i >= samples * channels) return;
-  for (int64_t p = 0; p < static_cast<int64_t>(height) * width; p++)
-    images[(i / channels * height * width + p) * channels + i % channels] = 0;
-  unfold::channel_by_channel(UNFOLD_ARGUMENTS, [&](int64_t to, int64_t from) {
-    if (to >= 0) images[to] += unfolded[from];
-  });
+  for (int64_t p = 0; p < static_cast<int64_t>(height) * width; p++) {
+    const int64_t pixel = (i / channels * height * width + p) * channels + i % channels;
+    float sum = 0;
+    unfold::channel_by_channel(UNFOLD_ARGUMENTS, [&](int64_t to, int64_t from) {
+      if (to == pixel) sum += unfolded[from];
+    });
+    images[pixel] = add != 0 ? images[pixel] + sum : sum;
+  }
 }
 
 KERNEL(256, nep_unfold, (const float* images, float* unfolded, UNFOLD_SIZES)) {
@@ -81,7 +85,7 @@ KERNEL(256, nep_unfold, (const float* images, float* unfolded, UNFOLD_SIZES)) {
   }
 }
 
-KERNEL_UNSPILLED(256, nep_unfold_back, (const float* unfolded, float* images, UNFOLD_SIZES)) {
+KERNEL_UNSPILLED(256, nep_unfold_back, (const float* unfolded, float* images, int add, UNFOLD_SIZES)) {
   const int inner = channels / groups;
   const int64_t columns = static_cast<int64_t>(kernel_height) * kernel_width * channels;
   for (int64_t i = grid_thread(); i < samples * height * width * channels; i += grid_threads()) {
@@ -99,7 +103,7 @@ KERNEL_UNSPILLED(256, nep_unfold_back, (const float* unfolded, float* images, UN
         sum += sample[at * columns + first + (ky * kernel_width + kx) * inner];
       }
     }
-    images[i] = sum;
+    images[i] = add != 0 ? images[i] + sum : sum;
   }
 }
 

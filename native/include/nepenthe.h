@@ -151,7 +151,7 @@ int64_t nep_last_error(uint8_t* text, int64_t capacity);
 /* Plans a convolution; NULL on failure. geometry: batch, height, width, inputs, outputs, kernel height and
  * width, stride, dilation (1 is dense), padding top, left, bottom, right, groups. direction 0 forward (x,
  * weights, bias) -> y; 1 gradient of the input (dy, weights, -) -> dx; 2 gradient of the parameters (x, dy,
- * -) -> (dweights, dbias). Activations are N·H·W·C, weights O·KH·KW·(I/groups). */
+ * -) -> (dweights, dbias); 3 as 1, added to dx. Activations are N·H·W·C, weights O·KH·KW·(I/groups). */
 struct nep_primitive* nep_plan_convolution(int32_t direction, const int64_t* geometry, int32_t bias,
                                            int32_t threads);
 

@@ -113,11 +113,13 @@ struct Runs {
   int64_t length(int64_t run) const { return run == count - 1 ? rest : size; }
 };
 
-// Forward, or the gradient with respect to the input: reorders the weights, then maps images to images.
+// Forward, or the gradient with respect to the input: reorders the weights, then maps images to images. A
+// gradient that is added is made run by run, and goes into the output from a nearer cache.
 class PerImage final : public nep_primitive {
  public:
-  PerImage(const Geometry& g, bool forward, bool bias, int threads)
+  PerImage(const Geometry& g, bool forward, bool adds, bool bias, int threads)
       : forward_(forward),
+        adds_(adds),
         bias_(bias),
         threads_(team_for(g.flops(), threads)),
         runs_(g.batch, RUNS),
@@ -142,7 +144,8 @@ class PerImage final : public nep_primitive {
     reorder_.emplace_back(g.kernel(true), blocked, threads_);
     packed_ = floats(blocked);
     scratch_ = std::max(scratch_, reorder_[0].workspace());
-    workspace = packed_ + scratch_ * threads_;
+    added_ = adds ? (runs_.size * to_ + 15) / 16 * 16 : 0;
+    workspace = packed_ + (scratch_ + added_) * threads_;
   }
 
   void execute(const float* input, const float* weights, const float* bias, float* output, float*,
@@ -154,12 +157,16 @@ class PerImage final : public nep_primitive {
     }
     share(runs_.count, threads_, [&](int64_t run, int thread) {
       Call& one = (run == runs_.count - 1 ? last_ : whole_)[static_cast<size_t>(thread)];
+      float* mine = scratch + packed_ + thread * (scratch_ + added_);
+      float* target = output + run * runs_.size * to_;
+      float* result = adds_ ? mine + scratch_ : target;
       one.set(forward_ ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, input + run * runs_.size * from_);
       one.set(DNNL_ARG_WEIGHTS, packed);
-      one.set(forward_ ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, output + run * runs_.size * to_);
-      one.set(DNNL_ARG_SCRATCHPAD, scratch + packed_ + thread * scratch_);
+      one.set(forward_ ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, result);
+      one.set(DNNL_ARG_SCRATCHPAD, mine);
       if (bias_) one.set(DNNL_ARG_BIAS, bias);
       one.run();
+      if (adds_) add_to(target, result, runs_.length(run) * to_);
     });
   }
 
@@ -179,10 +186,10 @@ class PerImage final : public nep_primitive {
     }
   }
 
-  bool forward_, bias_;
+  bool forward_, adds_, bias_;
   int threads_;
   Runs runs_;
-  int64_t from_, to_, packed_ = 0, scratch_ = 0;
+  int64_t from_, to_, packed_ = 0, scratch_ = 0, added_ = 0;
   std::vector<Call> whole_, last_;
   std::vector<Reorder> reorder_;
 };
@@ -297,7 +304,7 @@ class Weights final : public nep_primitive {
 nep_primitive* plan_convolution(int32_t direction, const int64_t* geometry, bool bias, int threads) {
   const Geometry g = parse(geometry);
   if (direction == 2) return new Weights(g, bias, threads);
-  return new PerImage(g, direction == 0, bias && direction == 0, threads);
+  return new PerImage(g, direction == 0, direction == 3, bias && direction == 0, threads);
 }
 
 }  // namespace nep

@@ -14,11 +14,14 @@ memory::desc matrix(int64_t rows, int64_t columns, int64_t row_stride, int64_t c
 }
 
 enum Direction { FORWARD = 0, DATA = 1, WEIGHTS = 2 };
+constexpr int32_t ADDED_DATA = 3;  // to what is there
 
 class Linear final : public nep_primitive {
  public:
-  Linear(Direction direction, int64_t batch, int64_t inputs, int64_t outputs, bool bias, int threads)
+  Linear(Direction direction, bool adds, int64_t batch, int64_t inputs, int64_t outputs, bool bias,
+         int threads)
       : direction_(direction),
+        adds_(adds),
         batch_(batch),
         inputs_(inputs),
         outputs_(outputs),
@@ -31,13 +34,15 @@ class Linear final : public nep_primitive {
       auto& calls = whole_.empty() ? whole_ : last_;
       for (int thread = 0; thread < threads_; thread++) calls.push_back(tile(size));
     }
-    gradient_ = direction == WEIGHTS ? (inputs * outputs + 15) / 16 * 16 : 0;
+    const int64_t gradient = direction == WEIGHTS ? inputs * outputs : adds_ ? batch * inputs : 0;
+    gradient_ = (gradient + 15) / 16 * 16;
     workspace = gradient_ + scratch_ * threads_;
   }
 
   void execute(const float* first, const float* second, const float* bias, float* out, float* bias_out,
                float* scratch, bool accumulate) override {
-    float* result = direction_ == WEIGHTS && accumulate ? scratch : out;
+    const bool apart = adds_ || (direction_ == WEIGHTS && accumulate);
+    float* result = apart ? scratch : out;
     share(tiles_, threads_, [&](int64_t index, int thread) {
       Call& one = (index == tiles_ - 1 ? last_ : whole_)[static_cast<size_t>(thread)];
       const int64_t at = index * TILE;
@@ -62,10 +67,11 @@ class Linear final : public nep_primitive {
       one.set(DNNL_ARG_SCRATCHPAD, scratch + gradient_ + thread * scratch_);
       one.run();
     });
-    if (direction_ == WEIGHTS) {
-      if (accumulate) sum_parts(result, 1, 0, out, inputs_ * outputs_, true, threads_);
-      if (bias_) sum_rows(second, batch_, outputs_, bias_out, accumulate);
+    if (apart) {
+      const int64_t n = (adds_ ? batch_ : outputs_) * inputs_;
+      sum_parts(result, 1, 0, out, n, true, threads_);
     }
+    if (direction_ == WEIGHTS && bias_) sum_rows(second, batch_, outputs_, bias_out, accumulate);
   }
 
  private:
@@ -106,6 +112,7 @@ class Linear final : public nep_primitive {
   }
 
   Direction direction_;
+  bool adds_;
   int64_t batch_, inputs_, outputs_;
   bool bias_;
   int threads_;
@@ -117,7 +124,9 @@ class Linear final : public nep_primitive {
 
 nep_primitive* plan_linear(int32_t direction, int64_t batch, int64_t inputs, int64_t outputs, bool bias,
                            int threads) {
-  return new Linear(static_cast<Direction>(direction), batch, inputs, outputs, bias, threads);
+  const bool adds = direction == ADDED_DATA;
+  return new Linear(adds ? DATA : static_cast<Direction>(direction), adds, batch, inputs, outputs, bias,
+                    threads);
 }
 
 }  // namespace nep

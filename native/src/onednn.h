@@ -104,6 +104,11 @@ void share(int64_t tasks, int threads, Body body) {
 void sum_parts(const float* parts, int64_t count, int64_t stride, float* out, int64_t n, bool accumulate,
                int threads);
 
+// out[i] += term[i].
+inline void add_to(float* out, const float* term, int64_t n) {
+  for (int64_t i = 0; i < n; i++) out[i] += term[i];
+}
+
 // Sums of the columns of rows × columns values: out[c] (+)= Σ over rows, 256 rows at a time.
 void sum_rows(const float* values, int64_t rows, int64_t columns, float* out, bool accumulate);
 

@@ -45,13 +45,15 @@ final class CpuAffinePlan implements AffinePlan {
   private static final int FORWARD = 0;
   private static final int INPUT_GRADIENT = 1;
   private static final int PARAMETER_GRADIENT = 2;
+  private static final int ADDED_INPUT_GRADIENT = 3;
+  private static final int DIRECTIONS = 4;
   private static final int TEXT_CAPACITY = 1024;
 
   private final Affine sizes;
   private final DenseChecks.Shapes shapes;
   private final Workspace workspace;
   private final int threads;
-  private final Primitive[] primitives = new Primitive[3];
+  private final Primitive[] primitives = new Primitive[DIRECTIONS];
   private boolean closed;
 
   private record Primitive(MemorySegment handle, long workspaceBytes, String implementations) {}
@@ -75,10 +77,11 @@ final class CpuAffinePlan implements AffinePlan {
   }
 
   @Override
-  public void inputGradient(Tensor dy, Tensor weights, Tensor dx) {
+  public void inputGradient(Tensor dy, Tensor weights, Tensor dx, boolean accumulate) {
     DenseChecks.inputGradient(shapes, dy, weights, dx);
     MemorySegment none = MemorySegment.NULL;
-    execute(INPUT_GRADIENT, dy.segment(), weights.segment(), none, dx, none, false);
+    int direction = accumulate ? ADDED_INPUT_GRADIENT : INPUT_GRADIENT;
+    execute(direction, dy.segment(), weights.segment(), none, dx, none, false);
   }
 
   @Override

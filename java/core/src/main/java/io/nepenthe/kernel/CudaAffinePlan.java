@@ -2,6 +2,7 @@ package io.nepenthe.kernel;
 
 import io.nepenthe.kernel.CudaGemm.Matrix;
 import io.nepenthe.tensor.Tensor;
+import java.util.Arrays;
 import java.util.Optional;
 
 /**
@@ -85,13 +86,17 @@ final class CudaAffinePlan implements AffinePlan {
   }
 
   private CudaContext.Operation begin(String pass) {
+    return begin(pass, 0);
+  }
+
+  /** A pass that reads {@code more} elements than input, output and weights have. */
+  private CudaContext.Operation begin(String pass, long more) {
     if (closed) {
       throw new IllegalStateException("the plan is closed");
     }
-    long bytes =
-        Float.BYTES
-            * (sizes.input().elements() + sizes.output().elements() + sizes.weights().elements());
-    return context.begin(pass, sizes, bytes, sizes.flops());
+    long elements =
+        sizes.input().elements() + sizes.output().elements() + sizes.weights().elements() + more;
+    return context.begin(pass, sizes, Float.BYTES * elements, sizes.flops());
   }
 
   @Override
@@ -144,15 +149,16 @@ final class CudaAffinePlan implements AffinePlan {
   }
 
   @Override
-  public void inputGradient(Tensor dy, Tensor weights, Tensor dx) {
+  public void inputGradient(Tensor dy, Tensor weights, Tensor dx, boolean accumulate) {
     DenseChecks.inputGradient(shapes, dy, weights, dx);
     Geometry g = Geometry.of(sizes);
-    try (var op = begin("inputGradient")) {
-      long out = op.write(dx);
+    float beta = accumulate ? 1 : 0;
+    try (var op = begin("inputGradient", accumulate ? dx.elements() : 0)) {
+      long out = accumulate ? op.update(dx) : op.write(dx);
       Matrix w = new Matrix(op.read(weights), g.columns);
       Matrix gradient = new Matrix(op.read(dy), g.outputs);
       if (convolution.isPresent()) {
-        convolution.get().inputGradient(op, gradient.address(), w.address(), out);
+        convolution.get().inputGradient(op, gradient.address(), w.address(), out, beta);
         op.finish();
         return;
       }
@@ -173,19 +179,10 @@ final class CudaAffinePlan implements AffinePlan {
                   count * g.positions,
                   g.columns,
                   each,
-                  0);
+                  g.unfolds ? 0 : beta);
             }
             if (g.unfolds) {
-              Affine.Convolution c = (Affine.Convolution) sizes;
-              long image = c.height() * c.width() * c.inputs();
-              launchUnfold(
-                  op,
-                  "nep_unfold_back",
-                  count * image,
-                  u.address(),
-                  out + first * image * Float.BYTES,
-                  count,
-                  c);
+              fold(op, u, out, first, count, accumulate);
             }
           });
       op.finish();
@@ -246,36 +243,46 @@ final class CudaAffinePlan implements AffinePlan {
     if (g.unfolds) {
       Affine.Convolution c = (Affine.Convolution) sizes;
       long image = c.height() * c.width() * c.inputs();
-      launchUnfold(
-          op,
+      op.launch(
           "nep_unfold",
-          count * g.positions * g.pitch(),
-          input + first * image * Float.BYTES,
-          unfolded.address(),
-          count,
-          c);
+          context.blocks("nep_unfold", count * g.positions * g.pitch(), 1),
+          unfolding(input + first * image * Float.BYTES, unfolded.address(), count, c));
     }
   }
 
-  private void launchUnfold(
+  /** An unfolded input's gradient becomes samples [first, first + count) of the input's. */
+  private void fold(
       CudaContext.Operation op,
-      String kernel,
-      long elements,
-      long from,
-      long to,
-      long samples,
-      Affine.Convolution c) {
-    op.launch(kernel, context.blocks(kernel, elements, 1), unfolding(from, to, samples, c));
+      Matrix unfolded,
+      long gradient,
+      long first,
+      long count,
+      boolean accumulate) {
+    Affine.Convolution c = (Affine.Convolution) sizes;
+    long image = c.height() * c.width() * c.inputs();
+    long to = gradient + first * image * Float.BYTES;
+    op.launch(
+        "nep_unfold_back",
+        context.blocks("nep_unfold_back", count * image, 1),
+        folding(unfolded.address(), to, accumulate, count, c));
   }
 
   /** The arguments of the kernels of cuda/unfold.cu. */
   static Object[] unfolding(long from, long to, long samples, Affine.Convolution c) {
+    return sizes(samples, c, from, to);
+  }
+
+  /** The same of the way back. */
+  static Object[] folding(
+      long from, long to, boolean accumulate, long samples, Affine.Convolution c) {
+    return sizes(samples, c, from, to, accumulate ? 1 : 0);
+  }
+
+  private static Object[] sizes(long samples, Affine.Convolution c, Object... before) {
     CudaLayer.requireSmall(c.input());
     CudaLayer.requireSmall(c.output());
     Window w = c.window();
-    return new Object[] {
-      from,
-      to,
+    Object[] sizes = {
       samples,
       (int) c.height(),
       (int) c.width(),
@@ -292,6 +299,9 @@ final class CudaAffinePlan implements AffinePlan {
       w.dilationWidth(),
       c.groups()
     };
+    Object[] all = Arrays.copyOf(before, before.length + sizes.length);
+    System.arraycopy(sizes, 0, all, before.length, sizes.length);
+    return all;
   }
 
   @Override

@@ -190,12 +190,20 @@ final class CudaConvolution implements AutoCloseable {
     move(op, output, out, sizes.output());
   }
 
-  /** The gradient of the input. */
-  void inputGradient(CudaContext.Operation op, long outputGradient, long filter, long gradient) {
+  /** gradient = that of the input + beta·gradient. */
+  void inputGradient(
+      CudaContext.Operation op,
+      long outputGradient,
+      long filter,
+      long gradient,
+      float betaValue) {
     long by = aligned(op, filter, sizes.weights());
     long from = aligned(op, outputGradient, sizes.output());
     long out = room(op, gradient, sizes.input());
-    run(op, runBackward, backward, weights, by, y, from, 0, x, out);
+    if (betaValue != 0) {
+      move(op, out, gradient, sizes.input());
+    }
+    run(op, runBackward, backward, weights, by, y, from, betaValue, x, out);
     move(op, gradient, out, sizes.input());
   }
 

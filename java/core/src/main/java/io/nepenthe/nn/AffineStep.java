@@ -1,12 +1,11 @@
 package io.nepenthe.nn;
 
 import io.nepenthe.kernel.AffinePlan;
-import io.nepenthe.kernel.Dense;
 import io.nepenthe.tensor.Tensor;
 
 /** A linear layer or a convolution. */
 record AffineStep(
-    Dense dense, ParametricLayer layer, AffinePlan plan, Tensor x, Tensor y, Tensor dy, Edge edge)
+    ParametricLayer layer, AffinePlan plan, Tensor x, Tensor y, Tensor dy, Edge edge)
     implements Step {
   @Override
   public void forward() {
@@ -17,8 +16,7 @@ record AffineStep(
   public void backward(LayerVisitor visitor) {
     visitor.visit(layer, x, dy);
     if (edge.wanted()) {
-      plan.inputGradient(dy, layer.weight().value(), edge.destination());
-      edge.finish(dense);
+      plan.inputGradient(dy, layer.weight().value(), edge.target(), edge.accumulates());
     }
   }
 

@@ -161,7 +161,7 @@ final class BatchPlan implements AutoCloseable {
       case Layer.Linear _, Layer.Conv2d _ -> {
         Affine sizes = affine(layer.layer(), in, batch);
         yield new AffineStep(
-            dense, layer, dense.plan(sizes), x, outputs[i], gradients[i], edge(i, 0));
+            layer, dense.plan(sizes), x, outputs[i], gradients[i], edge(i, 0));
       }
       case Layer.BatchNorm2d norm -> {
         List<Parameter> running =

@@ -175,6 +175,8 @@ final class MemoryPlan {
         } else if (gradient[input] == NONE) {
           gradient[input] = take(network.extent(input).elements());
           edges[i][e] = new Edge(gradient[input], gradient[input], true, false);
+        } else if (addsItself(node.layer())) {
+          edges[i][e] = new Edge(gradient[input], gradient[input], true, true);
         } else {
           int block = take(network.extent(input).elements());
           temporary.add(block);
@@ -205,6 +207,11 @@ final class MemoryPlan {
   /** Whether dx may take dy's place. */
   private static boolean passesOn(Layer layer) {
     return worksInPlace(layer) || layer instanceof Layer.Flatten;
+  }
+
+  /** Whether its input's gradient is added to what is there as it is made. */
+  private static boolean addsItself(Layer layer) {
+    return layer instanceof Layer.Linear || layer instanceof Layer.Conv2d;
   }
 
   /** The smallest free block that is large enough, else a new one. */

@@ -25,7 +25,8 @@ interface Step {
    * @param destination what the operation writes
    * @param target the input's gradient: the destination itself, or what it is added to
    * @param wanted whether anything before needs it
-   * @param accumulates whether the destination is added to the target
+   * @param accumulates whether the destination is added to the target; where they are the same, the
+   *     operation adds to it itself
    */
   record Edge(Tensor destination, Tensor target, boolean wanted, boolean accumulates) {
     static final Edge UNWANTED = new Edge(Model.EMPTY, Model.EMPTY, false, false);

@@ -19,11 +19,18 @@ import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.ParametricLayer;
 import io.nepenthe.tensor.Tensor;
+import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -212,6 +219,36 @@ class JoinedNormalisationTest {
     try (Backend backend = Device.cuda(0).open()) {
       compare(backend, graph);
     }
+  }
+
+  /** The kernels of one Fisher pass of a ResNet-18 on the device, forward and backward. */
+  private static List<String> kernels(Path folder) throws IOException {
+    Path file = folder.resolve("launches.jfr");
+    try (Model model = Model.initialise(Architectures.resnet18(Extent.image(4, 4, 1), 2, 2), 1);
+        Backend backend = Device.cuda(0).open();
+        Arena arena = Arena.ofConfined();
+        Execution execution = new Execution(model, backend, 2, Mode.FROZEN);
+        SquaredGradients squares = new SquaredGradients(model, backend);
+        Recording recording = new Recording()) {
+      recording.enable("io.nepenthe.CudaLaunch").withThreshold(Duration.ZERO);
+      recording.start();
+      execution.forward(normal(arena, model.network().input(), 2, 1));
+      execution.backward(normal(arena, model.network().output(), 2, 1), squares);
+      recording.stop();
+      recording.dump(file);
+    }
+    return RecordingFile.readAllEvents(file).stream()
+        .filter(event -> event.getEventType().getName().equals("io.nepenthe.CudaLaunch"))
+        .map(event -> event.getString("kernel"))
+        .toList();
+  }
+
+  /** Convolutions add their input's gradient to that of a residual. */
+  @Test
+  void noPassAddsGradientsAlone(@TempDir Path folder) throws IOException {
+    List<String> kernels = kernels(folder);
+    assertTrue(kernels.contains("nep_batch_norm_relu_gradient"));
+    assertEquals(0, Collections.frequency(kernels, "nep_activation_add"));
   }
 
   /** Counts what a visitor is shown. */

@@ -395,9 +395,13 @@ class CudaDenseTest {
     Wide dBias = new Wide(sizes.biases());
     Tensor old = board.normal(array(sizes.weights()));
     Tensor oldBias = board.normal(array(sizes.biases()));
+    Tensor oldInput = board.normal(array(sizes.input()));
     boolean accumulate = board.seed() % 2 == 0;
     for (int i = 0; accumulate && i < old.elements(); i++) {
       dWeights.add(i, old.get(i));
+    }
+    for (int i = 0; accumulate && i < oldInput.elements(); i++) {
+      dx.add(i, oldInput.get(i));
     }
     long outputs = sizes.weights().size(0);
     for (int i = 0; i < dBias.value.length; i++) {
@@ -428,9 +432,16 @@ class CudaDenseTest {
       Tensor xOnDevice = board.twin(x).device;
       plan.forward(xOnDevice, onDevice, bias, gotY.device);
       within(y, rounded + sizes.weights().elements() / (double) outputs + 4, gotY.now());
-      Twin gotDx = board.twin(Tensor.zeros(board.arena(), sizes.input()));
-      plan.inputGradient(dy, onDevice, gotDx.device);
+      Twin gotDx = board.twin(oldInput);
+      plan.inputGradient(dy, onDevice, gotDx.device, accumulate);
       within(dx, rounded + sizes.weights().elements() + 4, gotDx.now());
+      if (accumulate && plan.implementations().contains("own kernels")) {
+        Twin apart = board.twin(Tensor.zeros(board.arena(), sizes.input()));
+        plan.inputGradient(dy, onDevice, apart.device, false);
+        Twin sum = board.twin(oldInput);
+        cuda.add(sum.device, apart.device, sum.device);
+        KernelTest.assertBitwise(sum.now(), gotDx.now());
+      }
       Twin gotWeights = board.twin(old);
       Tensor gotBias = board.copy(oldBias); // on the host
       plan.parameterGradient(xOnDevice, dy, gotWeights.device, gotBias, accumulate);

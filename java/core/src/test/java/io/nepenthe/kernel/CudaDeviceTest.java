@@ -167,9 +167,11 @@ class CudaDeviceTest {
       assertClose(want, got, bound);
       Tensor wantDx = Tensor.zeros(arena, sizes.input());
       Tensor gotDx = Tensor.zeros(arena, sizes.input());
-      ours.inputGradient(dy, weights, wantDx);
-      theirs.inputGradient(dy, weights, gotDx);
-      assertClose(wantDx, gotDx, bound);
+      for (boolean accumulate : new boolean[] {false, true}) {
+        ours.inputGradient(dy, weights, wantDx, accumulate);
+        theirs.inputGradient(dy, weights, gotDx, accumulate);
+        assertClose(wantDx, gotDx, bound);
+      }
     }
   }
 

@@ -68,6 +68,14 @@ class CudaDnnTest {
     return copy;
   }
 
+  private static Tensor twice(Arena arena, Tensor tensor) {
+    Tensor twice = Tensor.zeros(arena, tensor.shape());
+    for (long i = 0; i < tensor.elements(); i++) {
+      twice.set(i, 2 * tensor.get(i));
+    }
+    return twice;
+  }
+
   /** Both passes by both; whether cuDNN made them. */
   private static boolean compare(Affine.Convolution sizes, Precision precision) {
     try (CudaBackend cuda = CudaTest.emulated(1, precision);
@@ -85,15 +93,17 @@ class CudaDnnTest {
         Tensor want = Tensor.zeros(arena, sizes.output());
         own.forward(x, weights, bias, want);
         Tensor wantDx = Tensor.zeros(arena, sizes.input());
-        own.inputGradient(dy, weights, wantDx);
+        own.inputGradient(dy, weights, wantDx, false);
         for (Place place : List.<Place>of(t -> t, t -> misaligned(cuda, arena, t))) {
           Tensor w = place.of(weights);
           Tensor y = place.of(integers(arena, random, sizes.output())); // overwritten
           plan.forward(place.of(x), w, bias, y);
           KernelTest.assertBitwise(want, host(arena, y));
           Tensor dx = place.of(integers(arena, random, sizes.input()));
-          plan.inputGradient(place.of(dy), w, dx);
+          plan.inputGradient(place.of(dy), w, dx, false);
           KernelTest.assertBitwise(wantDx, host(arena, dx));
+          plan.inputGradient(place.of(dy), w, dx, true); // added to itself
+          KernelTest.assertBitwise(twice(arena, wantDx), host(arena, dx));
         }
         return plan.implementations().startsWith("cuDNN, ");
       }

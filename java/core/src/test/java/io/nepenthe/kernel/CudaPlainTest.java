@@ -174,12 +174,14 @@ class CudaPlainTest {
                 unfolded,
                 1,
                 CudaAffinePlan.unfolding(images, 0, c.batch(), c));
-            bench.compare(
-                "nep_unfold_back",
-                threads,
-                c.input(),
-                1,
-                CudaAffinePlan.unfolding(rows, 0, c.batch(), c));
+            for (boolean add : new boolean[] {false, true}) {
+              bench.compare(
+                  "nep_unfold_back",
+                  threads,
+                  c.input(),
+                  1,
+                  CudaAffinePlan.folding(rows, 0, add, c.batch(), c));
+            }
             bench.compare(
                 "nep_unfold_rows",
                 columns * 4,

@@ -97,7 +97,7 @@ record CudaProductMeasures(CudaStopwatch watch, Precision precision, double roof
       flops(
           name + " inputGradient" + layer,
           sizes.flops(),
-          () -> plan.inputGradient(dy, weights, dx));
+          () -> plan.inputGradient(dy, weights, dx, false));
       flops(
           name + " parameterGradient" + layer,
           sizes.flops(),

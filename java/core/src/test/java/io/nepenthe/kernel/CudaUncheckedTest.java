@@ -37,7 +37,7 @@ class CudaUncheckedTest {
       Tensor dx = cuda.zeros(arena, sizes.input());
       try (AffinePlan plan = cuda.dense().plan(sizes)) {
         plan.forward(x, weights, cuda.zeros(arena, Shape.of(0)), y);
-        plan.inputGradient(y, weights, dx);
+        plan.inputGradient(y, weights, dx, false);
       }
       MaskStack masks = MaskStack.zeros(arena, 1, List.of(dx.shape()));
       cuda.selectTop(List.of(dx), masks, 0.5);
