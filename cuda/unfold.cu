@@ -6,7 +6,8 @@
 //          by two threads.
 // Cost:    8 bytes an element of U, folding 4 and 4 an element of the images, 8 where it adds to them; no
 //          arithmetic: bound by memory.
-// Sums:    copies; folding adds windows in ascending order, then what is there: the same bits at every launch.
+// Sums:    copies; folding adds windows in ascending order, then what is there: the same bits at every
+//          launch.
 // Tried:   nothing else yet; not measured on a GPU.
 #include "images.cuh"
 

@@ -268,6 +268,27 @@ void nep_batch_norm_relu_gradient(const float* x, const float* y, const float* d
                                   float epsilon, float* dx, float* residual, float* by_scale, float* by_shift,
                                   int64_t samples, int64_t positions, int64_t channels, int32_t threads);
 
+/* The same of a residual that is normalised, too: its normalisation's values are added. x and residual may be
+ * y. */
+void nep_batch_norm_relu_pair(const float* x, const float* mean, const float* variance, const float* scale,
+                              const float* shift, float epsilon, const float* residual,
+                              const float* residual_mean, const float* residual_variance,
+                              const float* residual_scale, const float* residual_shift,
+                              float residual_epsilon, float* y, int64_t rows, int64_t channels,
+                              int32_t threads);
+
+/* Its gradient: dx and dresidual = g times the factor of each, by_scale and by_residual_scale for every
+ * sample the sums of g times each's normalised values, by_shift those of g, which are both's. dy may be dx or
+ * dresidual. */
+void nep_batch_norm_relu_pair_gradient(const float* x, const float* mean, const float* variance,
+                                       const float* scale, const float* shift, float epsilon,
+                                       const float* residual, const float* residual_mean,
+                                       const float* residual_variance, const float* residual_scale,
+                                       const float* residual_shift, float residual_epsilon, const float* y,
+                                       const float* dy, float* dx, float* dresidual, float* by_scale,
+                                       float* by_residual_scale, float* by_shift, int64_t samples,
+                                       int64_t positions, int64_t channels, int32_t threads);
+
 /* ---- masked_sgd ------------------------------------------------------------------------------------------
  */
 

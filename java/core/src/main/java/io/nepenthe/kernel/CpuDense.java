@@ -311,6 +311,22 @@ final class CpuDense implements Dense {
   }
 
   @Override
+  public void batchNormReluPair(
+      FrozenNormalisation norm,
+      Tensor x,
+      FrozenNormalisation ofResidual,
+      Tensor residual,
+      Tensor y) {
+    normRelu.forwardPair(norm, x, ofResidual, residual, y);
+  }
+
+  @Override
+  public void batchNormReluPairGradient(
+      NormalisedInput first, NormalisedInput second, Tensor y, Tensor dy, Tensor shiftGradients) {
+    normRelu.gradientPair(first, second, y, dy, shiftGradients);
+  }
+
+  @Override
   public void moveAverage(Tensor running, Tensor value, float momentum, float factor) {
     DenseChecks.average(running, value);
     for (long c = 0; c < running.elements(); c++) {

@@ -20,6 +20,15 @@ final class CudaBatchNormRelu {
     return context.begin(name, x.shape(), arrays * x.shape().bytes(), arrays * x.elements());
   }
 
+  private static CudaDriver.Grid grid(long samples, long channels) {
+    return new CudaDriver.Grid(
+        CudaLayer.ceiling(channels, CHANNELS), Math.min(samples, MOST_SAMPLES), 1);
+  }
+
+  private long inverse(CudaContext.Operation op, FrozenNormalisation norm) {
+    return CudaBatchNorm.inverse(context, op, norm.variance(), norm.epsilon());
+  }
+
   void forward(FrozenNormalisation norm, Tensor x, Tensor residual, Tensor y) {
     long channels = DenseChecks.normalisedRelu(norm, x, residual, y);
     boolean adds = residual.elements() > 0;
@@ -33,11 +42,79 @@ final class CudaBatchNormRelu {
           overX ? target : op.read(x),
           overResidual ? target : op.read(residual),
           op.read(norm.mean()),
-          CudaBatchNorm.inverse(context, op, norm.variance(), norm.epsilon()),
+          inverse(op, norm),
           op.read(norm.scale()),
           op.read(norm.shift()),
           target,
           x.elements(),
+          channels);
+      op.finish();
+    }
+  }
+
+  void forwardPair(
+      FrozenNormalisation norm,
+      Tensor x,
+      FrozenNormalisation ofResidual,
+      Tensor residual,
+      Tensor y) {
+    long channels = DenseChecks.normalisedReluPair(norm, x, ofResidual, residual, y);
+    try (var op = begin("batchNormReluPair", x, 3)) {
+      boolean overX = y.address() == x.address();
+      boolean overResidual = y.address() == residual.address();
+      long target = overX || overResidual ? op.update(y) : op.write(y);
+      op.launch(
+          "nep_batch_norm_relu_pair",
+          context.blocks("nep_batch_norm_relu_pair", x.elements(), 4),
+          overX ? target : op.read(x),
+          overResidual ? target : op.read(residual),
+          op.read(norm.mean()),
+          inverse(op, norm),
+          op.read(norm.scale()),
+          op.read(norm.shift()),
+          op.read(ofResidual.mean()),
+          inverse(op, ofResidual),
+          op.read(ofResidual.scale()),
+          op.read(ofResidual.shift()),
+          target,
+          x.elements(),
+          channels);
+      op.finish();
+    }
+  }
+
+  void gradientPair(
+      NormalisedInput first, NormalisedInput second, Tensor y, Tensor dy, Tensor shiftGradients) {
+    long channels = DenseChecks.normalisedReluPairGradient(first, second, y, dy, shiftGradients);
+    Tensor x = first.x();
+    long samples = x.shape().size(0);
+    try (var op = begin("batchNormReluPairGradient", x, 6)) {
+      boolean overFirst = first.dx().address() == dy.address();
+      boolean overSecond = second.dx().address() == dy.address();
+      long target = overFirst ? op.update(first.dx()) : op.write(first.dx());
+      long other = overSecond ? op.update(second.dx()) : op.write(second.dx());
+      op.launch(
+          "nep_batch_norm_relu_pair_gradient",
+          grid(samples, channels),
+          op.read(x),
+          op.read(second.x()),
+          op.read(y),
+          overFirst ? target : overSecond ? other : op.read(dy),
+          op.read(first.norm().mean()),
+          inverse(op, first.norm()),
+          op.read(first.norm().scale()),
+          op.read(first.norm().shift()),
+          op.read(second.norm().mean()),
+          inverse(op, second.norm()),
+          op.read(second.norm().scale()),
+          op.read(second.norm().shift()),
+          target,
+          other,
+          op.write(first.scaleGradients()),
+          op.write(second.scaleGradients()),
+          op.write(shiftGradients),
+          samples,
+          x.elements() / samples / channels,
           channels);
       op.finish();
     }
@@ -64,13 +141,12 @@ final class CudaBatchNormRelu {
       long handedOn = overResidual ? op.update(residualGradient) : op.write(residualGradient);
       op.launch(
           "nep_batch_norm_relu_gradient",
-          new CudaDriver.Grid(
-              CudaLayer.ceiling(channels, CHANNELS), Math.min(samples, MOST_SAMPLES), 1),
+          grid(samples, channels),
           op.read(x),
           op.read(y),
           overDx ? target : overResidual ? handedOn : op.read(dy),
           op.read(norm.mean()),
-          CudaBatchNorm.inverse(context, op, norm.variance(), norm.epsilon()),
+          inverse(op, norm),
           op.read(norm.scale()),
           op.read(norm.shift()),
           target,

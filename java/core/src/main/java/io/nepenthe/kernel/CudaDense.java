@@ -229,6 +229,22 @@ final class CudaDense implements Dense, AutoCloseable {
   }
 
   @Override
+  public void batchNormReluPair(
+      FrozenNormalisation norm,
+      Tensor x,
+      FrozenNormalisation ofResidual,
+      Tensor residual,
+      Tensor y) {
+    normRelu.forwardPair(norm, x, ofResidual, residual, y);
+  }
+
+  @Override
+  public void batchNormReluPairGradient(
+      NormalisedInput first, NormalisedInput second, Tensor y, Tensor dy, Tensor shiftGradients) {
+    normRelu.gradientPair(first, second, y, dy, shiftGradients);
+  }
+
+  @Override
   public void moveAverage(Tensor running, Tensor value, float momentum, float factor) {
     norm.moveAverage(running, value, momentum, factor);
   }

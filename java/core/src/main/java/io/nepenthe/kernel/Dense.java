@@ -140,6 +140,28 @@ public sealed interface Dense permits CpuDense, CudaDense {
       Tensor shiftGradients);
 
   /**
+   * {@link #batchNormRelu} of a residual that is normalised, too: y = max(x̂·scale + shift +
+   * residual̂·scale′ + shift′, 0).
+   *
+   * @param residual of x's shape
+   * @param y of x's shape; may be x or {@code residual}
+   */
+  void batchNormReluPair(
+      FrozenNormalisation norm, Tensor x, FrozenNormalisation ofResidual, Tensor residual, Tensor y);
+
+  /**
+   * Its gradient, in one pass: that of {@link #batchNormReluGradient} for both inputs. As g is the
+   * same, so are the shifts' gradients.
+   *
+   * @param first its dx may be dy
+   * @param second its dx may be dy where the first's is not
+   * @param y the output
+   * @param shiftGradients of shape samples × channels: each normalisation's
+   */
+  void batchNormReluPairGradient(
+      NormalisedInput first, NormalisedInput second, Tensor y, Tensor dy, Tensor shiftGradients);
+
+  /**
    * running ← (1 − momentum)·running + momentum·(factor·value), elementwise: how batch
    * normalisation's running statistics follow a batch's.
    */

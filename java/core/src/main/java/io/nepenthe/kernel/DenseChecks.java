@@ -121,6 +121,51 @@ final class DenseChecks {
     return channels;
   }
 
+  /** Of a normalisation with a normalised residual and ReLU; returns the channels. */
+  static long normalisedReluPair(
+      FrozenNormalisation norm,
+      Tensor x,
+      FrozenNormalisation ofResidual,
+      Tensor residual,
+      Tensor y) {
+    long channels = normalisedRelu(norm, x, residual, y);
+    Checks.shape("residual", residual, x.shape());
+    parameters(ofResidual, y, channels);
+    return channels;
+  }
+
+  /** Of its gradient. */
+  static long normalisedReluPairGradient(
+      NormalisedInput first, NormalisedInput second, Tensor y, Tensor dy, Tensor shiftGradients) {
+    long channels = channels(y);
+    gradient(first, second, y, dy, shiftGradients);
+    gradient(second, first, y, dy, shiftGradients);
+    sampleGradients("shiftGradients", shiftGradients, first, second, y, dy);
+    return channels;
+  }
+
+  /** Of one input of a pair. */
+  private static void gradient(
+      NormalisedInput one, NormalisedInput other, Tensor y, Tensor dy, Tensor shiftGradients) {
+    Checks.shape("x", one.x(), y.shape());
+    gradient(y, dy, one.dx());
+    gradient(one.x(), dy, one.dx());
+    Checks.disjoint("dx", one.dx(), "the other input", other.x());
+    Checks.disjoint("dx", one.dx(), "the other's gradient", other.dx());
+    parameters(one.norm(), one.dx(), channels(y));
+    parameters(other.norm(), one.dx(), channels(y));
+    sampleGradients("scaleGradients", one.scaleGradients(), one, other, y, dy);
+    Checks.disjoint("scaleGradients", one.scaleGradients(), "the other's", other.scaleGradients());
+    Checks.disjoint("scaleGradients", one.scaleGradients(), "shiftGradients", shiftGradients);
+  }
+
+  private static void sampleGradients(
+      String name, Tensor sums, NormalisedInput one, NormalisedInput other, Tensor y, Tensor dy) {
+    sampleGradients(name, sums, one.norm(), one.x(), y, dy, one.dx(), other.dx());
+    Checks.disjoint(name, sums, "the other input", other.x());
+    parameters(other.norm(), sums, channels(y));
+  }
+
   private static void sampleGradients(
       String name,
       Tensor sums,

@@ -2,13 +2,16 @@ package io.nepenthe.nn;
 
 import io.nepenthe.kernel.Affine;
 import io.nepenthe.kernel.Dense;
+import io.nepenthe.kernel.NormalisedInput;
 import io.nepenthe.kernel.Window;
 import io.nepenthe.nn.Parameters.Parameter;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /** The steps of a network for one batch size, in node order. */
 final class BatchPlan implements AutoCloseable {
@@ -39,10 +42,14 @@ final class BatchPlan implements AutoCloseable {
       steps.add(bound ? parametric(layer, i, arena) : plain(i));
     }
     joined = new NormalisedReluStep[count];
-    for (NormalisedRelu nodes : NormalisedRelu.of(context.network())) {
+    for (NormalisedRelu found : NormalisedRelu.of(context.network())) {
+      NormalisedRelu nodes = joins(found) ? found : found.withoutSecond();
       if (joins(nodes)) {
         NormalisedReluStep step = join(nodes);
         joined[nodes.norm()] = step;
+        if (nodes.pair()) {
+          joined[nodes.second()] = step;
+        }
         joined[nodes.relu() - 1] = step; // the addition, or the normalisation again
         joined[nodes.relu()] = step;
       }
@@ -95,33 +102,39 @@ final class BatchPlan implements AutoCloseable {
   /** Frozen all of them, and all or none of them within what the backward pass reaches. */
   private boolean joins(NormalisedRelu nodes) {
     return !context.mode(nodes.norm()).batchStatistics()
-        && (nodes.norm() >= context.firstTrained() || nodes.relu() < context.firstTrained())
+        && (nodes.first() >= context.firstTrained() || nodes.relu() < context.firstTrained())
         && context.memory().together(nodes);
   }
 
   private NormalisedReluStep join(NormalisedRelu nodes) {
-    Tensor scaleGradients = Model.EMPTY;
-    Tensor shiftGradients = Model.EMPTY;
+    Tensor[] sums = new Tensor[NormalisedReluStep.SAMPLE_GRADIENTS];
+    Arrays.fill(sums, Model.EMPTY);
     if (context.mode() == Mode.FROZEN && context.memory().togetherBackward(nodes)) {
       long channels = context.network().extent(nodes.norm()).channels();
       Tensor room = context.blocks().get(context.memory().sampleGradients());
       Shape shape = Shape.of(batch, channels);
-      scaleGradients = room.slice(0, shape);
-      shiftGradients = room.slice(shape.elements(), shape);
+      Arrays.setAll(sums, i -> room.slice(i * shape.elements(), shape));
     }
+    boolean adds = nodes.adds() && !nodes.pair();
     return new NormalisedReluStep(
         context.backend().dense(),
         nodes,
-        (BatchNormStep) steps.get(nodes.norm() - 1),
+        normalisation(nodes.norm(), sums[0]),
+        nodes.pair() ? Optional.of(normalisation(nodes.second(), sums[1])) : Optional.empty(),
         new NormalisedReluStep.Memory(
-            input(nodes.norm(), 0),
-            nodes.adds() ? input(nodes.add(), nodes.other()) : Model.EMPTY,
+            adds ? input(nodes.add(), nodes.other()) : Model.EMPTY,
             outputs[nodes.relu()],
             gradients[nodes.relu()],
-            edge(nodes.norm(), 0).destination(),
-            nodes.adds() ? edge(nodes.add(), nodes.other()) : Step.Edge.UNWANTED,
-            scaleGradients,
-            shiftGradients));
+            adds ? edge(nodes.add(), nodes.other()) : Step.Edge.UNWANTED,
+            sums[2]));
+  }
+
+  private NormalisedReluStep.Normalisation normalisation(int node, Tensor scaleGradients) {
+    BatchNormStep own = (BatchNormStep) steps.get(node - 1);
+    return new NormalisedReluStep.Normalisation(
+        own,
+        new NormalisedInput(
+            own.frozen(), input(node, 0), edge(node, 0).destination(), scaleGradients));
   }
 
   List<String> implementations() {

@@ -83,17 +83,28 @@ final class MemoryPlan {
    * still be there.
    */
   boolean together(NormalisedRelu nodes) {
-    int x = network.nodes().get(nodes.norm()).inputs().get(0);
-    return mode.backward() || !nodes.adds() || output[nodes.norm()] == output[x];
+    if (mode.backward()) {
+      return !nodes.pair() || togetherBackward(nodes.second());
+    }
+    return !nodes.adds()
+        || (inPlace(nodes.norm()) && (!nodes.pair() || inPlace(nodes.second())));
+  }
+
+  private boolean inPlace(int norm) {
+    return output[norm] == output[network.nodes().get(norm).inputs().get(0)];
   }
 
   /**
-   * Whether they can be one pass backward as well: where the gradient of the normalisation's input
+   * Whether they can be one pass backward as well: where the gradient of a normalisation's input
    * goes, that of its output was to lie until then.
    */
   boolean togetherBackward(NormalisedRelu nodes) {
-    Edge edge = edges[nodes.norm()][0];
-    return edge.wanted() && edge.block() == gradient[nodes.norm()] && !edge.accumulates();
+    return togetherBackward(nodes.norm());
+  }
+
+  private boolean togetherBackward(int norm) {
+    Edge edge = edges[norm][0];
+    return edge.wanted() && edge.block() == gradient[norm] && !edge.accumulates();
   }
 
   /** How the gradient reaches an input of a node. */
@@ -200,7 +211,7 @@ final class MemoryPlan {
     if (channels == 0) {
       return NONE;
     }
-    sizes.add(2 * channels);
+    sizes.add(NormalisedReluStep.SAMPLE_GRADIENTS * channels);
     return sizes.size() - 1;
   }
 

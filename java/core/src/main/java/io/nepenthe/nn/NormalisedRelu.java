@@ -6,13 +6,16 @@ import java.util.Optional;
 
 /**
  * A batch normalisation that only a ReLU reads, or only an addition that only a ReLU reads: three
- * nodes that are one pass over memory where the statistics are frozen.
+ * nodes, or four where such a normalisation is the addition's other input, too, that are one pass
+ * over memory where the statistics are frozen.
  *
  * @param norm the normalisation's node
  * @param branch which input of the addition it is; {@link #NONE} where there is no addition
  * @param relu the ReLU's node; an addition is the one before
+ * @param second the node of the other input's normalisation, a shortcut's; {@link #NONE} where
+ *     there is none, or it passes on its own
  */
-record NormalisedRelu(int norm, int branch, int relu) {
+record NormalisedRelu(int norm, int branch, int relu, int second) {
   static final int NONE = -1;
 
   /** Those of a network; no node is in two of them. */
@@ -35,15 +38,36 @@ record NormalisedRelu(int norm, int branch, int relu) {
     }
     Network.Node node = network.nodes().get(before);
     if (node.layer() instanceof Layer.BatchNorm2d) {
-      return Optional.of(new NormalisedRelu(before, NONE, relu));
+      return Optional.of(new NormalisedRelu(before, NONE, relu, NONE));
     }
     for (int branch = 0; node.layer() instanceof Layer.Add && branch < 2; branch++) {
       int norm = node.inputs().get(branch);
-      if (readers[norm] == 1 && network.nodes().get(norm).layer() instanceof Layer.BatchNorm2d) {
-        return Optional.of(new NormalisedRelu(norm, branch, relu));
+      if (readAlone(network, readers, norm)) {
+        int other = node.inputs().get(1 - branch);
+        int second = readAlone(network, readers, other) ? other : NONE;
+        return Optional.of(new NormalisedRelu(norm, branch, relu, second));
       }
     }
     return Optional.empty();
+  }
+
+  private static boolean readAlone(Network network, int[] readers, int node) {
+    return readers[node] == 1 && network.nodes().get(node).layer() instanceof Layer.BatchNorm2d;
+  }
+
+  /** The same without the other input's normalisation. */
+  NormalisedRelu withoutSecond() {
+    return new NormalisedRelu(norm, branch, relu, NONE);
+  }
+
+  /** Whether both inputs of the addition are normalised here. */
+  boolean pair() {
+    return second != NONE;
+  }
+
+  /** The first of the nodes. */
+  int first() {
+    return pair() ? Math.min(norm, second) : norm;
   }
 
   boolean adds() {

@@ -57,6 +57,11 @@ class JoinedNormalisationTest {
     READ_TWICE,
     /** What is added is read again further on: its gradient is there already. */
     READ_LATER,
+    /** Two normalisations are added, of which one's input, or the input itself, is read again. */
+    SECOND_READ_TWICE,
+    SECOND_OF_INPUT,
+    /** The same normalisation is added to itself, of another input. */
+    TIED_ADDED,
     TIED,
     VECTORS;
 
@@ -91,6 +96,29 @@ class JoinedNormalisationTest {
           b.add(new Layer.Conv2d("b", 9, 9, same, true), stem);
           b.then(new Layer.BatchNorm2d("nb", 9));
           b.add(new Layer.Add(), left, b.last());
+          b.then(new Layer.Relu());
+        }
+        case SECOND_READ_TWICE -> {
+          int stem = b.add(new Layer.Conv2d("stem", 3, 9, same, true), 0);
+          b.then(new Layer.Conv2d("a", 9, 9, same, true)).then(new Layer.BatchNorm2d("na", 9));
+          int left = b.last();
+          int right = b.add(new Layer.Conv2d("b", 9, 9, same, true), stem);
+          b.add(new Layer.Add(), b.add(new Layer.BatchNorm2d("nb", 9), right), left);
+          b.then(new Layer.Relu());
+          b.add(new Layer.Add(), b.last(), right);
+        }
+        case SECOND_OF_INPUT -> {
+          b.then(new Layer.Conv2d("a", 3, 3, same, true)).then(new Layer.BatchNorm2d("na", 3));
+          int left = b.last();
+          b.add(new Layer.Add(), left, b.add(new Layer.BatchNorm2d("nb", 3), 0));
+          b.then(new Layer.Relu()).then(new Layer.Conv2d("c", 3, 5, same, true));
+        }
+        case TIED_ADDED -> {
+          Layer norm = new Layer.BatchNorm2d("norm", 4);
+          b.then(new Layer.Conv2d("a", 3, 4, same, true)).then(norm);
+          int left = b.last();
+          b.add(new Layer.Conv2d("b", 3, 4, same, true), 0);
+          b.add(new Layer.Add(), left, b.add(norm, b.last()));
           b.then(new Layer.Relu());
         }
         case READ_TWICE -> {
@@ -214,7 +242,7 @@ class JoinedNormalisationTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"ADDED_SECOND", "INPUT_ADDED"})
+  @EnumSource(names = {"ADDED_SECOND", "INPUT_ADDED", "TWO_ADDED"})
   void alsoOnADevice(Graph graph) {
     try (Backend backend = Device.cuda(0).open()) {
       compare(backend, graph);
@@ -243,12 +271,20 @@ class JoinedNormalisationTest {
         .toList();
   }
 
-  /** Convolutions add their input's gradient to that of a residual. */
+  /**
+   * Convolutions add their input's gradient to that of a residual, and normalisations of shortcuts
+   * are in the pass of the addition.
+   */
   @Test
-  void noPassAddsGradientsAlone(@TempDir Path folder) throws IOException {
+  void noPassAddsGradientsOrNormalisesAlone(@TempDir Path folder) throws IOException {
     List<String> kernels = kernels(folder);
-    assertTrue(kernels.contains("nep_batch_norm_relu_gradient"));
-    assertEquals(0, Collections.frequency(kernels, "nep_activation_add"));
+    assertEquals(14, Collections.frequency(kernels, "nep_batch_norm_relu_gradient"));
+    assertEquals(3, Collections.frequency(kernels, "nep_batch_norm_relu_pair"));
+    assertEquals(3, Collections.frequency(kernels, "nep_batch_norm_relu_pair_gradient"));
+    for (String alone :
+        List.of("nep_activation_add", "nep_batch_norm", "nep_batch_norm_gradient")) {
+      assertEquals(0, Collections.frequency(kernels, alone), alone);
+    }
   }
 
   /** Counts what a visitor is shown. */
@@ -273,7 +309,7 @@ class JoinedNormalisationTest {
     }
   }
 
-  /** All of a ResNet-18's but those of its three shortcuts, and each layer once. */
+  /** All of a ResNet-18's, those of its three shortcuts too, and each layer once. */
   @Test
   void whatCanBeIsJoined() {
     try (Model model = Graph.RESNET18.model();
@@ -283,9 +319,34 @@ class JoinedNormalisationTest {
       execution.forward(normal(arena, model.network().input(), 2, 1));
       Counts counts = new Counts();
       execution.backward(normal(arena, model.network().output(), 2, 1), counts);
-      assertEquals(17, counts.samples.size());
+      assertEquals(20, counts.samples.size());
       assertEquals(model.layers().size(), counts.samples.size() + counts.seen.size());
-      assertTrue(counts.seen.stream().filter(name -> name.contains("downsample.1")).count() == 3);
+    }
+  }
+
+  /** Wherever a pass begins, each layer behind is seen once. */
+  @Test
+  void pairsBeginWhereThePassDoes() {
+    try (Model model = Graph.TWO_ADDED.model();
+        Backend backend = Device.cpu(1).open();
+        Arena arena = Arena.ofConfined()) {
+      Tensor input = normal(arena, model.network().input(), 2, 1);
+      Tensor gradient = normal(arena, model.network().output(), 2, 1);
+      for (int first = 0; first < model.network().nodes().size(); first++) {
+        try (Execution execution = new Execution(model, backend, 2, Mode.FROZEN, first)) {
+          execution.forward(input);
+          Counts each = new Counts();
+          execution.backward(gradient, each::visit);
+          execution.forward(input);
+          Counts counts = new Counts();
+          execution.backward(gradient, counts);
+          List<String> all = new ArrayList<>(counts.seen);
+          all.addAll(counts.samples);
+          assertEquals(
+              each.seen.stream().sorted().toList(), all.stream().sorted().toList(), "" + first);
+          assertEquals(first <= 3 ? 2 : 0, counts.samples.size(), "" + first);
+        }
+      }
     }
   }
 

@@ -37,9 +37,13 @@ class BatchNormReluTest {
     final Tensor dx;
 
     Case(Arena arena, int samples, int positions, int channels, boolean adds) {
+      this(arena, samples, positions, channels, adds, 7L * channels + positions);
+    }
+
+    Case(Arena arena, int samples, int positions, int channels, boolean adds, long seed) {
       this.arena = arena;
       this.shape = Shape.of(samples, positions, channels);
-      KernelTest.Values values = KernelTest.normal(7L * channels + positions);
+      KernelTest.Values values = KernelTest.normal(seed);
       this.norm =
           new FrozenNormalisation(
               fill(Shape.of(channels), values),
@@ -69,6 +73,11 @@ class BatchNormReluTest {
       }
       dense.relu(y, y);
       dense.reluGradient(y, dy, g);
+      propagate(dense);
+    }
+
+    /** What g is of the input. */
+    void propagate(Dense dense) {
       Tensor unused = Tensor.zeros(arena, norm.mean().shape());
       dense.batchNormGradient(
           normalised,
@@ -95,6 +104,67 @@ class BatchNormReluTest {
           residual.set(i / 2, Float.NaN);
         }
       }
+    }
+  }
+
+  /**
+   * A pair has the bits of a normalisation whose residual another has made: the cases' inputs, the
+   * second's normalised on its own.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 65, 256, 257, 300})
+  void aPairHasTheBitsOfTheOperationsOneAfterTheOther(int channels) {
+    for (int[] size : SIZES) {
+      for (int threads = 1; threads <= 2; threads++) {
+        try (Arena arena = Arena.ofConfined();
+            Backend backend = Device.cpu(threads).open()) {
+          Case first = new Case(arena, size[0], size[1], channels, true);
+          Case second = new Case(arena, size[0], size[1], channels, false, 1);
+          checkPair(backend, first, second);
+        }
+      }
+    }
+  }
+
+  private static void checkPair(Backend backend, Case c, Case second) {
+    Dense dense = backend.dense();
+    FrozenNormalisation of = second.norm;
+    dense.batchNorm(
+        second.x, of.mean(), of.variance(), of.scale(), of.shift(), EPSILON, second.normalised,
+        c.residual);
+    c.apart(dense);
+    second.g.copyFrom(c.g);
+    second.propagate(dense);
+    var y = KernelTest.guarded(c.arena, c.shape.elements(), () -> Float.NaN);
+    Tensor output = y.tensor().reshape(c.shape);
+    dense.batchNormReluPair(c.norm, c.x, of, second.x, output);
+    KernelTest.assertBitwise(c.y, output);
+    Tensor[] over = {KernelTest.copy(c.arena, c.x), KernelTest.copy(c.arena, second.x)};
+    dense.batchNormReluPair(c.norm, over[0], of, second.x, over[0]);
+    dense.batchNormReluPair(c.norm, c.x, of, over[1], over[1]);
+    KernelTest.assertBitwise(c.y, over[0]);
+    KernelTest.assertBitwise(c.y, over[1]);
+    y.assertUntouched();
+    // Both apart, the first over dy, the second over dy.
+    for (int place = 0; place < 3; place++) {
+      Tensor dy = KernelTest.copy(c.arena, c.dy);
+      var dx = KernelTest.guarded(c.arena, c.shape.elements(), () -> Float.NaN);
+      var other = KernelTest.guarded(c.arena, c.shape.elements(), () -> Float.NaN);
+      Tensor to = place == 1 ? dy : dx.tensor().reshape(c.shape);
+      Tensor toOther = place == 2 ? dy : other.tensor().reshape(c.shape);
+      Tensor[] sums = {c.sums(), c.sums(), c.sums()};
+      dense.batchNormReluPairGradient(
+          new NormalisedInput(c.norm, c.x, to, sums[0]),
+          new NormalisedInput(of, second.x, toOther, sums[1]),
+          c.y,
+          dy,
+          sums[2]);
+      KernelTest.assertBitwise(c.dx, to);
+      KernelTest.assertBitwise(second.dx, toOther);
+      assertSameSquares(backend, c, sums[0], sums[2]);
+      assertSameSquares(backend, second, sums[1], sums[2]);
+      dx.assertUntouched();
+      other.assertUntouched();
     }
   }
 
@@ -249,6 +319,39 @@ class BatchNormReluTest {
     }
   }
 
+  /** The second input's values against float64; the first's are those of above. */
+  @Test
+  void aPairAgreesWithFloat64() {
+    try (Arena arena = Arena.ofConfined();
+        Backend backend = Device.cpu(2).open()) {
+      Case c = new Case(arena, 3, 37, 19, false);
+      Case second = new Case(arena, 3, 37, 19, true, 5);
+      Tensor normal = Tensor.zeros(arena, c.shape);
+      FrozenNormalisation of = c.norm;
+      backend
+          .dense()
+          .batchNorm(
+              c.x, of.mean(), of.variance(), of.scale(), of.shift(), EPSILON, NONE, normal);
+      second.residual.copyFrom(normal);
+      Tensor y = Tensor.zeros(arena, c.shape);
+      backend.dense().batchNormReluPair(c.norm, c.x, second.norm, second.x, y);
+      Tensor[] sums = {c.sums(), c.sums(), c.sums()};
+      backend
+          .dense()
+          .batchNormReluPairGradient(
+              new NormalisedInput(c.norm, c.x, c.dx, sums[0]),
+              new NormalisedInput(second.norm, second.x, second.dx, sums[1]),
+              y,
+              second.dy,
+              sums[2]);
+      Wide wide = new Wide(second, y);
+      KernelTest.assertWithin(wide.y, wide.ofY, 6, y);
+      KernelTest.assertWithin(wide.dx, wide.ofDx, 6, second.dx);
+      KernelTest.assertWithin(wide.byScale, wide.ofScale, 37 + 4, sums[1]);
+      KernelTest.assertWithin(wide.byShift, wide.ofShift, 37, sums[2]);
+    }
+  }
+
   @Test
   void whatIsNotANumberPassesThrough() {
     for (int channels : new int[] {3, 37}) {
@@ -298,6 +401,27 @@ class BatchNormReluTest {
       refused(
           () -> dense.batchNormReluGradient(c.norm, c.x, c.y, c.dy, c.x, NONE, sums, others),
           "dx overlaps the saved activation");
+      Case second = new Case(arena, 2, 3, 4, false, 1);
+      refused(
+          () -> dense.batchNormReluPair(c.norm, c.x, second.norm, flat, c.y),
+          "y must have shape");
+      refused(
+          () -> dense.batchNormReluPair(c.norm, c.x, second.norm, NONE, c.y),
+          "residual must have shape");
+      NormalisedInput input = new NormalisedInput(c.norm, c.x, c.dx, sums);
+      Tensor shifts = c.sums();
+      refused(
+          () -> dense.batchNormReluPairGradient(input, input, c.y, c.dy, shifts),
+          "dx overlaps the other's gradient");
+      NormalisedInput other = new NormalisedInput(second.norm, second.x, second.dx, others);
+      refused(
+          () -> dense.batchNormReluPairGradient(input, other, c.y, c.dy, others),
+          "scaleGradients overlaps shiftGradients");
+      refused(
+          () ->
+              dense.batchNormReluPairGradient(
+                  input, new NormalisedInput(second.norm, second.x, c.x, others), c.y, c.dy, shifts),
+          "dx overlaps the other input");
     }
   }
 

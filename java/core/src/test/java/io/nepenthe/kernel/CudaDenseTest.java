@@ -230,20 +230,9 @@ class CudaDenseTest {
           boolean adds = board.pick(0, 0, 1, 1) == 1;
           Dense cuda = board.cuda().dense();
           Dense cpu = board.cpu().dense();
-          Tensor positive = board.normal(channels);
-          for (int c = 0; c < channels; c++) {
-            positive.set(c, Math.abs(positive.get(c)));
-          }
-          Twin[] of = {
-            board.twin(board.normal(channels)),
-            board.twin(positive),
-            board.twin(board.normal(channels)),
-            board.twin(board.normal(channels))
-          };
-          var here = new FrozenNormalisation(of[0].host, of[1].host, of[2].host, of[3].host, 1e-5f);
-          var there =
-              new FrozenNormalisation(
-                  of[0].device, of[1].device, of[2].device, of[3].device, 1e-5f);
+          Twin[] of = normalisation(board, channels);
+          FrozenNormalisation here = frozen(of, true);
+          FrozenNormalisation there = frozen(of, false);
           Twin x = board.twin(board.normal(samples, positions, channels));
           Twin residual = board.twin(board.normal(samples, positions, channels));
           Twin y = board.twin(board.normal(samples, positions, channels));
@@ -281,6 +270,85 @@ class CudaDenseTest {
           Twin over = adds && board.seed() % 2 == 0 ? residual : x;
           cpu.batchNormRelu(here, x.host, adds ? residual.host : NONE, over.host);
           cuda.batchNormRelu(there, x.device, adds ? residual.device : NONE, over.device);
+          over.assertSame();
+        });
+  }
+
+  private static Twin[] normalisation(Board board, int channels) {
+    Tensor positive = board.normal(channels);
+    for (int c = 0; c < channels; c++) {
+      positive.set(c, Math.abs(positive.get(c)));
+    }
+    return new Twin[] {
+      board.twin(board.normal(channels)),
+      board.twin(positive),
+      board.twin(board.normal(channels)),
+      board.twin(board.normal(channels))
+    };
+  }
+
+  private static FrozenNormalisation frozen(Twin[] of, boolean here) {
+    Tensor[] t = Arrays.stream(of).map(twin -> here ? twin.host : twin.device).toArray(Tensor[]::new);
+    return new FrozenNormalisation(t[0], t[1], t[2], t[3], 1e-5f);
+  }
+
+  @Test
+  void twoBatchNormalisationsWithRelu() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int channels = board.pick(1, 3, 4, 8, 31, 32, 36, 65, 68);
+          int samples = board.pick(1, 2, 3);
+          int positions = board.pick(1, 4, 7, 8, 33, 40);
+          Dense cuda = board.cuda().dense();
+          Dense cpu = board.cpu().dense();
+          Twin[][] of = {normalisation(board, channels), normalisation(board, channels)};
+          Twin[] x = new Twin[2];
+          Twin[] dx = new Twin[2];
+          Twin[] sums = new Twin[3];
+          for (int i = 0; i < 2; i++) {
+            x[i] = board.twin(board.normal(samples, positions, channels));
+            dx[i] = board.twin(board.normal(samples, positions, channels));
+          }
+          for (int i = 0; i < 3; i++) {
+            sums[i] = board.twin(board.normal(samples, channels));
+          }
+          Twin y = board.twin(board.normal(samples, positions, channels));
+          Twin dy = board.twin(board.normal(samples, positions, channels));
+          Tensor kept = board.copy(dy.host);
+          for (int place = 0; place < 2; place++) {
+            if (board.seed() % 3 == place) {
+              dx[place] = dy; // over the output's gradient
+            }
+          }
+          cpu.batchNormReluPair(
+              frozen(of[0], true), x[0].host, frozen(of[1], true), x[1].host, y.host);
+          cuda.batchNormReluPair(
+              frozen(of[0], false), x[0].device, frozen(of[1], false), x[1].device, y.device);
+          y.assertSame();
+          cpu.batchNormReluPairGradient(
+              new NormalisedInput(frozen(of[0], true), x[0].host, dx[0].host, sums[0].host),
+              new NormalisedInput(frozen(of[1], true), x[1].host, dx[1].host, sums[1].host),
+              y.host,
+              dy.host,
+              sums[2].host);
+          cuda.batchNormReluPairGradient(
+              new NormalisedInput(frozen(of[0], false), x[0].device, dx[0].device, sums[0].device),
+              new NormalisedInput(frozen(of[1], false), x[1].device, dx[1].device, sums[1].device),
+              y.device,
+              dy.device,
+              sums[2].device);
+          for (int i = 0; i < 2; i++) {
+            dx[i].assertSame();
+            sampleGradients(
+                board, frozen(of[i], true), x[i].host, y.host, kept, sums[i], sums[2]);
+          }
+          // Over an input.
+          Twin over = x[board.seed() % 2];
+          cpu.batchNormReluPair(
+              frozen(of[0], true), x[0].host, frozen(of[1], true), x[1].host, over.host);
+          cuda.batchNormReluPair(
+              frozen(of[0], false), x[0].device, frozen(of[1], false), x[1].device, over.device);
           over.assertSame();
         });
   }

@@ -178,6 +178,14 @@ final class CudaMemoryMeasures {
         "batchNormReluGradient of a sum",
         5 * bytes,
         () -> dense.batchNormReluGradient(norm, x, y, dy, dx, g, byScale, byShift));
+    bytes(
+        "batchNormRelu of two", 3 * bytes, () -> dense.batchNormReluPair(norm, x, norm, dy, y));
+    NormalisedInput first = new NormalisedInput(norm, x, dx, byScale);
+    NormalisedInput second = new NormalisedInput(norm, y, g, watch.zeros(byScale.shape().size(0), channels));
+    bytes(
+        "batchNormReluGradient of two",
+        6 * bytes,
+        () -> dense.batchNormReluPairGradient(first, second, x, dy, byShift));
   }
 
   private void squareVectors(

@@ -343,6 +343,58 @@ class CudaPlainTest {
   }
 
   @Test
+  void twoBatchNormalisationsWithRelu() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          long channels = board.pick(1, 4, 5, 33, 36);
+          long samples = board.pick(1, 2, 3);
+          long positions = board.pick(1, 7, 33, 40);
+          long n = samples * positions * channels;
+          Shape all = Shape.of(n);
+          Shape sums = Shape.of(samples, channels);
+          try (Bench bench = new Bench(board)) {
+            Object[] forward = new Object[13];
+            Object[] gradient = new Object[20];
+            for (int i = 0; i < 4; i++) {
+              gradient[i] = bench.read(board.normal(n)); // two inputs, an output, its gradient
+            }
+            for (int i = 4; i < 12; i++) {
+              gradient[i] = bench.read(board.normal(channels));
+            }
+            System.arraycopy(gradient, 0, forward, 0, 2);
+            System.arraycopy(gradient, 4, forward, 2, 8);
+            forward[11] = n;
+            forward[12] = channels;
+            bench.compare("nep_batch_norm_relu_pair", channels, all, 10, forward);
+            gradient[17] = samples;
+            gradient[18] = positions;
+            gradient[19] = channels;
+            String kernel = "nep_batch_norm_relu_pair_gradient";
+            Twin[][] out = new Twin[2][];
+            for (int plain = 0; plain < 2; plain++) {
+              out[plain] =
+                  new Twin[] {
+                    bench.out(all), bench.out(all), bench.out(sums), bench.out(sums), bench.out(sums)
+                  };
+              for (int i = 0; i < 5; i++) {
+                gradient[12 + i] = out[plain][i].device.address();
+              }
+              if (plain == 1) {
+                bench.launch(kernel + "_plain", channels, gradient);
+              } else {
+                var grid = new CudaDriver.Grid(CudaLayer.ceiling(channels, 32), samples, 1);
+                bench.op.launch(kernel, grid, gradient);
+              }
+            }
+            for (int i = 0; i < 5; i++) {
+              KernelTest.assertBitwise(out[1][i].now(), out[0][i].now());
+            }
+          }
+        });
+  }
+
+  @Test
   void adam() {
     everySchedule(
         Precision.FP32,
