@@ -1,8 +1,8 @@
 // Formula: cross-entropy of the softmax, ℓ = log Σ exp(z_c − max z) − (z_label − max z), dℓ/dz = p − onehot;
 //          squared error, ℓ = Σ (z_c − t_c)²/C, dℓ/dz = 2(z − t)/C; whether the largest output, the first of
 //          equal ones, is the label's (Losses.java); the distance of a student from its teacher
-//          (TeacherDistance.java); total += share·Σ ℓ; the vectors that a Fisher information's backward
-//          passes start from (LossVectors.java).
+//          (TeacherDistance.java); total += share·Σ ℓ; the vectors that backward passes of a Fisher
+//          information, an importance or a Gauss-Newton matrix start from (LossVectors.java).
 // Layout:  output, gradient [n, c], float; labels [n]; losses [n], double; hits [n], or null; targets: a
 //          number for each label (C = 1), or null: one-hot; answers [m, c], of which sample n has row
 //          rows[n]; weights [n], float, or null for ones. Gradients are rounded, then multiplied by scale and
@@ -275,23 +275,36 @@ KERNEL(loss::THREADS, nep_loss_total, (const double* losses, int64_t samples, do
 namespace loss {
 
 // As LossVectors.Form has them.
-enum Form { CATEGORICAL, RESIDUAL, AXIS, OUTPUT };
+enum Form { CATEGORICAL, RESIDUAL, AXIS, OUTPUT, DRAWN, PRODUCT, DIFFERENCE };
 
 struct Vectors {
   const int* labels;      // null: the axis, or by draws
   const double* draws;    // null: not drawn
   const double* targets;  // null: one-hot
+  const float* rows;      // null: of none
   int form, axis, unit, rooted;
   double weight, curvature;
 
   // What a row's entries are made of.
   struct Row {
-    const float* z;
+    const float *z, *given;
     int label;
     double max, sum, others, factor;
+    double mean;                  // of what is given, by p
+    double given_max, given_sum;  // of its softmax
 
     __device__ double p(int64_t c) const { return exp(static_cast<double>(z[c]) - max) / sum; }
+    __device__ double q(int64_t c) const {
+      return exp(static_cast<double>(given[c]) - given_max) / given_sum;
+    }
   };
+
+  __device__ Row row(const float* output, int64_t n, int64_t classes) const {
+    const float* given = rows != nullptr ? rows + n * classes : nullptr;
+    return {output + n * classes, given, labels != nullptr ? labels[n] : axis, 0, 0, 0, weight, 0, 0, 0};
+  }
+
+  __device__ bool softened() const { return form == CATEGORICAL || form == PRODUCT || form == DIFFERENCE; }
 
   __device__ int drawn(const Row& row, int64_t classes, int64_t n) const {
     double left = draws[n];
@@ -313,6 +326,10 @@ struct Vectors {
         return curvature * (z - (targets != nullptr ? targets[row.label] : c == row.label ? 1.0 : 0.0));
       case AXIS:
         return c == axis ? sqrt(curvature) : 0.0;
+      case PRODUCT:
+        return row.p(c) * (static_cast<double>(row.given[c]) - row.mean);
+      case DIFFERENCE:
+        return row.p(c) - row.q(c);
       default:
         return z;
     }
@@ -324,20 +341,32 @@ struct Vectors {
 // Obviously right: a thread a sample. Σ over classes in order.
 KERNEL_UNSPILLED(64, nep_loss_vectors_plain,
                  (const float* output, const int* labels, const double* draws, const double* targets,
-                  float* gradient, int64_t samples, int64_t classes, int form, int axis, int unit, int rooted,
-                  double weight, double curvature)) {
+                  const float* rows, float* gradient, int64_t samples, int64_t classes, int form, int axis,
+                  int unit, int rooted, double weight, double curvature)) {
   const int64_t n = grid_thread();
   if (n >= samples) return;
-  const loss::Vectors v = {labels, draws, targets, form, axis, unit, rooted, weight, curvature};
-  loss::Vectors::Row row = {output + n * classes, labels != nullptr ? labels[n] : axis, 0, 0, 0, weight};
-  if (form == loss::CATEGORICAL) {
+  const loss::Vectors v = {labels, draws, targets, rows, form, axis, unit, rooted, weight, curvature};
+  loss::Vectors::Row row = v.row(output, n, classes);
+  if (v.softened()) {
     loss::Largest best = {__uint_as_float(0xff800000u), classes};
     for (int64_t c = 0; c < classes; c++) best.see(row.z[c], c);
     row.max = static_cast<double>(best.value);
     for (int64_t c = 0; c < classes; c++) row.sum += exp(static_cast<double>(row.z[c]) - row.max);
+  }
+  if (form == loss::CATEGORICAL) {
     if (draws != nullptr) row.label = v.drawn(row, classes, n);
     for (int64_t c = 0; c < classes; c++) row.others += c == row.label ? 0 : row.p(c);
     if (rooted != 0) row.factor *= sqrt(row.p(row.label));
+  }
+  if (form == loss::PRODUCT) {
+    for (int64_t c = 0; c < classes; c++) row.mean += row.p(c) * static_cast<double>(row.given[c]);
+  }
+  if (form == loss::DIFFERENCE) {
+    loss::Largest best = {__uint_as_float(0xff800000u), classes};
+    for (int64_t c = 0; c < classes; c++) best.see(row.given[c], c);
+    row.given_max = static_cast<double>(best.value);
+    for (int64_t c = 0; c < classes; c++)
+      row.given_sum += exp(static_cast<double>(row.given[c]) - row.given_max);
   }
   if (unit != 0) {
     double squares = 0;
@@ -350,21 +379,36 @@ KERNEL_UNSPILLED(64, nep_loss_vectors_plain,
 
 KERNEL_UNSPILLED(loss::THREADS, nep_loss_vectors,
                  (const float* output, const int* labels, const double* draws, const double* targets,
-                  float* gradient, int64_t samples, int64_t classes, int form, int axis, int unit, int rooted,
-                  double weight, double curvature)) {
+                  const float* rows, float* gradient, int64_t samples, int64_t classes, int form, int axis,
+                  int unit, int rooted, double weight, double curvature)) {
   const int64_t lane = threadIdx.x % 32;
-  const loss::Vectors v = {labels, draws, targets, form, axis, unit, rooted, weight, curvature};
+  const loss::Vectors v = {labels, draws, targets, rows, form, axis, unit, rooted, weight, curvature};
   for (int64_t n = grid_thread() / 32; n < samples; n += grid_threads() / 32) {
-    loss::Vectors::Row row = {output + n * classes, labels != nullptr ? labels[n] : axis, 0, 0, 0, weight};
-    if (form == loss::CATEGORICAL) {
+    loss::Vectors::Row row = v.row(output, n, classes);
+    if (v.softened()) {
       row.max = static_cast<double>(loss::largest(row.z, classes, lane).value);
-      double sum = 0, others = 0;
+      double sum = 0;
       for (int64_t c = lane; c < classes; c += 32) sum += exp(static_cast<double>(row.z[c]) - row.max);
       row.sum = loss::sum_of_lanes(sum);
+    }
+    if (form == loss::CATEGORICAL) {
+      double others = 0;
       if (draws != nullptr) row.label = v.drawn(row, classes, n);  // every lane the same
       for (int64_t c = lane; c < classes; c += 32) others += c == row.label ? 0 : row.p(c);
       row.others = loss::sum_of_lanes(others);
       if (rooted != 0) row.factor *= sqrt(row.p(row.label));
+    }
+    if (form == loss::PRODUCT) {
+      double mean = 0;
+      for (int64_t c = lane; c < classes; c += 32) mean += row.p(c) * static_cast<double>(row.given[c]);
+      row.mean = loss::sum_of_lanes(mean);
+    }
+    if (form == loss::DIFFERENCE) {
+      row.given_max = static_cast<double>(loss::largest(row.given, classes, lane).value);
+      double sum = 0;
+      for (int64_t c = lane; c < classes; c += 32)
+        sum += exp(static_cast<double>(row.given[c]) - row.given_max);
+      row.given_sum = loss::sum_of_lanes(sum);
     }
     if (unit != 0) {
       double squares = 0;

@@ -7,6 +7,7 @@ import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 
@@ -75,9 +76,9 @@ public final class BregmanResponse {
       Dataset examples,
       double epsilon,
       Options options) {
-    double[][] before = probabilities(trained, backend, training, normalisation, options);
     Model model = trained.copy();
     try (Arena arena = Arena.ofShared()) {
+      Tensor before = outputs(arena, trained, backend, training, normalisation, options);
       Parameters step = model.parameters().zerosLike(arena);
       Parameters pull = model.parameters().zerosLike(arena);
       GaussNewton curvature =
@@ -103,25 +104,23 @@ public final class BregmanResponse {
     }
   }
 
-  private static OutputGradients softmax(Model model) {
-    return new OutputGradients(
-        Likelihood.CATEGORICAL, Math.toIntExact(model.network().output().elements()));
-  }
-
-  private static double[][] probabilities(
-      Model model, Backend backend, Dataset data, Normalisation normalisation, Options options) {
-    OutputGradients softmax = softmax(model);
-    double[][] found = new double[Math.toIntExact(data.size())][];
+  /** The outputs for all of the data, samples × classes, where they are computed. */
+  private static Tensor outputs(
+      Arena arena,
+      Model model,
+      Backend backend,
+      Dataset data,
+      Normalisation normalisation,
+      Options options) {
+    long classes = model.network().output().elements();
+    Tensor all = backend.zeros(arena, Shape.of(data.size(), classes));
     try (SamplePass pass = new SamplePass(model, backend, data, normalisation, options.batchSize)) {
-      pass.run(
+      pass.passes(
           Progress.NONE,
-          (execution, first, outputs, labels, ids) -> {
-            for (int n = 0; n < outputs.shape().size(0); n++) {
-              found[(int) first + n] = softmax.softmax(outputs, n).clone();
-            }
-          });
+          (execution, first, n, labels, ids) ->
+              execution.copyOutput(all.slice(first * classes, Shape.of(n, classes))));
     }
-    return found;
+    return all;
   }
 
   /** The gradient of the mean divergence from the outputs before. */
@@ -130,24 +129,18 @@ public final class BregmanResponse {
       Backend backend,
       Dataset data,
       Normalisation normalisation,
-      double[][] before,
+      Tensor before,
       Options options,
       Parameters out) {
-    OutputGradients softmax = softmax(model);
+    int classes = Math.toIntExact(before.shape().size(1));
+    OutputVectors vectors = OutputVectors.ofDistances(classes, data.size());
     try (GradientAccumulator sum = GradientAccumulator.resident(model, backend);
         SamplePass pass = new SamplePass(model, backend, data, normalisation, options.batchSize)) {
-      pass.run(
+      pass.passes(
           Progress.NONE,
-          (execution, first, outputs, labels, ids) -> {
-            Tensor gradient = execution.outputGradient();
-            for (int n = 0; n < outputs.shape().size(0); n++) {
-              double[] p = softmax.softmax(outputs, n);
-              for (int c = 0; c < p.length; c++) {
-                double change = p[c] - before[(int) first + n][c];
-                gradient.set((long) n * p.length + c, (float) (change / data.size()));
-              }
-            }
-            execution.backward(gradient, sum);
+          (execution, first, n, labels, ids) -> {
+            Tensor rows = before.slice(first * classes, Shape.of(n, classes));
+            execution.backward(vectors.of(rows), sum);
           });
       out.flat().copyFrom(sum.gradient().flat());
     }

@@ -6,6 +6,8 @@ import io.nepenthe.kernel.Backend;
 import io.nepenthe.nn.GradientAccumulator;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Parameters;
+import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 
@@ -33,30 +35,18 @@ public final class GaussNewton {
 
   /** out ← G·v. */
   public void multiply(Parameters v, Parameters out) {
-    OutputGradients softmax =
-        new OutputGradients(
-            Likelihood.CATEGORICAL, Math.toIntExact(model.network().output().elements()));
+    int outputs = Math.toIntExact(model.network().output().elements());
+    OutputVectors vectors = OutputVectors.ofChanges(outputs);
     try (Arena arena = Arena.ofShared();
         SamplePass pass = new SamplePass(model, backend, data, normalisation, batchSize);
         GradientAccumulator sum = GradientAccumulator.resident(model, backend)) {
-      Tensor change = OutputDerivative.of(arena, model, backend, data, normalisation, v);
-      int classes = softmax.outputs();
-      pass.run(
-          (done, total) -> {},
-          (execution, first, outputs, labels, ids) -> {
-            Tensor gradient = execution.outputGradient();
-            for (int n = 0; n < outputs.shape().size(0); n++) {
-              double[] p = softmax.softmax(outputs, n);
-              double mean = 0;
-              for (int c = 0; c < classes; c++) {
-                mean += p[c] * change.get((first + n) * classes + c);
-              }
-              for (int c = 0; c < classes; c++) {
-                double u = change.get((first + n) * classes + c);
-                gradient.set((long) n * classes + c, (float) (p[c] * (u - mean)));
-              }
-            }
-            execution.backward(gradient, sum);
+      Tensor change =
+          backend.here(arena, OutputDerivative.of(arena, model, backend, data, normalisation, v));
+      pass.passes(
+          Progress.NONE,
+          (execution, first, n, labels, ids) -> {
+            Tensor rows = change.slice(first * outputs, Shape.of(n, outputs));
+            execution.backward(vectors.of(rows), sum);
           });
       out.flat().copyFrom(sum.gradient().flat());
       for (long i = 0; i < out.count(); i++) {

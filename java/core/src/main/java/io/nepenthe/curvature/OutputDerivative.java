@@ -52,17 +52,12 @@ public final class OutputDerivative {
         scorers[c] =
             owned.take(() -> new PairScorer(backend, query, scores, own), PairScorer::close);
       }
-      pass.run(
+      OutputVectors vectors = OutputVectors.ofOutputs(outputs);
+      pass.passes(
           Progress.NONE,
-          (execution, first, logits, labels, ids) -> {
-            Tensor gradient = execution.outputGradient();
-            int n = (int) logits.shape().size(0);
+          (execution, first, n, labels, ids) -> {
             for (int c = 0; c < outputs; c++) {
-              gradient.clear();
-              for (int i = 0; i < n; i++) {
-                gradient.set((long) i * outputs + c, 1);
-              }
-              execution.backward(gradient, scorers[c].visiting(first, n));
+              execution.backward(vectors.of(c), scorers[c].visiting(first, n));
               scorers[c].passed();
             }
           });

@@ -3,9 +3,9 @@ package io.nepenthe.kernel;
 import io.nepenthe.tensor.Tensor;
 
 /**
- * An {@link Affine} operation planned once and run many times. Each of the passes is planned
- * at its first run; later runs allocate nothing. All shapes are those of {@link #sizes()}; outputs
- * may overlap no other argument. Where there is no bias, {@code bias} is an empty tensor. A plan is
+ * An {@link Affine} operation planned once and run many times. Each of the passes is planned at its
+ * first run; later runs allocate nothing. All shapes are those of {@link #sizes()}; outputs may
+ * overlap no other argument. Where there is no bias, {@code bias} is an empty tensor. A plan is
  * used by one thread at a time, and no longer than the backend that made it. Failures of the
  * underlying library are a {@link NativeException}; every use after {@link #close()} is an {@link
  * IllegalStateException}.

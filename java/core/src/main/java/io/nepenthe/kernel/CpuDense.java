@@ -336,7 +336,7 @@ final class CpuDense implements Dense {
 
   @Override
   public void lossVectors(Tensor output, LossVectors vectors, Tensor gradient) {
-    Losses.checkVectors(output, gradient);
+    Losses.checkVectors(output, vectors, gradient);
     vectors.write(output, gradient);
   }
 }

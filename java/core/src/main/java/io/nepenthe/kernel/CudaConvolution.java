@@ -192,11 +192,7 @@ final class CudaConvolution implements AutoCloseable {
 
   /** gradient = that of the input + beta·gradient. */
   void inputGradient(
-      CudaContext.Operation op,
-      long outputGradient,
-      long filter,
-      long gradient,
-      float betaValue) {
+      CudaContext.Operation op, long outputGradient, long filter, long gradient, float betaValue) {
     long by = aligned(op, filter, sizes.weights());
     long from = aligned(op, outputGradient, sizes.output());
     long out = room(op, gradient, sizes.input());

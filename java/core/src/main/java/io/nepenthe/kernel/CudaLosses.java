@@ -152,7 +152,7 @@ final class CudaLosses implements Objectives {
   }
 
   void vectors(Tensor output, LossVectors vectors, Tensor gradient) {
-    Losses.checkVectors(output, gradient);
+    Losses.checkVectors(output, vectors, gradient);
     if (output.elements() == 0) {
       return;
     }
@@ -174,7 +174,8 @@ final class CudaLosses implements Objectives {
       switch (vectors.label()) {
         case OWN -> {
           long most = targets.length > 0 ? targets.length : classes;
-          if (vectors.form() != LossVectors.Form.OUTPUT) {
+          if (vectors.form() == LossVectors.Form.CATEGORICAL
+              || vectors.form() == LossVectors.Form.RESIDUAL) {
             Losses.checkLabels(vectors.labels(), samples, most, " labels");
             labels = labels(op, arena, vectors.labels(), samples);
           }
@@ -190,6 +191,7 @@ final class CudaLosses implements Objectives {
           labels,
           draws,
           targets.length == 0 ? 0L : numbers(op, arena, targets, targets.length),
+          vectors.form().readsRows() ? op.read(vectors.rows()) : 0L,
           target,
           (long) samples,
           classes,

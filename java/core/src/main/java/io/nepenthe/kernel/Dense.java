@@ -147,7 +147,11 @@ public sealed interface Dense permits CpuDense, CudaDense {
    * @param y of x's shape; may be x or {@code residual}
    */
   void batchNormReluPair(
-      FrozenNormalisation norm, Tensor x, FrozenNormalisation ofResidual, Tensor residual, Tensor y);
+      FrozenNormalisation norm,
+      Tensor x,
+      FrozenNormalisation ofResidual,
+      Tensor residual,
+      Tensor y);
 
   /**
    * Its gradient, in one pass: that of {@link #batchNormReluGradient} for both inputs. As g is the

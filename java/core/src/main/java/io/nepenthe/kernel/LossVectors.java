@@ -1,6 +1,7 @@
 package io.nepenthe.kernel;
 
 import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 
 /**
  * The vectors, one for each sample of a batch, that a backward pass of a Fisher information or an
@@ -12,6 +13,8 @@ import io.nepenthe.tensor.Tensor;
  *   AXIS          √s·e_v
  *   OUTPUT        z
  *   DRAWN         drawn, whatever z is
+ *   PRODUCT       (diag p − ppᵀ)·u, u the sample's row of {@link #rows}
+ *   DIFFERENCE    p − q, q the softmax of that row
  * </pre>
  *
  * <p>times {@link #weight}, and √p_y where {@link #rooted}, and brought to length one before where
@@ -19,6 +22,9 @@ import io.nepenthe.tensor.Tensor;
  * Computed in float64, rounded once; on a device within two units in the last place of the host's.
  */
 public interface LossVectors {
+  /** Empty. */
+  Tensor NO_ROWS = Tensor.zeros(Arena.global(), 0);
+
   /** What a row is. */
   enum Form {
     /** p − e_y. */
@@ -30,7 +36,16 @@ public interface LossVectors {
     /** z. */
     OUTPUT,
     /** Made by {@link #write}, which does not read the outputs. */
-    DRAWN
+    DRAWN,
+    /** (diag p − ppᵀ)·u: how p changes where z changes by u. */
+    PRODUCT,
+    /** p − q. */
+    DIFFERENCE;
+
+    /** Whether it reads {@link LossVectors#rows}. */
+    boolean readsRows() {
+      return this == PRODUCT || this == DIFFERENCE;
+    }
   }
 
   /** Whose labels. */
@@ -57,6 +72,11 @@ public interface LossVectors {
 
   /** The number of each label, for one output; or none: the one-hot label. */
   double[] targets();
+
+  /** What else a row is made of, of the outputs' shape; empty where it is of nothing else. */
+  default Tensor rows() {
+    return NO_ROWS;
+  }
 
   /** v. */
   int axis();

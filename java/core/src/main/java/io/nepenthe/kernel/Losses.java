@@ -159,6 +159,14 @@ public final class Losses {
     Checks.disjoint("gradient", gradient, "output", output);
   }
 
+  static void checkVectors(Tensor output, LossVectors vectors, Tensor gradient) {
+    checkVectors(output, gradient);
+    if (vectors.form().readsRows()) {
+      Checks.shape("rows", vectors.rows(), output.shape());
+      Checks.disjoint("gradient", gradient, "rows", vectors.rows());
+    }
+  }
+
   private static void checkShapes(Tensor output, Tensor gradient) {
     if (output.shape().rank() != 2 || !gradient.shape().equals(output.shape())) {
       throw new IllegalArgumentException(

@@ -4,8 +4,7 @@ import io.nepenthe.kernel.AffinePlan;
 import io.nepenthe.tensor.Tensor;
 
 /** A linear layer or a convolution. */
-record AffineStep(
-    ParametricLayer layer, AffinePlan plan, Tensor x, Tensor y, Tensor dy, Edge edge)
+record AffineStep(ParametricLayer layer, AffinePlan plan, Tensor x, Tensor y, Tensor dy, Edge edge)
     implements Step {
   @Override
   public void forward() {

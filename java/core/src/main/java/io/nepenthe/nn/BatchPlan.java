@@ -173,8 +173,7 @@ final class BatchPlan implements AutoCloseable {
     return switch (layer.layer()) {
       case Layer.Linear _, Layer.Conv2d _ -> {
         Affine sizes = affine(layer.layer(), in, batch);
-        yield new AffineStep(
-            layer, dense.plan(sizes), x, outputs[i], gradients[i], edge(i, 0));
+        yield new AffineStep(layer, dense.plan(sizes), x, outputs[i], gradients[i], edge(i, 0));
       }
       case Layer.BatchNorm2d norm -> {
         List<Parameter> running =

@@ -86,8 +86,7 @@ final class MemoryPlan {
     if (mode.backward()) {
       return !nodes.pair() || togetherBackward(nodes.second());
     }
-    return !nodes.adds()
-        || (inPlace(nodes.norm()) && (!nodes.pair() || inPlace(nodes.second())));
+    return !nodes.adds() || (inPlace(nodes.norm()) && (!nodes.pair() || inPlace(nodes.second())));
   }
 
   private boolean inPlace(int norm) {

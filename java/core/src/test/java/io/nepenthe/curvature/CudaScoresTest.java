@@ -12,6 +12,7 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
@@ -199,6 +200,87 @@ class CudaScoresTest {
         folder,
         () ->
             SummedGradient.of(model, backend, data, PLAIN, BATCH, Progress.NONE, sum.parameters()));
+  }
+
+  /** Batches of derivatives of the outputs, which have a size of their own. */
+  private static final int DERIVATIVES = 64;
+
+  /** A product with the Gauss–Newton matrix, or what takes one, of some samples. */
+  private interface Product {
+    void run(Model model, Backend backend, TinyData data, Parameters direction);
+  }
+
+  private static void derivative(Model model, Backend backend, TinyData data, Parameters v) {
+    try (Arena arena = Arena.ofConfined()) {
+      OutputDerivative.of(arena, model, backend, data, PLAIN, v);
+    }
+  }
+
+  private static void gaussNewton(Model model, Backend backend, TinyData data, Parameters v) {
+    try (Model product = model.copy()) {
+      new GaussNewton(model, backend, data, PLAIN, DERIVATIVES).multiply(v, product.parameters());
+    }
+  }
+
+  private static void bregman(Model model, Backend backend, TinyData data, Parameters v) {
+    BregmanResponse.Options options = new BregmanResponse.Options(0.1, 1, 1, DERIVATIVES);
+    BregmanResponse.of(model, backend, data, PLAIN, ASKED, 0.01, options).close();
+  }
+
+  /** Of a batch come back the products of its samples' derivatives with v, once. */
+  @Test
+  void productsBringNoOutputsBack() throws Exception {
+    int outputs = CurvatureNets.CLASSES;
+    for (Product product :
+        List.<Product>of(
+            CudaScoresTest::derivative, CudaScoresTest::gaussNewton, CudaScoresTest::bregman)) {
+      try (Backend backend = Device.cuda(0).open();
+          Model model = Model.initialise(CurvatureNets.all(), 3);
+          Model direction = Model.initialise(CurvatureNets.all(), 4)) {
+        Transfers[] found = new Transfers[2];
+        for (int i = 0; i < 2; i++) {
+          TinyData data = CurvatureNets.data((1 + i) * DERIVATIVES);
+          found[i] =
+              Transfers.of(folder, () -> product.run(model, backend, data, direction.parameters()));
+        }
+        assertEquals(outputs, found[1].downs() - found[0].downs(), "copies from the device");
+        long bytes = (long) outputs * DERIVATIVES * Float.BYTES;
+        assertEquals(bytes, found[1].bytesDown() - found[0].bytesDown(), "bytes from the device");
+      }
+    }
+  }
+
+  /** The same, but for the rounding of sums and of the device's exponentials. */
+  @Test
+  void productsAgreeWithTheProcessors() {
+    try (Backend cuda = Device.cuda(0).open();
+        Backend cpu = Device.cpu(1).open();
+        Model model = Model.initialise(CurvatureNets.all(), 3);
+        Model direction = Model.initialise(CurvatureNets.all(), 4);
+        Model want = model.copy();
+        Model got = model.copy()) {
+      new GaussNewton(model, cpu, TRAINING, PLAIN, BATCH)
+          .multiply(direction.parameters(), want.parameters());
+      new GaussNewton(model, cuda, TRAINING, PLAIN, BATCH)
+          .multiply(direction.parameters(), got.parameters());
+      assertNear(want.parameters(), got.parameters());
+      BregmanResponse.Options options = new BregmanResponse.Options(0.1, 2, 3, BATCH);
+      try (Model moved = BregmanResponse.of(model, cpu, TRAINING, PLAIN, ASKED, 0.01, options);
+          Model other = BregmanResponse.of(model, cuda, TRAINING, PLAIN, ASKED, 0.01, options)) {
+        assertNear(moved.parameters(), other.parameters());
+      }
+    }
+  }
+
+  private static void assertNear(Parameters want, Parameters got) {
+    double largest = 0;
+    for (float value : want.flat().toArray()) {
+      largest = Math.max(largest, Math.abs(value));
+    }
+    assertTrue(largest > 0, "nothing");
+    for (long i = 0; i < want.count(); i++) {
+      assertEquals(want.flat().get(i), got.flat().get(i), BOUND * largest, "parameter " + i);
+    }
   }
 
   private Transfers transfers(Case some, Model model, Backend backend, int samples)

@@ -2,7 +2,6 @@ package io.nepenthe.curvature;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.nepenthe.kernel.EmulatedGpu;
 import io.nepenthe.kernel.Backend;

@@ -130,7 +130,13 @@ class BatchNormReluTest {
     Dense dense = backend.dense();
     FrozenNormalisation of = second.norm;
     dense.batchNorm(
-        second.x, of.mean(), of.variance(), of.scale(), of.shift(), EPSILON, second.normalised,
+        second.x,
+        of.mean(),
+        of.variance(),
+        of.scale(),
+        of.shift(),
+        EPSILON,
+        second.normalised,
         c.residual);
     c.apart(dense);
     second.g.copyFrom(c.g);
@@ -330,8 +336,7 @@ class BatchNormReluTest {
       FrozenNormalisation of = c.norm;
       backend
           .dense()
-          .batchNorm(
-              c.x, of.mean(), of.variance(), of.scale(), of.shift(), EPSILON, NONE, normal);
+          .batchNorm(c.x, of.mean(), of.variance(), of.scale(), of.shift(), EPSILON, NONE, normal);
       second.residual.copyFrom(normal);
       Tensor y = Tensor.zeros(arena, c.shape);
       backend.dense().batchNormReluPair(c.norm, c.x, second.norm, second.x, y);
@@ -403,8 +408,7 @@ class BatchNormReluTest {
           "dx overlaps the saved activation");
       Case second = new Case(arena, 2, 3, 4, false, 1);
       refused(
-          () -> dense.batchNormReluPair(c.norm, c.x, second.norm, flat, c.y),
-          "y must have shape");
+          () -> dense.batchNormReluPair(c.norm, c.x, second.norm, flat, c.y), "y must have shape");
       refused(
           () -> dense.batchNormReluPair(c.norm, c.x, second.norm, NONE, c.y),
           "residual must have shape");
@@ -420,7 +424,11 @@ class BatchNormReluTest {
       refused(
           () ->
               dense.batchNormReluPairGradient(
-                  input, new NormalisedInput(second.norm, second.x, c.x, others), c.y, c.dy, shifts),
+                  input,
+                  new NormalisedInput(second.norm, second.x, c.x, others),
+                  c.y,
+                  c.dy,
+                  shifts),
           "dx overlaps the other input");
     }
   }

@@ -288,7 +288,8 @@ class CudaDenseTest {
   }
 
   private static FrozenNormalisation frozen(Twin[] of, boolean here) {
-    Tensor[] t = Arrays.stream(of).map(twin -> here ? twin.host : twin.device).toArray(Tensor[]::new);
+    Tensor[] t =
+        Arrays.stream(of).map(twin -> here ? twin.host : twin.device).toArray(Tensor[]::new);
     return new FrozenNormalisation(t[0], t[1], t[2], t[3], 1e-5f);
   }
 
@@ -340,8 +341,7 @@ class CudaDenseTest {
               sums[2].device);
           for (int i = 0; i < 2; i++) {
             dx[i].assertSame();
-            sampleGradients(
-                board, frozen(of[i], true), x[i].host, y.host, kept, sums[i], sums[2]);
+            sampleGradients(board, frozen(of[i], true), x[i].host, y.host, kept, sums[i], sums[2]);
           }
           // Over an input.
           Twin over = x[board.seed() % 2];

@@ -25,6 +25,7 @@ class CudaLossVectorsTest {
       int[] labels,
       double[] drawn,
       double[] targets,
+      Tensor rows,
       int axis,
       boolean unit,
       boolean rooted)
@@ -43,6 +44,7 @@ class CudaLossVectorsTest {
           labels,
           drawn,
           numbers ? new double[] {-1.5, 0.25, 7} : new double[0],
+          board.normal(samples, classes),
           board.random().nextInt(classes),
           board.seed() % 2 == 0,
           label == Label.AXIS);
@@ -96,12 +98,30 @@ class CudaLossVectorsTest {
               case AXIS -> c == axis ? Math.sqrt(CURVATURE) : 0;
               case OUTPUT -> z[c];
               case DRAWN -> drawn[n] + c;
+              case PRODUCT -> softmax(z)[c] * (given(n, z.length)[c] - mean(z, n));
+              case DIFFERENCE -> softmax(z)[c] - softmax(given(n, z.length))[c];
             };
       }
       for (int c = 0; form == Form.CATEGORICAL && c < z.length; c++) {
         row[y] -= c == y ? 0 : row[c];
       }
       return row;
+    }
+
+    private double[] given(int n, int classes) {
+      double[] given = new double[classes];
+      for (int c = 0; c < classes; c++) {
+        given[c] = rows.get((long) n * classes + c);
+      }
+      return given;
+    }
+
+    private double mean(double[] z, int n) {
+      double mean = 0;
+      for (int c = 0; c < z.length; c++) {
+        mean += softmax(z)[c] * given(n, z.length)[c];
+      }
+      return mean;
     }
 
     private int draw(double[] p, int n) {
@@ -185,6 +205,7 @@ class CudaLossVectorsTest {
           v.label == Label.OWN ? CudaLosses.labels(op, arena, v.labels, v.labels.length) : 0L,
           v.label == Label.SAMPLED ? CudaLosses.numbers(op, arena, v.drawn, v.drawn.length) : 0L,
           v.targets.length > 0 ? CudaLosses.numbers(op, arena, v.targets, v.targets.length) : 0L,
+          op.read(v.rows),
           gradient.device.address(),
           shape.size(0),
           shape.size(1),
@@ -206,10 +227,22 @@ class CudaLossVectorsTest {
       Dense dense = cuda.dense();
       Chosen wrong =
           new Chosen(
-              Form.CATEGORICAL, Label.OWN, new int[] {3}, null, new double[0], 0, false, false);
+              Form.CATEGORICAL, Label.OWN, new int[] {3}, null, new double[0], z, 0, false, false);
+      Chosen others =
+          new Chosen(
+              Form.PRODUCT,
+              Label.AXIS,
+              new int[0],
+              null,
+              new double[0],
+              Tensor.zeros(arena, 1, 2),
+              0,
+              false,
+              false);
       for (Runnable call :
           new Runnable[] {
             () -> dense.lossVectors(z, wrong, gradient),
+            () -> dense.lossVectors(z, others, gradient),
             () -> dense.lossVectors(z, wrong, z),
             () -> dense.lossVectors(z, wrong, gradient.slice(0, Shape.of(3)))
           }) {

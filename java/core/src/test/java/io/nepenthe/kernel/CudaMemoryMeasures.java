@@ -178,10 +178,10 @@ final class CudaMemoryMeasures {
         "batchNormReluGradient of a sum",
         5 * bytes,
         () -> dense.batchNormReluGradient(norm, x, y, dy, dx, g, byScale, byShift));
-    bytes(
-        "batchNormRelu of two", 3 * bytes, () -> dense.batchNormReluPair(norm, x, norm, dy, y));
+    bytes("batchNormRelu of two", 3 * bytes, () -> dense.batchNormReluPair(norm, x, norm, dy, y));
     NormalisedInput first = new NormalisedInput(norm, x, dx, byScale);
-    NormalisedInput second = new NormalisedInput(norm, y, g, watch.zeros(byScale.shape().size(0), channels));
+    NormalisedInput second =
+        new NormalisedInput(norm, y, g, watch.zeros(byScale.shape().size(0), channels));
     bytes(
         "batchNormReluGradient of two",
         6 * bytes,
@@ -275,6 +275,7 @@ final class CudaMemoryMeasures {
                 samples * 32L,
                 1,
                 output.address(),
+                0L,
                 0L,
                 0L,
                 0L,

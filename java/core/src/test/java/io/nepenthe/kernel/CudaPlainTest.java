@@ -375,7 +375,11 @@ class CudaPlainTest {
             for (int plain = 0; plain < 2; plain++) {
               out[plain] =
                   new Twin[] {
-                    bench.out(all), bench.out(all), bench.out(sums), bench.out(sums), bench.out(sums)
+                    bench.out(all),
+                    bench.out(all),
+                    bench.out(sums),
+                    bench.out(sums),
+                    bench.out(sums)
                   };
               for (int i = 0; i < 5; i++) {
                 gradient[12 + i] = out[plain][i].device.address();
