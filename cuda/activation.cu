@@ -1,7 +1,6 @@
 // Formula: y = max(x, 0), NaN of NaN; CELU (Barron 2017); their gradients; a + b; dropout by the i-th draw of
-// a stream
-//          (Dense.java).
-// Layout:  x, y, dy, dx [n], 4-byte aligned; the output may be the input.
+//          a stream; v[r, i] = v[r, i]·w[i] (Dense.java).
+// Layout:  x, y, dy, dx [n], v [rows, n], w [n], 4-byte aligned; the output may be the input.
 // Threads: four neighbouring elements a thread, 16 bytes a load, in a loop over the grid.
 // Cost:    8 bytes (gradients and sums: 12) and up to 20 operations an element: bound by memory.
 // Sums:    float32, elementwise, nothing contracted, the exponential as in
@@ -130,4 +129,23 @@ KERNEL(256, nep_activation_dropout,
        (const float* x, float* y, int64_t n, int64_t key, int64_t threshold, float scale)) {
   activation::sweep(x, x, y, n,
                     activation::Dropout{static_cast<uint64_t>(key), static_cast<uint64_t>(threshold), scale});
+}
+
+KERNEL(256, nep_activation_multiply_rows_plain,
+       (float* values, const float* weights, int64_t rows, int64_t n)) {
+  const int64_t i = grid_thread();
+  if (i < rows * n) values[i] = values[i] * weights[i % n];
+}
+
+// Grid: weights, rows.
+KERNEL(256, nep_activation_multiply_rows, (float* values, const float* weights, int64_t rows, int64_t n)) {
+  const bool aligned = n % 4 == 0 && aligned16(values) && aligned16(weights);
+  for (int64_t i = grid_thread() * 4; i < n; i += grid_threads() * 4) {
+    const float4 w = load4(weights + i, n - i, aligned);
+    for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
+      float* at = values + row * n + i;
+      const float4 v = load4(at, n - i, aligned);
+      store4(at, make_float4(v.x * w.x, v.y * w.y, v.z * w.z, v.w * w.w), n - i, aligned);
+    }
+  }
 }

@@ -191,6 +191,9 @@ void nep_celu_gradient(const float* y, const float* dy, float* dx, int64_t n, fl
 /* out = a + b; out may be a. */
 void nep_add(const float* a, const float* b, float* out, int64_t n, int32_t threads);
 
+/* values[r * n + i] *= weights[i]. */
+void nep_multiply_rows(float* values, const float* weights, int64_t rows, int64_t n, int32_t threads);
+
 /* y[i] = x[i]·scale where the i-th draw of the stream `key` is at least `threshold`/2^32, else 0; x may be y.
  */
 void nep_dropout(const float* x, float* y, int64_t n, int64_t key, int64_t threshold, float scale,

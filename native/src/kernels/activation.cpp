@@ -97,6 +97,18 @@ void add(const float* a, const float* b, float* out, int64_t n, int32_t threads)
       [=](int64_t i) { out[i] = a[i] + b[i]; });
 }
 
+void multiply_rows(float* values, const float* weights, int64_t rows, int64_t n, int32_t threads) {
+  const int64_t blocks = (n + BLOCK - 1) / BLOCK;
+#pragma omp parallel for schedule(static) num_threads(threads) if (rows * n > SMALL)
+  for (int64_t task = 0; task < rows * blocks; task++) {
+    const int64_t first = task % blocks * BLOCK, end = n - first < BLOCK ? n : first + BLOCK;
+    float* row = values + task / blocks * n;
+    int64_t i = first;
+    for (; i + WIDTH <= end; i += WIDTH) store(row + i, load(row + i) * load(weights + i));
+    for (; i < end; i++) row[i] = row[i] * weights[i];
+  }
+}
+
 void dropout(const float* x, float* y, int64_t n, int64_t key, int64_t threshold, float scale,
              int32_t threads) {
   const int64_t blocks = (n + BLOCK - 1) / BLOCK;

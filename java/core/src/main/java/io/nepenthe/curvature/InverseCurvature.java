@@ -221,20 +221,26 @@ public final class InverseCurvature implements AutoCloseable {
 
   /** The same for m gradients of a block, [m, O, columns], in place. */
   void apply(Backend backend, ParameterBlock block, Tensor gradients) {
-    Tensor w = weights.get(block.name());
     EigenBasis basis = bases.get(block.name());
     if (basis == null) {
-      multiply(gradients, w);
+      multiply(gradients, weights.get(block.name()));
       return;
     }
-    try (Rotation rotation = new Rotation(basis, backend)) {
+    try (Rotation rotation = new Rotation(basis, backend);
+        Arena arena = Arena.ofConfined()) {
+      Tensor w = backend.here(arena, weights.get(block.name()));
+      Room room = new Room(arena, backend);
       long m = gradients.shape().size(0);
       long chunk = atOnce(block, m);
       for (long first = 0; first < m; first += chunk) {
         Tensor part = RotatedGradients.samples(gradients, first, Math.min(chunk, m - first));
-        rotation.whole(part, false);
-        multiply(part, w);
-        rotation.whole(part, true);
+        Tensor here = backend.holds(part) ? part : room.copyOf(part);
+        rotation.whole(here, false);
+        backend.dense().multiplyRows(here, w);
+        rotation.whole(here, true);
+        if (here != part) {
+          part.copyFrom(here);
+        }
       }
     }
   }

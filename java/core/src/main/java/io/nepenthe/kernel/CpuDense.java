@@ -25,6 +25,8 @@ final class CpuDense implements Dense {
       NativeLibrary.action("nep_celu_gradient", POINTER, POINTER, POINTER, LONG, FLOAT, INT);
   private static final MethodHandle ADD =
       NativeLibrary.action("nep_add", POINTER, POINTER, POINTER, LONG, INT);
+  private static final MethodHandle MULTIPLY_ROWS =
+      NativeLibrary.action("nep_multiply_rows", POINTER, POINTER, LONG, LONG, INT);
   private static final MethodHandle DROPOUT =
       NativeLibrary.action("nep_dropout", POINTER, POINTER, LONG, LONG, LONG, FLOAT, INT);
   private static final MethodHandle STATISTICS =
@@ -140,6 +142,17 @@ final class CpuDense implements Dense {
     DenseChecks.sum(a, b, out);
     try {
       ADD.invokeExact(a.segment(), b.segment(), out.segment(), a.elements(), threads);
+    } catch (Throwable thrown) {
+      throw NativeLibrary.rethrow(thrown);
+    }
+  }
+
+  @Override
+  public void multiplyRows(Tensor values, Tensor weights) {
+    long rows = DenseChecks.rows(values, weights);
+    try {
+      MULTIPLY_ROWS.invokeExact(
+          values.segment(), weights.segment(), rows, weights.elements(), threads);
     } catch (Throwable thrown) {
       throw NativeLibrary.rethrow(thrown);
     }

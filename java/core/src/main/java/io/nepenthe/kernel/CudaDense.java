@@ -5,6 +5,9 @@ import java.lang.foreign.MemorySegment;
 
 /** The engine's layers: launches of cuda/activation.cu, and whoever launches the others. */
 final class CudaDense implements Dense, AutoCloseable {
+  /** Of a grid's second side. */
+  private static final long MOST_ROWS = 65535;
+
   private final CudaContext context;
   private final CudaGemm gemm;
   private final CudaDnn.Choice convolutions;
@@ -89,6 +92,26 @@ final class CudaDense implements Dense, AutoCloseable {
   public void add(Tensor a, Tensor b, Tensor out) {
     DenseChecks.sum(a, b, out);
     sweep("add", false, a, b, out);
+  }
+
+  @Override
+  public void multiplyRows(Tensor values, Tensor weights) {
+    long rows = DenseChecks.rows(values, weights);
+    if (rows == 0) {
+      return;
+    }
+    String kernel = "nep_activation_multiply_rows";
+    try (var op = context.begin("multiplyRows", values, 2)) {
+      long blocks = context.blocks(kernel, weights.elements(), 4);
+      op.launch(
+          kernel,
+          new CudaDriver.Grid(blocks, Math.min(rows, MOST_ROWS), 1),
+          op.update(values),
+          op.read(weights),
+          rows,
+          weights.elements());
+      op.finish();
+    }
   }
 
   @Override

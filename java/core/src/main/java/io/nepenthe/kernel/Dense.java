@@ -32,6 +32,9 @@ public sealed interface Dense permits CpuDense, CudaDense {
   /** dx = dy·(y &gt; 0 ? 1 : y/α + 1); dx may be dy. */
   void celuGradient(Tensor y, Tensor dy, Tensor dx, float alpha);
 
+  /** values[r, i] = values[r, i]·weights[i]; the weights are a row of the values. */
+  void multiplyRows(Tensor values, Tensor weights);
+
   /** out = a + b; out may be a. */
   void add(Tensor a, Tensor b, Tensor out);
 

@@ -24,6 +24,17 @@ final class DenseChecks {
     Checks.disjoint("out", out, "b", b);
   }
 
+  /** Of rows of values, each as many as there are weights; returns how many rows. */
+  static long rows(Tensor values, Tensor weights) {
+    long each = weights.elements();
+    if (each == 0 || values.elements() % each != 0) {
+      throw new IllegalArgumentException(
+          "values must be rows of " + each + " weights, found shape " + values.shape());
+    }
+    Checks.disjoint("values", values, "weights", weights);
+    return values.elements() / each;
+  }
+
   static void dropout(Tensor x, Tensor y, double probability) {
     elementwise("y", y, "x", x);
     if (!(probability >= 0 && probability < 1)) {

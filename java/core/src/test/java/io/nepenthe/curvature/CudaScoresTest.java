@@ -12,6 +12,8 @@ import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
 import io.nepenthe.nn.Parameters;
 import io.nepenthe.nn.Progress;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
@@ -200,6 +202,31 @@ class CudaScoresTest {
         folder,
         () ->
             SummedGradient.of(model, backend, data, PLAIN, BATCH, Progress.NONE, sum.parameters()));
+  }
+
+  /** Queries are preconditioned on the device, a block's together. */
+  @Test
+  void moreQueriesTakeNoMoreCopies() throws Exception {
+    Case some = new Case("", CurvatureNets.all(), Curvature.EKFAC, CudaScoresTest::own);
+    try (Backend backend = Device.cuda(0).open();
+        Backend cpu = Device.cpu(1).open();
+        Model model = Model.initialise(CurvatureNets.all(), 3);
+        KroneckerFactors factors = some.factors(model, cpu);
+        EkFac ekfac = EkFac.of(factors, model, cpu, TRAINING, PLAIN, Progress.NONE);
+        InverseCurvature inverse = InverseCurvature.ekfac(ekfac, Damping.defaults());
+        Arena arena = Arena.ofConfined()) {
+      for (ParameterBlock block : inverse.blocks()) {
+        Transfers[] found = new Transfers[2];
+        for (int i = 0; i < 2; i++) {
+          Shape shape = EkFac.shape(block);
+          Tensor queries = Tensor.zeros(arena, 2 + 3 * i, shape.size(0), shape.size(1));
+          found[i] = Transfers.of(folder, () -> inverse.apply(backend, block, queries));
+        }
+        assertEquals(found[0].ups(), found[1].ups(), block.name());
+        assertEquals(found[0].downs(), found[1].downs(), block.name());
+        assertEquals(block.isDiagonal() ? 0 : 1, found[1].downs(), block.name());
+      }
+    }
   }
 
   /** Batches of derivatives of the outputs, which have a size of their own. */

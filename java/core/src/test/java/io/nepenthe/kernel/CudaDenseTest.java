@@ -1,6 +1,7 @@
 package io.nepenthe.kernel;
 
 import static io.nepenthe.kernel.CudaTest.everySchedule;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.nepenthe.kernel.CudaTest.Board;
 import io.nepenthe.kernel.CudaTest.Twin;
@@ -44,6 +45,15 @@ class CudaDenseTest {
           cpu.add(dx.host, y.host, dx.host);
           cuda.add(dx.device, y.device, dx.device);
           dx.assertSame();
+          Twin rows = board.twin(board.normal(board.pick(1, 2, 7), n));
+          Tensor before = board.copy(rows.host);
+          cpu.multiplyRows(rows.host, dy.host);
+          cuda.multiplyRows(rows.device, dy.device);
+          rows.assertSame();
+          for (long i = 0; i < before.elements(); i++) {
+            double want = (double) before.get(i) * dy.host.get(i % n);
+            assertEquals((float) want, rows.host.get(i), "value " + i);
+          }
           cpu.dropout(x.host, y.host, 77, 0.4);
           cuda.dropout(x.device, y.device, 77, 0.4);
           y.assertSame();

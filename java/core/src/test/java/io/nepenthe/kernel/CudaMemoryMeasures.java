@@ -107,6 +107,8 @@ final class CudaMemoryMeasures {
     bytes("celu", 2 * bytes, () -> dense.celu(x, y, 0.075f));
     bytes("celuGradient", 3 * bytes, () -> dense.celuGradient(y, dy, dx, 0.075f));
     bytes("add", 3 * bytes, () -> dense.add(x, dy, dx));
+    Tensor first = dy.slice(0, Shape.of(dy.elements() / samples));
+    bytes("multiplyRows", 2 * bytes, () -> dense.multiplyRows(dx, first));
     bytes("dropout", 2 * bytes, () -> dense.dropout(x, y, 1, 0.5));
     Shape half = Shape.of(samples, image.size(1) / 2, image.size(2) / 2, channels);
     Tensor pooled = watch.zeros(half.elements()).reshape(half);

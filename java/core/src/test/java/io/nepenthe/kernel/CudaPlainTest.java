@@ -79,6 +79,24 @@ class CudaPlainTest {
             bench.compare("nep_activation_celu", n, shape, 1, a, 0L, count, 0.7f);
             bench.compare("nep_activation_celu_gradient", n, shape, 2, a, b, 0L, count, 0.7f);
             bench.compare("nep_activation_add", n, shape, 2, a, b, 0L, count);
+            long rows = board.pick(1, 2, 7);
+            Twin shipped = bench.out(Shape.of(rows, n));
+            Twin plain = board.twin(shipped.host);
+            bench.launch(
+                "nep_activation_multiply_rows_plain",
+                rows * n,
+                plain.device.address(),
+                a,
+                rows,
+                count);
+            bench.op.launch(
+                "nep_activation_multiply_rows",
+                new CudaDriver.Grid(1, board.pick(1, 3), 1),
+                shipped.device.address(),
+                a,
+                rows,
+                count);
+            KernelTest.assertBitwise(plain.now(), shipped.now());
             bench.compare("nep_activation_dropout", n, shape, 1, a, 0L, count, 9L, 1L << 31, 2f);
             bench.compare("nep_roof_copy", n, shape, 0, 0L, a, count);
             bench.compare("nep_roof_triad", n, shape, 0, 0L, a, b, 3f, count);
