@@ -10,7 +10,7 @@ java+=(${more[@]+"${more[@]}"})
 classes=$here/test/classes:$here/test/console.jar:$here/lib/*
 kernel=io.nepenthe.kernel
 all=(kernel.Cuda{Device,Operations,Dense,Squares,HopperSquares,Plain,PerSample,Losses,LossVectors,Objectives} kernel.{NotANumber,Pixels} nn.Cuda{Gradient,Trainer}
-  curvature.{Cuda{Fisher,Influence,Scores},JoinedNormalisation} detect.CudaFeatures evaluate.CudaRelearnTime unlearn.Cuda{EveryMethod,Methods,WorstCase})
+  curvature.{Cuda{Fisher,Influence,Scores},JoinedNormalisation} detect.CudaFeatures evaluate.Cuda{LinearCka,RelearnTime} unlearn.Cuda{EveryMethod,Methods,WorstCase})
 PATH=$PATH:/usr/local/cuda/bin # compute-sanitizer's, on many machines
 usage() {
   cat >&2 <<'END'

@@ -4,14 +4,17 @@ import io.nepenthe.data.Batches;
 import io.nepenthe.data.Dataset;
 import io.nepenthe.data.Normalisation;
 import io.nepenthe.kernel.Backend;
+import io.nepenthe.kernel.CentredGram;
 import io.nepenthe.nn.Execution;
 import io.nepenthe.nn.Layer;
 import io.nepenthe.nn.Mode;
 import io.nepenthe.nn.Model;
 import io.nepenthe.nn.Network;
+import io.nepenthe.nn.Owned;
 import io.nepenthe.nn.ResidentModel;
-import java.util.ArrayList;
-import java.util.Arrays;
+import io.nepenthe.tensor.Shape;
+import io.nepenthe.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
@@ -57,14 +60,28 @@ public final class LinearCka {
                           || all.get(i).layer() instanceof Layer.Linear)
               .boxed()
               .toList();
-      List<float[][]> features = features(model, backend, data, normalisation, nodes);
-      for (int k = 0; k < nodes.size(); k++) {
-        String name = ((Layer.Parametric) all.get(nodes.get(k)).layer()).name();
-        // A tied layer has one name and several places.
-        String unique = layers.kernels.containsKey(name) ? name + "@" + nodes.get(k) : name;
-        layers.kernels.put(unique, centredKernel(features.get(k)));
+      try (Passes passes = new Passes(model, backend, data, normalisation)) {
+        int done = 0;
+        while (done < nodes.size()) {
+          int end = passes.fitting(nodes, done);
+          layers.add(passes, nodes.subList(done, end));
+          done = end;
+        }
       }
       return layers;
+    }
+
+    /** The kernels of some nodes, whose features lie where they are computed. */
+    private void add(Passes passes, List<Integer> nodes) {
+      try (Arena arena = Arena.ofShared()) {
+        List<Tensor> features = passes.features(arena, nodes);
+        for (int k = 0; k < nodes.size(); k++) {
+          String name = ((Layer.Parametric) network.nodes().get(nodes.get(k)).layer()).name();
+          // A tied layer has one name and several places.
+          String unique = kernels.containsKey(name) ? name + "@" + nodes.get(k) : name;
+          kernels.put(unique, passes.backend.centredGram(features.get(k)));
+        }
+      }
     }
 
     /**
@@ -85,6 +102,80 @@ public final class LinearCka {
     }
   }
 
+  /** Passes of a model over samples, batch by batch. */
+  private static final class Passes implements AutoCloseable {
+    private final Backend backend;
+    private final Network network;
+    private final long size;
+    private final Batches batches;
+    private final Normalisation normalisation;
+    private final ResidentModel resident;
+    private final Execution execution;
+
+    Passes(Model model, Backend backend, Dataset data, Normalisation normalisation) {
+      this.backend = backend;
+      this.network = model.network();
+      this.size = data.size();
+      this.normalisation = normalisation;
+      int batchSize = Math.clamp(size, 1, 128);
+      this.batches = Batches.inOrder(data, batchSize);
+      this.resident = new ResidentModel(model, backend);
+      this.execution =
+          Owned.orClose(
+              resident::close,
+              () -> new Execution(resident.here(), backend, batchSize, Mode.INFERENCE));
+    }
+
+    /**
+     * The end of the nodes from {@code first} on whose features there is room for; at least one.
+     */
+    int fitting(List<Integer> nodes, int first) {
+      long values = network.extent(nodes.get(first)).elements();
+      int end = first + 1;
+      while (end < nodes.size()) {
+        values += network.extent(nodes.get(end)).elements();
+        if (backend.fitting(values * Float.BYTES, (int) size) < size) {
+          break;
+        }
+        end++;
+      }
+      return end;
+    }
+
+    /** For each node samples × values, with running statistics, where they are computed. */
+    List<Tensor> features(Arena arena, List<Integer> nodes) {
+      List<Tensor> features =
+          nodes.stream()
+              .map(node -> network.extent(node).elements())
+              .map(values -> backend.zeros(arena, Shape.of(size, values)))
+              .toList();
+      int[] labels = new int[execution.maxBatch()];
+      long[] ids = new long[labels.length];
+      long start = 0;
+      for (long b = 0; b < batches.count(); b++) {
+        int n = execution.load(batches, b, labels, ids, normalisation);
+        long first = start;
+        execution.pass(
+            n,
+            (node, output) -> {
+              int k = nodes.indexOf(node);
+              if (k >= 0) {
+                Tensor all = features.get(k);
+                all.slice(first * all.shape().size(1), output.shape()).copyFrom(output);
+              }
+            });
+        start += n;
+      }
+      return features;
+    }
+
+    @Override
+    public void close() {
+      execution.close();
+      resident.close();
+    }
+  }
+
   /**
    * The outputs of some nodes for every sample, with running statistics.
    *
@@ -97,33 +188,19 @@ public final class LinearCka {
       Dataset data,
       Normalisation normalisation,
       List<Integer> nodes) {
-    int size = Math.toIntExact(data.size());
-    int batchSize = Math.max(1, Math.min(size, 128));
-    List<float[][]> features = new ArrayList<>();
-    nodes.forEach(_ -> features.add(new float[size][]));
-    int[] labels = new int[batchSize];
-    long[] ids = new long[batchSize];
-    Batches batches = Batches.inOrder(data, batchSize);
-    try (ResidentModel resident = new ResidentModel(model, backend);
-        Execution execution = new Execution(resident.here(), backend, batchSize, Mode.INFERENCE)) {
-      for (long b = 0; b < batches.count(); b++) {
-        int start = Math.toIntExact(b * batchSize);
-        int n = execution.load(batches, b, labels, ids, normalisation);
-        execution.forward(
-            n,
-            (node, output) -> {
-              int k = nodes.indexOf(node);
-              if (k >= 0) {
-                float[] all = output.toArray();
-                int each = all.length / n;
-                for (int i = 0; i < n; i++) {
-                  features.get(k)[start + i] = Arrays.copyOfRange(all, i * each, (i + 1) * each);
-                }
-              }
-            });
-      }
+    try (Passes passes = new Passes(model, backend, data, normalisation);
+        Arena arena = Arena.ofShared()) {
+      return passes.features(arena, nodes).stream().map(all -> rows(all.toHost(arena))).toList();
     }
-    return features;
+  }
+
+  private static float[][] rows(Tensor all) {
+    float[][] rows = new float[Math.toIntExact(all.shape().size(0))][];
+    long each = all.shape().size(1);
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = all.slice(i * each, Shape.of(each)).toArray();
+    }
+    return rows;
   }
 
   /**
@@ -161,45 +238,15 @@ public final class LinearCka {
   }
 
   private static double[] centredKernel(float[][] features) {
-    int n = features.length;
-    int width = features[0].length;
-    double[][] centred = new double[n][width];
-    for (int d = 0; d < width; d++) {
-      double sum = 0;
-      for (float[] row : features) {
-        sum += row[d];
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor all = Tensor.zeros(arena, features.length, features[0].length);
+      for (int i = 0; i < features.length; i++) {
+        long first = (long) i * features[0].length;
+        for (int d = 0; d < features[i].length; d++) {
+          all.set(first + d, features[i][d]);
+        }
       }
-      for (int i = 0; i < n; i++) {
-        centred[i][d] = features[i][d] - sum / n;
-      }
+      return CentredGram.of(all);
     }
-    double[] kernel = new double[Math.multiplyExact(n, n)];
-    for (int i = 0; i < n; i++) {
-      for (int j = 0; j <= i; j++) {
-        double sum = dot(centred[i], centred[j]);
-        kernel[i * n + j] = sum;
-        kernel[j * n + i] = sum;
-      }
-    }
-    return kernel;
-  }
-
-  /** In four lanes: one sum would wait for itself at every step. */
-  private static double dot(double[] one, double[] other) {
-    double a = 0;
-    double b = 0;
-    double c = 0;
-    double d = 0;
-    int i = 0;
-    for (; i + 3 < one.length; i += 4) {
-      a += one[i] * other[i];
-      b += one[i + 1] * other[i + 1];
-      c += one[i + 2] * other[i + 2];
-      d += one[i + 3] * other[i + 3];
-    }
-    for (; i < one.length; i++) {
-      a += one[i] * other[i];
-    }
-    return a + b + (c + d);
   }
 }

@@ -266,6 +266,17 @@ public sealed interface Backend extends AutoCloseable permits CpuBackend, CudaBa
   List<SelectTop.Cut> selectTop(List<Tensor> values, MaskStack out, double... ratios);
 
   /**
+   * The products of centred rows, K[i, j] = Σ_d (x_i[d] − μ[d])·(x_j[d] − μ[d]) with μ the mean
+   * row, in float64.
+   *
+   * @param rows n, of any shape each; fewer than 46,341
+   * @return n·n values, row by row
+   */
+  default double[] centredGram(Tensor rows) {
+    return CentredGram.of(rows);
+  }
+
+  /**
    * Decomposes symmetric matrices: by the device's own solver, one after the other, or by LAPACK,
    * one on each core at a time. They are begun in their order, so that the largest should come
    * first.

@@ -341,6 +341,11 @@ final class CudaBackend implements Backend {
   }
 
   @Override
+  public double[] centredGram(Tensor rows) {
+    return CudaCentredGram.of(context, rows);
+  }
+
+  @Override
   public List<SymmetricEigen> symmetricEigen(
       IntFunction<SymmetricEigen.Matrix> matrices, int count) {
     Optional<CudaSolver> solver = solver().library();

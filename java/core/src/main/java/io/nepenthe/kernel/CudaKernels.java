@@ -18,6 +18,7 @@ final class CudaKernels {
           "activation",
           "batch_norm_relu",
           "batch_norm",
+          "centred_gram",
           "covariance",
           "dampen",
           "gemm",

@@ -200,9 +200,13 @@ public final class Execution implements AutoCloseable {
     return forward(batch, OutputVisitor.NONE);
   }
 
-  /** The same, showing every node's output to {@code visitor} as soon as it is computed. */
+  /**
+   * The same, showing every node's output, on the host, to {@code visitor} as soon as it is
+   * computed.
+   */
   public Tensor forward(int batch, OutputVisitor visitor) {
-    pass(plan(batch), visitor);
+    boolean here = host == null || visitor == OutputVisitor.NONE;
+    pass(batch, here ? visitor : host.shown(visitor));
     return bring(batch);
   }
 
@@ -211,7 +215,12 @@ public final class Execution implements AutoCloseable {
    * brings it to the host.
    */
   public void pass(int batch) {
-    pass(plan(batch), OutputVisitor.NONE);
+    pass(batch, OutputVisitor.NONE);
+  }
+
+  /** The same, showing every node's output where it is computed. */
+  public void pass(int batch, OutputVisitor visitor) {
+    pass(plan(batch), visitor);
   }
 
   /** The output of the last {@link #pass}, on the host. */
@@ -243,7 +252,7 @@ public final class Execution implements AutoCloseable {
       if (!loaded) {
         plan.input().copyFrom(host.input(plan.input()));
       }
-      plan.forward(visitor == OutputVisitor.NONE ? visitor : host.shown(visitor));
+      plan.forward(visitor);
       if (context.mode == Mode.TRAIN) {
         resident.bringBuffers();
       }

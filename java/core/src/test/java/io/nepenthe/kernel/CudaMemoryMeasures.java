@@ -110,6 +110,8 @@ final class CudaMemoryMeasures {
     Tensor first = dy.slice(0, Shape.of(dy.elements() / samples));
     bytes("multiplyRows", 2 * bytes, () -> dense.multiplyRows(dx, first));
     bytes("dropout", 2 * bytes, () -> dense.dropout(x, y, 1, 0.5));
+    long gram = CentredGram.bytes(samples, all / samples);
+    bytes("centredGram", gram, () -> backend.centredGram(x));
     Shape half = Shape.of(samples, image.size(1) / 2, image.size(2) / 2, channels);
     Tensor pooled = watch.zeros(half.elements()).reshape(half);
     Tensor pooledGradient = watch.values(3, half.elements()).reshape(half);

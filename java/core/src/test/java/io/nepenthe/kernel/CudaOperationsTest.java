@@ -22,6 +22,29 @@ import org.junit.jupiter.api.Test;
 class CudaOperationsTest {
   private static final int[] SIZES = {0, 1, 3, 4, 5, 63, 64, 65, 257, 1009, 4096, 4097, 9001};
 
+  /** Against the processor's float64 sums, within what the order of terms may change. */
+  @Test
+  void centredGrams() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int n = board.pick(1, 2, 31, 32, 33, 65);
+          int width = board.pick(1, 3, 31, 32, 33, 70);
+          Twin rows = board.twin(board.normal(n, width));
+          double[] want = CentredGram.of(rows.host);
+          double[] got = board.cuda().centredGram(rows.device);
+          assertEquals((long) n * n, got.length);
+          for (int i = 0; i < n; i++) {
+            for (int j = 0; j < n; j++) {
+              // By Cauchy and Schwarz no less than a hundredth of Σ|terms| but by chance.
+              double terms = Math.sqrt(want[i * n + i] * want[j * n + j]);
+              double bound = 4 * (width + n) * 0x1p-53 * terms + (n == 1 ? 0 : 0x1p-1000);
+              assertEquals(want[i * n + j], got[i * n + j], bound, "of rows " + i + ", " + j);
+            }
+          }
+        });
+  }
+
   @Test
   void dampen() {
     everySchedule(

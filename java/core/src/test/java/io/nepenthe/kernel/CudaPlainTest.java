@@ -1,6 +1,7 @@
 package io.nepenthe.kernel;
 
 import static io.nepenthe.kernel.CudaTest.everySchedule;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.nepenthe.kernel.CudaTest.Board;
@@ -9,6 +10,7 @@ import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -36,6 +38,18 @@ class CudaPlainTest {
     /** A thread an element of {@code threads}, or fewer threads in a loop. */
     void launch(String kernel, long threads, Object... arguments) {
       op.launch(kernel, context.allBlocks(kernel, threads), arguments);
+    }
+
+    /** Room for so many doubles. */
+    long doubles(long count) {
+      return op.scratch(count * Double.BYTES);
+    }
+
+    /** What is there now. */
+    double[] doubles(long address, long count) {
+      MemorySegment host = board.arena().allocate(count * Double.BYTES, Double.BYTES);
+      context.driver().download(host, address);
+      return host.toArray(ValueLayout.JAVA_DOUBLE);
     }
 
     Twin out(Shape shape) {
@@ -412,6 +426,32 @@ class CudaPlainTest {
             for (int i = 0; i < 5; i++) {
               KernelTest.assertBitwise(out[1][i].now(), out[0][i].now());
             }
+          }
+        });
+  }
+
+  @Test
+  void centredGrams() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          long n = board.pick(1, 2, 31, 33, 65);
+          long width = board.pick(1, 31, 32, 33, 70);
+          try (Bench bench = new Bench(board)) {
+            long rows = bench.read(board.normal(n, width));
+            long[] means = {bench.doubles(width), bench.doubles(width)};
+            long[] grams = {bench.doubles(n * n), bench.doubles(n * n)};
+            String kernel = "nep_centred_gram_means";
+            long blocks = bench.context.blocks(kernel, width, 1);
+            bench.op.launch(kernel, blocks, rows, means[0], n, width);
+            bench.launch(kernel + "_plain", width, rows, means[1], n, width);
+            assertArrayEquals(bench.doubles(means[1], width), bench.doubles(means[0], width));
+            kernel = "nep_centred_gram";
+            long tiles = CudaLayer.ceiling(n, 32);
+            var grid = new CudaDriver.Grid(tiles, tiles, 1);
+            bench.op.launch(kernel, grid, rows, means[0], grams[0], n, width);
+            bench.launch(kernel + "_plain", n * n, rows, means[0], grams[1], n, width);
+            assertArrayEquals(bench.doubles(grams[1], n * n), bench.doubles(grams[0], n * n));
           }
         });
   }
