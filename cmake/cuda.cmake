@@ -103,7 +103,7 @@ set_target_properties(nepenthe-driver PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMA
 add_library(nepenthe-ptx SHARED "${root}/cuda/emulator/driver.cpp" "${root}/cuda/emulator/ptx/parse.cpp"
   "${root}/cuda/emulator/ptx/text.cpp" "${root}/cuda/emulator/ptx/arithmetic.cpp"
   "${root}/cuda/emulator/ptx/convert.cpp" "${root}/cuda/emulator/ptx/memory.cpp"
-  "${root}/cuda/emulator/ptx/warp.cpp" "${root}/cuda/emulator/ptx/run.cpp")
+  "${root}/cuda/emulator/ptx/counts.cpp" "${root}/cuda/emulator/ptx/warp.cpp" "${root}/cuda/emulator/ptx/run.cpp")
 target_link_libraries(nepenthe-ptx PRIVATE emulated)
 target_link_options(nepenthe-ptx PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 set_target_properties(nepenthe-ptx PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/ptx"

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "../emulator.h"
-#include "ptx.h"
+#include "counts.h"
 
 namespace ptx {
 namespace {
@@ -28,7 +28,15 @@ bool allocated(uint64_t address, int64_t bytes) {
   return true;
 }
 
+// The access of an instruction by its address operand.
+void count_own(Warp& w, const Instruction& i, Mask mask) {
+  if (w.block->counts == nullptr) return;
+  count_access(w, i.space, mask, static_cast<unsigned>(i.bytes) * i.vector,
+               [&](unsigned l) { return w.at(i.s[0])[l] + static_cast<uint64_t>(i.offset); });
+}
+
 void load(Warp& w, const Instruction& i, Mask mask) {
+  count_own(w, i, mask);
   each(mask, [&](unsigned l) {
     const uint64_t address = w.at(i.s[0])[l] + static_cast<uint64_t>(i.offset);
     const uint8_t* from = reach(w, i.space, l, address, i.bytes * i.vector);
@@ -45,6 +53,7 @@ void load(Warp& w, const Instruction& i, Mask mask) {
 }
 
 void store(Warp& w, const Instruction& i, Mask mask) {
+  count_own(w, i, mask);
   each(mask, [&](unsigned l) {
     const uint64_t address = w.at(i.s[0])[l] + static_cast<uint64_t>(i.offset);
     uint8_t* to = reach(w, i.space, l, address, i.bytes * i.vector);
@@ -53,6 +62,7 @@ void store(Warp& w, const Instruction& i, Mask mask) {
 }
 
 void atomic_add(Warp& w, const Instruction& i, Mask mask) {
+  count_own(w, i, mask);
   each(mask, [&](unsigned l) {
     uint8_t* at = reach(w, i.space, l, w.at(i.s[0])[l] + static_cast<uint64_t>(i.offset), i.bytes);
     uint64_t old = 0;
@@ -64,6 +74,13 @@ void atomic_add(Warp& w, const Instruction& i, Mask mask) {
 }
 
 void copy_async(Warp& w, const Instruction& i, Mask mask) {
+  if (w.block->counts != nullptr) {
+    const unsigned bytes = static_cast<unsigned>(w.at(i.s[2])[0]);
+    count_access(w, Space::GLOBAL, mask, bytes,
+                 [&](unsigned l) { return w.at(i.s[1])[l] + static_cast<uint64_t>(i.k[0]); });
+    count_access(w, Space::SHARED, mask, bytes,
+                 [&](unsigned l) { return w.at(i.s[0])[l] + static_cast<uint64_t>(i.offset); });
+  }
   each(mask, [&](unsigned l) {
     const int bytes = static_cast<int>(w.at(i.s[2])[l]);
     const int given = i.s.size() > 3 ? std::min(bytes, static_cast<int>(w.at(i.s[3])[l])) : bytes;

@@ -35,7 +35,8 @@ struct Instruction {
   Flow flow = Flow::NONE;
   Space space = Space::GENERIC;
   uint8_t bytes = 0, vector = 1;  // of an access: of each value, and how many
-  bool negated = false, aligned = false;
+  bool negated = false;
+  bool matrix = false;         // a product of matrices
   int guard = -1;              // the predicate's register
   int target = 0;              // of a branch
   int member_mask = -1;        // of a collective: the register that names its lanes
@@ -99,12 +100,15 @@ struct Warp {
   }
 };
 
+struct Counts;
+
 struct Block {
   std::vector<Warp> warps;
   std::vector<uint8_t> shared;
   std::vector<uint8_t> local;
   std::vector<uint8_t> parameters;
-  int64_t local_bytes = 0;  // of a thread
+  int64_t local_bytes = 0;   // of a thread
+  Counts* counts = nullptr;  // none where nobody asked
 };
 
 template <typename T>

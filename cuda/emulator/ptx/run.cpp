@@ -9,7 +9,7 @@
 #include <iterator>
 
 #include "../emulator.h"
-#include "ptx.h"
+#include "counts.h"
 
 namespace ptx {
 namespace {
@@ -34,6 +34,7 @@ void meet(Warp& w) {
     if ((members >> first & 1) == 0) fail(w, "a lane that its own mask leaves out");
     if ((here & members) != members) return;
     w.now = &i;
+    if (w.block->counts != nullptr) count(w, i, members);
     i.handler(w, i, members);
     each(members, [&](unsigned l) {
       w.state[l] = State::RUNNING;
@@ -83,6 +84,7 @@ bool turn(Warp& w) {
         for (unsigned l = 0; l < LANES; l++) yes |= static_cast<Mask>(p[l] & 1) << l;
         active &= i.negated ? ~yes : yes;
       }
+      if (w.block->counts != nullptr && i.flow != Flow::COLLECTIVE) count(w, i, active);
       switch (i.flow) {
         case Flow::NONE:
           if (active != 0) i.handler(w, i, active);
@@ -104,6 +106,7 @@ bool turn(Warp& w) {
                                                        : State::COLLECTIVE;
           // All lanes are here: none waits.
           if (next == State::COLLECTIVE && active == ALL && names_all(w, i)) {
+            if (w.block->counts != nullptr) count(w, i, ALL);
             i.handler(w, i, ALL);
             pc++;
             break;
@@ -225,7 +228,8 @@ std::map<std::string, Kernel> load_or_say() {
 }
 
 const Kernel* find(const char* name) {
-  static const std::map<std::string, Kernel> kernels = load_or_say();
+  // Never destroyed: the process may end while a kernel runs.
+  static const auto& kernels = *new std::map<std::string, Kernel>(load_or_say());
   const auto at = kernels.find(name);
   return at == kernels.end() ? nullptr : &at->second;
 }
@@ -254,11 +258,14 @@ void launch(const Kernel& kernel, const unsigned (&grid)[3], int64_t dynamic, vo
     const Parameter& p = kernel.parameters[n];
     std::memcpy(block.parameters.data() + p.offset, arguments[n], static_cast<size_t>(p.bytes));
   }
+  Counts counts;
+  if (counting()) block.counts = &counts;
   for (unsigned z = 0; z < grid[2]; z++) {
     for (unsigned y = 0; y < grid[1]; y++) {
       for (unsigned x = 0; x < grid[0]; x++) run(kernel, grid, {x, y, z}, block);
     }
   }
+  if (counting()) write_counts(kernel, grid, counts);
 }
 
 }  // namespace ptx

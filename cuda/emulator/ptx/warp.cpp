@@ -224,6 +224,7 @@ bool decode_warp(const Words& words, Instruction& into) {
   } else {
     return false;
   }
+  into.matrix = op == "mma" || words[1] == "mma_async";
   return into.handler != nullptr;
 }
 

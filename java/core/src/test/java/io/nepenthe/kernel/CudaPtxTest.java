@@ -32,14 +32,21 @@ class CudaPtxTest {
     Assumptions.assumeTrue(CudaKernels.built(), "this build has no CUDA kernels: no nvcc");
   }
 
-  private static ChildJvm.Outcome run(Path ptx, Class<?> main, String... arguments)
-      throws Exception {
+  private ChildJvm.Outcome run(Path ptx, Class<?> main, String... arguments) throws Exception {
     return ChildJvm.finish(
         ChildJvm.start(
             main,
             List.of("nepenthe.gpu=required", "nepenthe.cuda.sync=true"),
-            Map.of("LD_LIBRARY_PATH", ptx.toString()),
+            Map.of(
+                "LD_LIBRARY_PATH",
+                ptx.toString(),
+                "FAKE_CUDA_COUNTS",
+                main == Relu.class ? counts().toString() : ""),
             arguments));
+  }
+
+  private Path counts() {
+    return folder.resolve("counts.jsonl");
   }
 
   /** The parity tests of every kernel, those of matrix instructions among them. */
@@ -203,6 +210,29 @@ class CudaPtxTest {
               ld.shared.f32 %f0, [%r1];
             """);
     assertEquals(values(_ -> Float.intBitsToFloat(0xa5a5a5a5)), seen);
+  }
+
+  @Test
+  void whatAProfilerWouldCountIsCounted() throws Exception {
+    // Of one warp of eight that has work: every second word of shared memory, so that two lanes
+    // meet in each bank; 128 bytes are read, 128 written.
+    relu(
+        """
+          .shared .align 16 .b8 room[256];
+          mov.u32 %r1, room;
+          shl.b32 %r2, %t, 3;
+          add.s32 %r1, %r1, %r2;
+          st.shared.f32 [%r1], %f0;
+          bar.warp.sync -1;
+        """);
+    String line = Files.readString(counts());
+    // 13 up to the load, 6 of these, a store and the return; of the other warps mov, setp, bra,
+    // ret.
+    assertTrue(line.contains("\"instructions\":%d,".formatted(18 + 7 * 4)), line);
+    assertTrue(line.contains("\"lanes\":%d,".formatted(32 * (18 + 7 * 4))), line);
+    assertTrue(line.contains("\"globalRequests\":2,\"globalSectors\":8,"), line);
+    assertTrue(
+        line.contains("\"sharedRequests\":1,\"sharedWavefronts\":2,\"sharedLeast\":1,"), line);
   }
 
   private void finds(String fault, String body) throws Exception {
