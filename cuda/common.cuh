@@ -63,6 +63,13 @@ __device__ __forceinline__ void copy_async_4(float* target, const float* source,
                : "memory");
 }
 
+// The same of four floats that lie at multiples of 16 bytes.
+__device__ __forceinline__ void copy_async_16(float* target, const float* source, bool valid) {
+  const uint32_t to = static_cast<uint32_t>(__cvta_generic_to_shared(target));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(source), "r"(valid ? 16 : 0)
+               : "memory");
+}
+
 // Closes a group of copies.
 __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 

@@ -2,6 +2,8 @@
 // loaded, and the walk over samples that the kernels of per-sample gradients share.
 #pragma once
 
+#include <type_traits>
+
 #include "tile.cuh"
 
 #define LAYER_PARAMETERS                                                                              \
@@ -30,6 +32,15 @@ struct Sizes {
   __device__ int features(int bias) const { return columns() + (bias != 0 ? 1 : 0); }
 };
 
+template <int WIDTH>
+__device__ __forceinline__ void copy(float* to, const float* from, bool valid) {
+  if constexpr (WIDTH == 4) {
+    copy_async_16(to, from, valid);
+  } else {
+    copy_async_4(to, from, valid);
+  }
+}
+
 // One column of the unfolded input: a place in the kernel's window, and a channel; or the bias's constant 1.
 struct Column {
   int y, x, channel;
@@ -56,15 +67,17 @@ struct Column {
     return one ? 1.0f : from >= 0 ? input[from] : 0.0f;
   }
 
-  // Starts a load to shared memory; of 0 where `there` is false.
+  // Starts a load to shared memory; of 0 where `there` is false. Of four: this column and the next three,
+  // which are the same place's.
+  template <int WIDTH = 1>
   __device__ void load(float* to, const Sizes& s, const float* input, int64_t sample, int position,
                        bool there) const {
-    if (one) {
+    if (WIDTH == 1 && one) {
       *to = there ? 1.0f : 0.0f;
       return;
     }
     const int64_t from = there ? at(s, sample, position) : -1;
-    copy_async_4(to, from >= 0 ? input + from : input, from >= 0);
+    copy<WIDTH>(to, from >= 0 ? input + from : input, from >= 0);
   }
 };
 
@@ -130,6 +143,7 @@ struct Block {
 struct Loader {
   const Sizes& sizes;
   const float *input, *gradient;
+  bool fours;  // four neighbouring rows, and four columns, lie together: a thread loads them at once
   Column column;
   int output;
   bool has_row;
@@ -138,19 +152,37 @@ struct Loader {
       : sizes(s),
         input(x),
         gradient(g),
-        column(s, b.group, b.first_column + static_cast<int>(threadIdx.x) % TILE, bias) {
-    const int row = b.first_row + static_cast<int>(threadIdx.x) % TILE;
+        fours(bias == 0 && aligned16(x) && aligned16(g) && s.channels % 4 == 0 && s.outputs % 4 == 0 &&
+              s.group_channels() % 4 == 0 && b.rows % 4 == 0),
+        column(s, b.group, b.first_column + place(), bias) {
+    const int row = b.first_row + place();
     has_row = row < b.rows;
     output = b.group * b.rows + row;
   }
 
-  __device__ void operator()(float* g, float* u, int64_t sample, int position, bool there) const {
-    column.load(u, sizes, input, sample, position, there);
+  // The first row and column of the tile that this thread loads.
+  __device__ int place() const {
+    const int thread = static_cast<int>(threadIdx.x);
+    return fours ? thread % (TILE / 4) * 4 : thread % TILE;
+  }
+
+  template <int WIDTH>
+  __device__ __forceinline__ void load(float* g, float* u, int64_t sample, int position, bool there) const {
+    column.load<WIDTH>(u, sizes, input, sample, position, there);
     const bool valid = there && has_row;
     const int64_t at = (sample * sizes.positions() + position) * sizes.outputs + output;
-    copy_async_4(g, valid ? gradient + at : gradient, valid);
+    copy<WIDTH>(g, valid ? gradient + at : gradient, valid);
   }
 };
+
+// Starts a thread's loads of a tile of terms, which term(k, g, u) starts one by one.
+template <typename M, int WIDTH, typename Term>
+__device__ __forceinline__ void load_terms(float (&g)[TERMS][M::PITCH], float (&u)[TERMS][M::PITCH],
+                                           Term term) {
+  constexpr int ACROSS = TILE / WIDTH;
+  const int thread = static_cast<int>(threadIdx.x), place = thread % ACROSS * WIDTH;
+  for (int k = thread / ACROSS; k < TERMS; k += M::THREADS / ACROSS) term(k, &g[k][place], &u[k][place]);
+}
 
 // Multiplies the block's tile of samples [first, last), TERMS terms at a time, one buffer loading meanwhile.
 // load(g, u, sample, position, there) starts one thread's loads of a term; done(product, samples walked) ends
@@ -159,14 +191,31 @@ template <typename M, typename Load, typename Done>
 __device__ __forceinline__ void walk(const Units& units, int64_t first, int64_t last, int rows, int columns,
                                      bool square, float (&product)[M::OWNED], Load load, Done done) {
   __shared__ tile::Shared<M> shared;
-  const int loaded = static_cast<int>(threadIdx.x) % TILE, first_term = static_cast<int>(threadIdx.x) / TILE;
   const auto load_all = [&](const Cursor& c, int buffer) {
-    for (int k = first_term; k < TERMS; k += M::THREADS / TILE) {
+    // what(k, sample, position, there)
+    const auto of_term = [&](int k, auto what) {
       const int term = c.term + k;
-      const bool there = term < c.samples * units.positions;
       const int64_t sample = units.merged ? c.unit + term / units.positions : c.unit;
-      const int position = units.merged ? term % units.positions : term;
-      load(&shared.g[buffer][k][loaded], &shared.u[buffer][k][loaded], sample, position, there);
+      what(sample, units.merged ? term % units.positions : term, term < c.samples * units.positions);
+    };
+    if constexpr (std::is_same_v<Load, Loader>) {
+      if (load.fours) {
+        load_terms<M, 4>(shared.g[buffer], shared.u[buffer], [&](int k, float* g, float* u) {
+          of_term(k, [&](int64_t sample, int position, bool there) {
+            load.template load<4>(g, u, sample, position, there);
+          });
+        });
+      } else {
+        load_terms<M, 1>(shared.g[buffer], shared.u[buffer], [&](int k, float* g, float* u) {
+          of_term(k, [&](int64_t sample, int position, bool there) {
+            load.template load<1>(g, u, sample, position, there);
+          });
+        });
+      }
+    } else {
+      load_terms<M, 1>(shared.g[buffer], shared.u[buffer], [&](int k, float* g, float* u) {
+        of_term(k, [&](int64_t sample, int position, bool there) { load(g, u, sample, position, there); });
+      });
     }
     copy_async_commit();
   };

@@ -115,7 +115,7 @@ struct Bf16 : Matrix {
 
 // Two buffers of each tile: one is filled while the other is multiplied.
 template <typename M>
-struct Shared {
+struct alignas(16) Shared {
   float g[2][TERMS][M::PITCH];
   float u[2][TERMS][M::PITCH];
 };

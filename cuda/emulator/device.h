@@ -229,6 +229,13 @@ inline void copy_async_4(float* target, const float* source, bool valid) {
   nep::copy_async(target, source, 4, valid ? 4 : 0);
 #endif
 }
+inline void copy_async_16(float* target, const float* source, bool valid) {
+#if defined(NEP_UNCHECKED)
+  for (int i = 0; i < 4; i++) target[i] = valid ? source[i] : 0;
+#else
+  nep::copy_async(target, source, 16, valid ? 16 : 0);
+#endif
+}
 inline void copy_async_commit() { nep::commit_copies(); }
 template <int LEFT>
 inline void copy_async_wait() {
