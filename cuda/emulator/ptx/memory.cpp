@@ -122,6 +122,8 @@ Space space_of(const Words& words) {
 }  // namespace
 
 uint8_t* reach(Warp& warp, Space space, unsigned lane, uint64_t address, int bytes) {
+  // A register of 32 bits and its offset wrap around: nvcc counts a loop from below the memory's beginning.
+  if (space == Space::SHARED) address = static_cast<uint32_t>(address);
   if (address % static_cast<uint64_t>(bytes) != 0)
     fail(warp, "misaligned: " + std::to_string(bytes) + " bytes at " + std::to_string(address));
   if (space == Space::GENERIC) {

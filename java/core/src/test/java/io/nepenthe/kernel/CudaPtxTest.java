@@ -177,6 +177,23 @@ class CudaPtxTest {
   }
 
   @Test
+  void addressesOfSharedMemoryWrapAround() throws Exception {
+    assertEquals(
+        values(i -> i),
+        relu(
+            """
+              .shared .align 16 .b8 room[128];
+              mov.u32 %r1, room;
+              shl.b32 %r2, %t, 2;
+              add.s32 %r1, %r1, %r2;
+              add.s32 %r1, %r1, -2048;
+              st.shared.f32 [%r1+2048], %f0;
+              mov.b32 %f0, %r2;
+              ld.shared.f32 %f0, [%r1+2048];
+            """));
+  }
+
+  @Test
   void shortCopiesFillUpWithZeros() throws Exception {
     // Four bytes a lane, of which the odd lanes give none.
     assertEquals(
