@@ -19,6 +19,7 @@ final class CudaBackend implements Backend {
   private static final int SAMPLES_AT_ONCE = 8;
 
   private static final long CHUNK_BYTES = 32;
+  private static final long GROUP_BYTES = 56;
   private static final int CHUNK = Reduction.CHUNK;
   private static final int CHUNK_THREADS = Reduction.LANES / 4;
 
@@ -158,6 +159,7 @@ final class CudaBackend implements Backend {
     try (var op = context.begin("dampen", weights.shape(), Dampen.bytes(n), Dampen.flops(n));
         Arena arena = Arena.ofConfined()) {
       long partial = op.scratch(chunks * CHUNK_BYTES);
+      long groups = op.scratch(Reduction.GROUPS * GROUP_BYTES);
       long results = op.scratch(7 * Long.BYTES);
       op.launch(
           "nep_dampen",
@@ -170,7 +172,8 @@ final class CudaBackend implements Backend {
           options.dampening(),
           options.upper(),
           partial);
-      op.launch("nep_dampen_totals", 1, partial, chunks, results, results + 3 * Long.BYTES);
+      op.launch("nep_dampen_groups", Reduction.GROUPS, partial, chunks, groups);
+      op.launch("nep_dampen_totals", 1, groups, results, results + 3 * Long.BYTES);
       MemorySegment host = arena.allocate(7 * Long.BYTES, Long.BYTES);
       context.driver().download(host, results);
       op.finish();

@@ -59,12 +59,13 @@ class CudaLaunchEventTest {
                   event.getLong("bytes"),
                   event.getLong("flops")));
     }
-    String dampen = " | dampen [600] | 1×1×1 by %d | %d bytes, %d flops";
+    String dampen = " | dampen [600] | %d×1×1 by %d | %d bytes, %d flops";
     assertEquals(
         List.of(
             "nep_activation_relu | relu [600] | 1×1×1 by 256 | 4800 bytes, 600 flops",
-            "nep_dampen" + dampen.formatted(256, Dampen.bytes(n), Dampen.flops(n)),
-            "nep_dampen_totals" + dampen.formatted(64, Dampen.bytes(n), Dampen.flops(n))),
+            "nep_dampen" + dampen.formatted(1, 256, Dampen.bytes(n), Dampen.flops(n)),
+            "nep_dampen_groups" + dampen.formatted(64, 256, Dampen.bytes(n), Dampen.flops(n)),
+            "nep_dampen_totals" + dampen.formatted(1, 64, Dampen.bytes(n), Dampen.flops(n))),
         seen);
   }
 

@@ -12,6 +12,7 @@ import io.nepenthe.kernel.CudaTest.TwinSum;
 import io.nepenthe.tensor.Shape;
 import io.nepenthe.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -87,6 +88,54 @@ class CudaOperationsTest {
           op.scratch(32 * Math.max(1, chunks)));
       op.finish();
     }
+  }
+
+  /** Of more chunks than a test has weights for: groups of several tiles, part of one, or none. */
+  @Test
+  void dampenGroups() {
+    int tile = 64 * 256;
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int count = board.pick(1, 63, 64, 65, 1009, tile - 1, tile, tile + 1, 2 * tile + 77);
+          MemorySegment chunks = board.arena().allocate(32L * count, 16);
+          double[][] sums = new double[65][3];
+          long[] counts = new long[3];
+          float largest = 0;
+          for (int group = 0; group < 64; group++) {
+            int end = (int) ((long) count * (group + 1) / 64);
+            for (int c = (int) ((long) count * group / 64); c < end; c++) {
+              for (int k = 0; k < 3; k++) {
+                float sum = board.random().nextFloat() * (1 << board.random().nextInt(20));
+                int number = board.random().nextInt(4097);
+                chunks.setAtIndex(ValueLayout.JAVA_FLOAT, 8L * c + k, sum);
+                chunks.setAtIndex(ValueLayout.JAVA_INT, 8L * c + 4 + k, number);
+                sums[group][k] += sum;
+                counts[k] += number;
+              }
+              float change = board.random().nextFloat();
+              chunks.setAtIndex(ValueLayout.JAVA_FLOAT, 8L * c + 3, change);
+              largest = Math.max(largest, change);
+            }
+            for (int k = 0; k < 3; k++) {
+              sums[64][k] += sums[group][k];
+            }
+          }
+          MemorySegment got = board.arena().allocate(56, 8);
+          CudaContext context = board.cuda().context();
+          try (var op = context.begin("dampen", count + " chunks", 0, 0)) {
+            long groups = op.scratch(64 * 56);
+            long results = op.scratch(56);
+            op.launch("nep_dampen_groups", 64, op.upload(chunks), (long) count, groups);
+            op.launch("nep_dampen_totals", 1, groups, results, results + 24);
+            context.driver().download(got, results);
+          }
+          for (int k = 0; k < 3; k++) {
+            assertEquals(counts[k], got.getAtIndex(ValueLayout.JAVA_LONG, k));
+            assertEquals(sums[64][k], got.getAtIndex(ValueLayout.JAVA_DOUBLE, 3 + k));
+          }
+          assertEquals(largest, got.getAtIndex(ValueLayout.JAVA_DOUBLE, 6));
+        });
   }
 
   private static Tensor importance(Board board, int n) {
