@@ -317,6 +317,74 @@ class CudaOperationsTest {
         });
   }
 
+  /** From every place of a 16 bytes' load, around the values that a warp takes at once. */
+  @Test
+  void selectTopOfPartsAnywhere() {
+    double[] many = new double[SelectTop.MAX_RATIOS];
+    for (int r = 0; r < many.length; r++) {
+      many[r] = r / (2.0 * many.length);
+    }
+    float[] odd = {0, -0f, Float.POSITIVE_INFINITY, Float.MIN_VALUE, -Float.MAX_VALUE, 1, -1};
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          Tensor device = board.cuda().zeros(board.arena(), Shape.of(5000));
+          Tensor all = board.normal(5000);
+          for (int i = 0; i < all.elements(); i++) {
+            int kind = board.random().nextInt(4 * odd.length);
+            all.set(i, kind < odd.length ? odd[kind] : all.get(i));
+          }
+          device.copyFrom(all);
+          List<Tensor> host = new ArrayList<>();
+          List<Tensor> parts = new ArrayList<>();
+          int at = board.seed() % 4;
+          for (int n : new int[] {board.pick(1, 2, 3, 5), board.pick(255, 256, 257), 0, 2049, 1}) {
+            host.add(all.slice(at, Shape.of(n)));
+            parts.add(device.slice(at, Shape.of(n)));
+            at += n + board.random().nextInt(9);
+          }
+          double[] few = {0.5, board.seed() % 2, 0.001, 0.5001};
+          double[] ratios = board.seed() == 4 ? many : few;
+          List<Shape> shapes = host.stream().map(Tensor::shape).toList();
+          MaskStack want = MaskStack.zeros(board.arena(), ratios.length, shapes);
+          MaskStack got = MaskStack.zeros(board.arena(), ratios.length, shapes);
+          assertEquals(
+              SelectTop.reference(host, want, ratios), board.cuda().selectTop(parts, got, ratios));
+          assertEquals(-1, want.block().mismatch(got.block()));
+        });
+  }
+
+  /** More blocks than the emulator could count values for. */
+  @Test
+  void selectTopKeepsTheFirstTies() {
+    everySchedule(
+        Precision.FP32,
+        board -> {
+          int blocks = board.pick(1, 511, 512, 513, 1600);
+          int count = board.pick(1, 3, 2);
+          MemorySegment ties = board.arena().allocate(8L * blocks * count, 8);
+          MemorySegment cuts = board.arena().allocate(32L * count, 8);
+          long[] want = new long[blocks * count];
+          for (int r = 0; r < count; r++) {
+            long left = board.random().nextInt(1, 2 * blocks + 2);
+            cuts.setAtIndex(ValueLayout.JAVA_LONG, 4L * r, left);
+            for (int b = 0; b < blocks; b++) {
+              long met = Math.max(0, board.random().nextInt(7) - 3);
+              ties.setAtIndex(ValueLayout.JAVA_LONG, (long) b * count + r, met);
+              want[b * count + r] = met > left ? left : -1;
+              left -= Math.min(met, left);
+            }
+          }
+          CudaContext context = board.cuda().context();
+          try (var op = context.begin("keep", blocks + " blocks", 0, 0)) {
+            long on = op.upload(ties);
+            op.launch("nep_select_top_keep", count, op.upload(cuts), count, (long) blocks, on);
+            context.driver().download(ties, on);
+          }
+          assertArrayEquals(want, ties.toArray(ValueLayout.JAVA_LONG));
+        });
+  }
+
   @Test
   void selectTopOverSeveralBlocksOfTiesAndNaN() {
     try (Backend cuda = CudaTest.emulated(1, Precision.FP32);
