@@ -58,13 +58,20 @@ KERNEL(64, nep_pair_scores_factored_plain,
 KERNEL(pair_scores::THREADS, nep_pair_scores_factored,
        (const float* left, const float* right, int64_t samples, int64_t positions, int64_t queries,
         int64_t rank, float* scores)) {
-  const int64_t lane = threadIdx.x % 32;
+  const int64_t lane = threadIdx.x % 32, rows = 32 / rank, rest = 32 % rank;
   for (int64_t i = grid_thread() / 32; i < samples * queries; i += grid_threads() / 32) {
     const int64_t n = i / queries, q = i % queries;
     double score = 0;
-    for (int64_t k = lane; k < positions * rank; k += 32) {
-      const int64_t at = ((n * positions + k / rank) * queries + q) * rank + k % rank;
+    int64_t t = lane / rank, r = lane % rank;  // of element `lane` of [t, r], then of every 32nd
+    while (t < positions) {
+      const int64_t at = ((n * positions + t) * queries + q) * rank + r;
       score += static_cast<double>(left[at] * right[at]);
+      t += rows;
+      r += rest;
+      if (r >= rank) {
+        r -= rank;
+        t++;
+      }
     }
     for (int step = 16; step > 0; step /= 2) score += __shfl_down_sync(ALL_LANES, score, step);
     if (lane == 0) scores[q * samples + n] = static_cast<float>(score);

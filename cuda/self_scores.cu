@@ -100,6 +100,7 @@ KERNEL(tile::Bf16::THREADS, nep_self_scores_bf16, (SELF_SCORES_PARAMETERS)) {
 KERNEL(128, nep_self_scores_totals, (const float* partial, int64_t tiles, int64_t samples, float* scores)) {
   for (int64_t n = grid_thread(); n < samples; n += grid_threads()) {
     double total = 0;
+#pragma unroll 16
     for (int64_t t = 0; t < tiles; t++) total += static_cast<double>(partial[t * samples + n]);
     scores[n] = static_cast<float>(total);
   }

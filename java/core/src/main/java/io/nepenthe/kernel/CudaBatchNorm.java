@@ -109,7 +109,7 @@ final class CudaBatchNorm {
       long kept = !keep ? 0L : over ? op.update(normalised) : op.write(normalised);
       op.launch(
           "nep_batch_norm",
-          context.blocks("nep_batch_norm", x.elements(), 1),
+          context.blocks("nep_batch_norm", x.elements(), 4),
           overY ? target : over ? kept : op.read(x),
           op.read(mean),
           inverse(context, op, variance, epsilon),
@@ -156,7 +156,7 @@ final class CudaBatchNorm {
       long target = inPlace ? op.update(dx) : op.write(dx);
       op.launch(
           "nep_batch_norm_gradient",
-          context.blocks("nep_batch_norm_gradient", dy.elements(), 1),
+          context.blocks("nep_batch_norm_gradient", dy.elements(), 4),
           frozen ? 0L : op.read(normalised),
           inPlace ? target : op.read(dy),
           inverse(context, op, variance, epsilon),

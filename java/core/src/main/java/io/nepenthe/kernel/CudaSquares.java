@@ -14,6 +14,12 @@ final class CudaSquares {
   private static final long MOST = 65535;
 
   private static final long CHANNELS = 32;
+  private static final long COLUMNS = 128;
+
+  /** An embedding's tokens are in so many shares at most, of some words each. */
+  private static final long SHARES = 256;
+
+  private static final long WORDS_A_SHARE = 8;
 
   /** Which instructions form products in BF16 or TF32: the values of {@link #PROPERTY}. */
   enum Instructions {
@@ -254,7 +260,10 @@ final class CudaSquares {
               samples, from + DriftFreeSum.PERIOD - (rows.phase() + from) % DriftFreeSum.PERIOD);
       op.launch(
           "nep_square_vector_gradients_embedding",
-          context.blocks("nep_square_vector_gradients_embedding", columns, 1),
+          new CudaDriver.Grid(
+              CudaLayer.ceiling(columns, COLUMNS),
+              Math.clamp((to - from) * positions / WORDS_A_SHARE, 1, SHARES),
+              1),
           tokens,
           links,
           values,

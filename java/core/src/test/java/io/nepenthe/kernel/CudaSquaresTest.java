@@ -187,7 +187,7 @@ class CudaSquaresTest {
         Precision.FP32,
         board -> {
           int channels = board.pick(1, 31, 33, 70);
-          int samples = board.pick(1, 3, 66);
+          int samples = board.pick(1, 3, 66, 33, 64);
           Shape shape = Shape.of(samples, board.pick(1, 3), board.pick(2, 5), channels);
           Tensor gradient = board.normal(shape.size(0), shape.size(1), shape.size(2), channels);
           Tensor normalised = board.normal(shape.size(0), shape.size(1), shape.size(2), channels);
@@ -230,7 +230,7 @@ class CudaSquaresTest {
         Precision.FP32,
         board -> {
           int samples = board.pick(1, 4, 67);
-          int positions = board.pick(1, 5, 9);
+          int positions = board.pick(1, 5, 9, 40);
           int columns = board.pick(1, 7, 130);
           MemorySegment tokens =
               board.arena().allocate((long) samples * positions * Integer.BYTES, Integer.BYTES);
