@@ -113,6 +113,9 @@ void warpgroup_collective(Collective what, uint32_t warp, const uint64_t* parts)
 void check_end(uint32_t warp);
 // Judges a read of 16 bytes of shared memory by the asynchronous proxy, for the running thread.
 void access_async(uintptr_t address);
+// Judges the target of a copy that begins: from now on it may be written, at the latest when it was waited
+// for.
+void access_begun(uintptr_t address, int bytes);
 // Whether a thread made such a fence after its write of that clock, and before what orders that for the
 // reader.
 bool fenced(uint16_t writer, uint32_t clock, const Actor& reader);

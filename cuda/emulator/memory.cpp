@@ -215,6 +215,19 @@ void access(uintptr_t at, int bytes, bool write, bool atomic) {
   }
 }
 
+void access_begun(uintptr_t at, int bytes) {
+  if (!checks || actor == nullptr) return;
+  const bool in_dynamic = at >= dynamic.begin && at < dynamic.end;
+  if (!in_dynamic && !(at >= statics.begin && at < statics.end))
+    fail("an asynchronous copy to memory that is not shared");
+  each_cell(in_dynamic ? dynamic : statics, at, static_cast<uint64_t>(bytes),
+            [&](Cell& cell, uint8_t mask, uintptr_t word) {
+              const bool fresh = cell.writer.launch != actor->launch || cell.writer.block != actor->block;
+              if (fresh) cell = Cell{};
+              judge(cell, mask, word, *actor, true, false, true);
+            });
+}
+
 void access_async(uintptr_t at) {
   const Actor* now = actor;
   if (at < dynamic.begin || at + 16 > dynamic.begin + dynamic_bytes) {

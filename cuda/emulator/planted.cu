@@ -105,6 +105,21 @@ KERNEL(32, planted_copy, (const float* values, float* out, int wait)) {
   out[threadIdx.x] = first[threadIdx.x] + second[threadIdx.x ^ 1];
 }
 
+// Copies to where a neighbour may still read, unless `sync` is not 0; waits after a barrier.
+KERNEL(THREADS, planted_early_copy, (const float* values, float* out, int sync)) {
+  __shared__ float row[THREADS];
+  row[threadIdx.x] = values[threadIdx.x];
+  __syncthreads();
+  const float before = row[(threadIdx.x + 37) % THREADS];
+  if (sync != 0) __syncthreads();
+  copy_async_4(row + threadIdx.x, values, true);
+  copy_async_commit();
+  __syncthreads();
+  copy_async_wait<0>();
+  __syncthreads();
+  out[threadIdx.x] = before + row[threadIdx.x];
+}
+
 // out = a·b of 16×8 · 8×8 (TF32) or 16×16 · 16×8 (bfloat16), operands exact in either.
 KERNEL(32, planted_matrix, (const float* a, const float* b, float* out, int wide)) {
   const uint32_t g = threadIdx.x / 4, t = threadIdx.x % 4;

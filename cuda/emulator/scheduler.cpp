@@ -213,7 +213,8 @@ void run_block(dim3 block, uint32_t index) {
   }
 }
 
-// The copies of finished groups happen now: neither earlier, when the kernel may not rely on them, nor later.
+// The copies of finished groups happen now: as late as they may. That they may have happened as soon as they
+// began was judged then.
 void finish(Thread& thread, int left) {
   size_t kept = 0;
   for (const Copy& copy : thread.copies) {
@@ -361,6 +362,7 @@ void copy_async(void* target, const void* source, int bytes, int from_source) {
   Thread& self = *machine().running;
   const uintptr_t both = reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source);
   if (both % static_cast<uintptr_t>(bytes) != 0) fail("misaligned: an asynchronous copy of %d bytes", bytes);
+  access_begun(reinterpret_cast<uintptr_t>(target), bytes);
   self.copies.push_back({target, source, bytes, from_source, self.groups});
 }
 void commit_copies() { machine().running->groups++; }

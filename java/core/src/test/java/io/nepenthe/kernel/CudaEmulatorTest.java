@@ -217,6 +217,13 @@ class CudaEmulatorTest {
         });
   }
 
+  /** It may write as soon as it begins, however late it was waited for. */
+  @Test
+  void anAsynchronousCopyMustNotBeginTooEarly() {
+    finds("race in shared", (b, _) -> b.launch("planted_early_copy", b.values, b.out, 0));
+    everySchedule(1, (b, _) -> b.launch("planted_early_copy", b.values, b.out, 1));
+  }
+
   @Test
   void matrixInstructionsMultiply() {
     SplittableRandom random = new SplittableRandom(1);
