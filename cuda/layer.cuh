@@ -181,6 +181,8 @@ __device__ __forceinline__ void load_terms(float (&g)[TERMS][M::PITCH], float (&
                                            Term term) {
   constexpr int ACROSS = TILE / WIDTH;
   const int thread = static_cast<int>(threadIdx.x), place = thread % ACROSS * WIDTH;
+  // One by one they are many: unrolled, their addresses would take registers from the sums.
+#pragma unroll(WIDTH == 4 ? 2 : 1)
   for (int k = thread / ACROSS; k < TERMS; k += M::THREADS / ACROSS) term(k, &g[k][place], &u[k][place]);
 }
 

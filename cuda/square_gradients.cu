@@ -8,7 +8,7 @@
 //          shared memory (TF32, BF16).
 // Sums:    float32, samples in order; TF32 or BF16 factors only; runs of samples are added in order by the
 //          second stage.
-// Tried:   loads of one float each: most instructions formed their addresses. Not measured on a GPU.
+// Tried:   loads of one float each: most instructions formed their addresses; not measured on a GPU.
 #include "layer.cuh"
 
 #define SQUARE_GRADIENTS_PARAMETERS                                                                    \
