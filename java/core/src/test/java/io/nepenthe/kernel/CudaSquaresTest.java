@@ -52,24 +52,53 @@ class CudaSquaresTest {
           Tensor gradient =
               board.normal(
                   samples, w.outputHeight(input.shape().size(1)), w.outputWidth(6), outputs);
-          Shape weights = convolution.weights(channels, outputs);
-          TwinSum state = new TwinSum(board, weights);
-          Tensor x = board.twin(input).device;
-          Tensor g = board.twin(gradient).device;
-          board.cuda().squareGradients(convolution, x, g, state.device, Strategy.PRODUCTS);
-          SquareGradients.Reference want =
-              SquareGradients.reference(convolution, input, gradient, weights);
-          long positions = gradient.shape().size(1) * gradient.shape().size(2);
-          KernelTest.assertWithin(
-              want.sum(),
-              want.magnitude(),
-              steps(positions, Strategy.PRODUCTS, precision),
-              value(board, state.device));
-          state.rest.now();
-          if (precision == Precision.FP32) {
-            plain(board, convolution, input, gradient, weights, want);
-          }
+          compare(board, precision, convolution, input, gradient);
         });
+  }
+
+  private static void compare(
+      Board board, Precision precision, Convolution convolution, Tensor input, Tensor gradient) {
+    Shape weights = convolution.weights(input.shape().size(3), gradient.shape().size(3));
+    TwinSum state = new TwinSum(board, weights);
+    Tensor x = board.twin(input).device;
+    Tensor g = board.twin(gradient).device;
+    board.cuda().squareGradients(convolution, x, g, state.device, Strategy.PRODUCTS);
+    SquareGradients.Reference want =
+        SquareGradients.reference(convolution, input, gradient, weights);
+    long positions = gradient.shape().size(1) * gradient.shape().size(2);
+    KernelTest.assertWithin(
+        want.sum(),
+        want.magnitude(),
+        steps(positions, Strategy.PRODUCTS, precision),
+        value(board, state.device));
+    state.rest.now();
+    if (precision == Precision.FP32) {
+      plain(board, convolution, input, gradient, weights, want);
+    }
+  }
+
+  /** Aligned channels in fours are loaded four at once: over the edges of image, groups, tiles. */
+  @Test
+  void channelsInFours() {
+    for (Precision precision : Precision.values()) {
+      everySchedule(
+          precision,
+          board -> {
+            int groups = board.pick(1, 2);
+            long channels = groups * board.pick(4, 8, 20);
+            long outputs = groups * board.pick(12, 4, 68, 8);
+            Window window =
+                board.seed() % 5 == 0
+                    ? Window.square(1)
+                    : Window.square(3)
+                        .withStride(board.pick(1, 2, 1))
+                        .withPadding(board.pick(1, 0, 2));
+            Tensor input = board.normal(2, 5, 6, channels);
+            Tensor gradient =
+                board.normal(2, window.outputHeight(5), window.outputWidth(6), outputs);
+            compare(board, precision, window.convolution(groups), input, gradient);
+          });
+    }
   }
 
   private static void plain(
